@@ -1,0 +1,250 @@
+"""Applying deliveries: claimed rows in, alerts and their histories out, in one transaction.
+
+A batch is grouped by alert, folded, and written with a handful of statements. If it fails, its
+rows are tried one by one, so that one bad row cannot hold up the others.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from pagersync.alerts.fold import AlertState, fold, view
+from pagersync.alerts.handlers import Happening, handle
+from pagersync.alerts.models import AlertStatus
+from pagersync.alerts.store import (
+    AlertKey,
+    NewEvent,
+    StoredAlert,
+    insert_alerts,
+    insert_events,
+    lock_alerts,
+    update_alerts,
+)
+from pagersync.database.engine import Connection, is_unreachable
+from pagersync.database.queue import Batch, Outcome, Queue
+from pagersync.events.publish import Fact, publish
+from pagersync.inbox.models import DeliveryState
+from pagersync.integrations.limits import Account, load_accounts, take_from_limits
+from pagersync.pagertree.payloads import (
+    AlertSnapshot,
+    OtherEventError,
+    UnreadableError,
+    read_snapshot,
+)
+
+log = structlog.get_logger()
+
+CLAIMED_COLUMNS = ("integration_id", "body", "received_at")
+"""What `apply_batch` needs of each delivery."""
+
+
+class LeaseLostError(Exception):
+    """Another worker took rows of this batch over: nothing of it may be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A readable delivery: what it says and what that means."""
+
+    delivery_id: UUID
+    integration_id: UUID
+    received_at: datetime
+    snapshot: AlertSnapshot
+    happening: Happening
+
+    @property
+    def key(self) -> AlertKey:
+        """The alert it is about."""
+        return AlertKey(self.integration_id, self.snapshot.alert_id)
+
+    @property
+    def state(self) -> AlertState:
+        """What it says about the alert."""
+        return AlertState.of(self.snapshot, self.happening.implied_status)
+
+    @property
+    def occurred_at(self) -> datetime:
+        """Its own time, or that of its arrival where it names none."""
+        return self.snapshot.updated_at or self.received_at
+
+
+Events = Mapping[AlertKey, Sequence[Event]]
+
+
+async def apply_batch(connection: Connection, queue: Queue, batch: Batch) -> None:
+    """Apply claimed deliveries and finish them.
+
+    Every row ends `done`, `invalid`, `limited`, `dead`, or queued for its next attempt.
+
+    Raises:
+        Exception: the database is away; the rows come back when their lease runs out.
+    """
+    try:
+        await _apply(connection, queue, batch.token, batch.rows)
+    except Exception as error:
+        if is_unreachable(error):
+            raise
+        if len(batch.rows) > 1:
+            log.info("a batch failed and is applied row by row", rows=len(batch.rows))
+        for row in batch.rows:
+            await _apply_alone(connection, queue, batch.token, row)
+
+
+async def _apply_alone(
+    connection: Connection, queue: Queue, token: UUID, row: asyncpg.Record
+) -> None:
+    try:
+        await _apply(connection, queue, token, [row])
+    except LeaseLostError:
+        log.warning("a delivery was taken over by another worker", delivery_id=str(row["id"]))
+    except Exception as error:
+        if is_unreachable(error):
+            raise
+        outcome = Outcome.failed(
+            row["id"], attempt=row["attempt"], attempts_max=queue.attempts_max, error=repr(error)
+        )
+        log.exception("a delivery failed", delivery_id=str(row["id"]), next_state=outcome.state)
+        await queue.finish(connection, token, [outcome])
+
+
+async def _apply(
+    connection: Connection, queue: Queue, token: UUID, rows: Sequence[asyncpg.Record]
+) -> None:
+    events, outcomes = _read(rows)
+    async with connection.transaction():
+        limited = await _write(connection, events)
+        outcomes += [
+            Outcome(event.delivery_id, DeliveryState.LIMITED, _LIMITED)
+            if key in limited
+            else Outcome.done(event.delivery_id)
+            for key, group in events.items()
+            for event in group
+        ]
+        if len(await queue.finish(connection, token, outcomes)) < len(rows):
+            raise LeaseLostError
+
+
+_LIMITED = (
+    "over the integration's limit of new alerts per day: raise it or wait for tomorrow (UTC), "
+    "then replay this delivery"
+)
+
+
+def _read(rows: Sequence[asyncpg.Record]) -> tuple[Events, list[Outcome]]:
+    """Decode each body; return the events by alert, and the ends of what cannot be read."""
+    events: defaultdict[AlertKey, list[Event]] = defaultdict(list)
+    unreadable = []
+    for row in rows:
+        try:
+            snapshot = read_snapshot(row["body"])
+        except OtherEventError:
+            unreadable.append(Outcome(row["id"], DeliveryState.IGNORED))
+            continue
+        except UnreadableError as error:
+            unreadable.append(Outcome(row["id"], DeliveryState.INVALID, str(error)))
+            continue
+        event = Event(
+            row["id"], row["integration_id"], row["received_at"], snapshot, handle(snapshot)
+        )
+        events[event.key].append(event)
+    return events, unreadable
+
+
+async def _write(connection: Connection, events: Events) -> set[AlertKey]:
+    """Fold events into their alerts; return the alerts that a limit kept from being made."""
+    if not events:
+        return set()
+    accounts = await load_accounts(connection, {key.integration_id for key in events})
+    heard = {key: fold(event.state for event in group) for key, group in events.items()}
+    stored = await lock_alerts(connection, heard)
+    limited = await take_from_limits(
+        connection, accounts, [key for key in heard if key not in stored]
+    )
+    created = await _create(
+        connection,
+        accounts,
+        {key: state for key, state in heard.items() if key not in stored and key not in limited},
+        stored,
+    )
+    joined = {key: alert.state.join(heard[key]) for key, alert in stored.items()}
+    await update_alerts(
+        connection, {key: state for key, state in joined.items() if state != stored[key].state}
+    )
+    ids = created | {key: alert.id for key, alert in stored.items()}
+    await insert_events(connection, _history(events, ids))
+    await publish(connection, _facts(events, ids, stored, heard | joined))
+    return limited
+
+
+async def _create(
+    connection: Connection,
+    accounts: Mapping[UUID, Account],
+    states: Mapping[AlertKey, AlertState],
+    stored: dict[AlertKey, StoredAlert],
+) -> dict[AlertKey, UUID]:
+    """Insert alerts; those that another worker inserted first are locked and put in `stored`."""
+    created: dict[AlertKey, UUID] = {}
+    missing = dict(states)
+    templates = {account.id: account.alert_url_template for account in accounts.values()}
+    while missing:
+        created |= await insert_alerts(connection, missing, templates)
+        lost = missing.keys() - created.keys()
+        stored |= await lock_alerts(connection, lost) if lost else {}
+        missing = {key: missing[key] for key in lost - stored.keys()}
+    return created
+
+
+def _history(events: Events, ids: Mapping[AlertKey, UUID]) -> list[NewEvent]:
+    return [
+        NewEvent(
+            key=key,
+            alert_id=alert_id,
+            delivery_id=event.delivery_id,
+            content_sha256=event.snapshot.content_sha256,
+            kind=event.happening.kind,
+            action=event.happening.action,
+            event_type=event.snapshot.event_type,
+            details=event.happening.details,
+            occurred_at=event.occurred_at,
+        )
+        for key, alert_id in ids.items()
+        for event in events[key]
+    ]
+
+
+def _facts(
+    events: Events,
+    ids: Mapping[AlertKey, UUID],
+    stored: Mapping[AlertKey, StoredAlert],
+    states: Mapping[AlertKey, AlertState],
+) -> list[Fact]:
+    """Return what the fold changed: alerts that are new, and statuses that are.
+
+    An alert begins `open`; when its first batch already knows more, both facts are published.
+    """
+    facts = []
+    for key, alert_id in ids.items():
+        latest = max(events[key], key=lambda event: event.occurred_at)
+        before = stored[key].status if key in stored else AlertStatus.OPEN
+        after = view(states[key], external_id=key.external_id).status
+        changes = [] if key in stored else [("alert.created", {"status": AlertStatus.OPEN.value})]
+        if after != before:
+            changes.append(("alert.status_updated", {"from": before.value, "to": after.value}))
+        facts += [
+            Fact(
+                integration_id=key.integration_id,
+                type=change,
+                subject_type="alert",
+                subject_id=alert_id,
+                delivery_id=latest.delivery_id,
+                data=data,
+                occurred_at=latest.occurred_at,
+            )
+            for change, data in changes
+        ]
+    return facts

@@ -1,0 +1,181 @@
+"""Alerts in PostgreSQL, a batch at a time, by fixed SQL on a raw connection."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import quote
+from uuid import UUID
+
+from pagersync.alerts.fold import AlertState, AlertView, from_json, to_json, view
+from pagersync.alerts.models import AlertStatus
+from pagersync.alerts.short_id import short_id
+from pagersync.database.base import new_id
+from pagersync.database.engine import Connection
+
+
+class AlertKey(NamedTuple):
+    """What an alert is known by: the account and PagerTree's id in it."""
+
+    integration_id: UUID
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlert:
+    """An alert as its row has it."""
+
+    id: UUID
+    status: AlertStatus
+    state: AlertState
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A line of an alert's history; the same `content_sha256` stands there once."""
+
+    key: AlertKey
+    alert_id: UUID
+    delivery_id: UUID
+    content_sha256: bytes
+    kind: str
+    action: str
+    event_type: str
+    details: str
+    occurred_at: datetime
+
+
+async def lock_alerts(
+    connection: Connection, keys: Iterable[AlertKey]
+) -> dict[AlertKey, StoredAlert]:
+    """Return the alerts that exist among `keys`, locked until the transaction ends."""
+    ordered = sorted(keys)
+    rows = await connection.fetch(
+        _LOCK, [key.integration_id for key in ordered], [key.external_id for key in ordered]
+    )
+    return {
+        AlertKey(row["integration_id"], row["external_id"]): StoredAlert(
+            id=row["id"],
+            status=AlertStatus(row["status"]),
+            state=from_json(row["fold"], row["data"]),
+        )
+        for row in rows
+    }
+
+
+async def insert_alerts(
+    connection: Connection, states: Mapping[AlertKey, AlertState], url_templates: Mapping[UUID, str]
+) -> dict[AlertKey, UUID]:
+    """Insert new alerts; return the ids of those that no other transaction inserted first."""
+    keys = sorted(states)
+    numbers = await connection.fetch(_NUMBERS, len(keys))
+    rows = await connection.fetch(
+        _INSERT,
+        *_columns(keys, states),
+        [new_id() for _ in keys],
+        [short_id(row["number"]) for row in numbers],
+        [external_url(url_templates[key.integration_id], key.external_id) for key in keys],
+    )
+    return {AlertKey(row["integration_id"], row["external_id"]): row["id"] for row in rows}
+
+
+async def update_alerts(connection: Connection, states: Mapping[AlertKey, AlertState]) -> None:
+    """Write new states of alerts that this transaction has locked."""
+    if states:
+        await connection.execute(_UPDATE, *_columns(sorted(states), states))
+
+
+async def insert_events(connection: Connection, events: Sequence[NewEvent]) -> None:
+    """Add events to the alerts' histories; one that stands there already is left alone."""
+    await connection.execute(
+        _INSERT_EVENTS,
+        [new_id() for _ in events],
+        [event.key.integration_id for event in events],
+        [event.alert_id for event in events],
+        [event.delivery_id for event in events],
+        [event.content_sha256 for event in events],
+        [event.kind for event in events],
+        [event.action for event in events],
+        [event.event_type for event in events],
+        [event.details for event in events],
+        [event.occurred_at for event in events],
+    )
+
+
+def external_url(template: str, external_id: str) -> str:
+    """Return the link to the alert in PagerTree: `{id}` in the template becomes its id."""
+    return template.replace("{id}", quote(external_id, safe=""))
+
+
+def _columns(
+    keys: Sequence[AlertKey], states: Mapping[AlertKey, AlertState]
+) -> tuple[list[object], ...]:
+    """Return the parameters $1 to $12 of `_INSERT` and `_UPDATE`, one list a column."""
+    views: list[AlertView] = [view(states[key], external_id=key.external_id) for key in keys]
+    return (
+        [key.integration_id for key in keys],
+        [key.external_id for key in keys],
+        [alert.status.value for alert in views],
+        [alert.summary for alert in views],
+        [alert.description for alert in views],
+        [json.dumps(alert.labels) for alert in views],
+        [json.dumps(alert.data) for alert in views],
+        [alert.thirdparty_id for alert in views],
+        [alert.started_at for alert in views],
+        [alert.acknowledged_at for alert in views],
+        [alert.ended_at for alert in views],
+        [json.dumps(to_json(states[key])) for key in keys],
+    )
+
+
+_LOCK = """
+SELECT a.integration_id, a.external_id, a.id, a.status, a.fold, a.data
+FROM alerts a
+JOIN unnest($1::uuid[], $2::text[]) AS k (integration_id, external_id)
+  USING (integration_id, external_id)
+ORDER BY a.integration_id, a.external_id
+FOR UPDATE OF a
+"""
+
+_NUMBERS = "SELECT nextval('alert_numbers') AS number FROM generate_series(1, $1)"
+
+_FOLDED = """
+unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+       $8::text[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[]{more})
+    AS n (integration_id, external_id, status, summary, description, labels, data, thirdparty_id,
+          started_at, acknowledged_at, ended_at, fold{names})
+"""
+
+_INSERT = f"""
+INSERT INTO alerts (integration_id, external_id, status, summary, description, labels, data,
+    thirdparty_id, started_at, acknowledged_at, ended_at, fold, id, short_id, external_url)
+SELECT n.integration_id, n.external_id, n.status, n.summary, n.description, n.labels::jsonb,
+    n.data::jsonb, n.thirdparty_id, coalesce(n.started_at, now()), n.acknowledged_at, n.ended_at,
+    n.fold::jsonb, n.id, n.short_id, n.external_url
+FROM {
+    _FOLDED.format(
+        more=", $13::uuid[], $14::text[], $15::text[]", names=", id, short_id, external_url"
+    )
+}
+ON CONFLICT (integration_id, external_id) DO NOTHING
+RETURNING integration_id, external_id, id
+"""  # noqa: S608 - built from constants of this module
+
+_UPDATE = f"""
+UPDATE alerts a
+SET status = n.status, summary = n.summary, description = n.description,
+    labels = n.labels::jsonb, data = n.data::jsonb, thirdparty_id = n.thirdparty_id,
+    started_at = coalesce(n.started_at, a.created_at), acknowledged_at = n.acknowledged_at,
+    ended_at = n.ended_at, fold = n.fold::jsonb, updated_at = now()
+FROM {_FOLDED.format(more="", names="")}
+WHERE a.integration_id = n.integration_id AND a.external_id = n.external_id
+"""  # noqa: S608 - built from constants of this module
+
+_INSERT_EVENTS = """
+INSERT INTO alert_events (id, integration_id, alert_id, delivery_id, content_sha256, kind, action,
+    event_type, details, occurred_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bytea[], $6::text[],
+    $7::text[], $8::text[], $9::text[], $10::timestamptz[])
+ON CONFLICT (integration_id, alert_id, content_sha256) DO NOTHING
+"""

@@ -1,0 +1,157 @@
+"""The application: the one place that knows every part."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, TypedDict
+
+import structlog
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pagersync import docs, health
+from pagersync.alerts import routes as alerts
+from pagersync.database.engine import Sessions, create_engine, create_sessions
+from pagersync.database.notify import Listener
+from pagersync.http import AsyncClient
+from pagersync.inbox import routes as inbox
+from pagersync.inbox.door import Door
+from pagersync.inbox.endpoint import WebhookEndpoint
+from pagersync.inbox.refusals import RefusalCounter
+from pagersync.inbox.writer import InboxWriter
+from pagersync.integrations import routes as integrations
+from pagersync.integrations.vault import Vault, open_vault
+from pagersync.jsonapi import add_error_handlers
+from pagersync.log import configure_logging
+from pagersync.pagertree.client import create_http_client
+from pagersync.settings import Settings
+from pagersync.worker import run_workers
+
+WORKERS_STOP_S = 3
+
+TELEMETRY_OFF: Any = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+}
+"""FastAPI's own telemetry costs 12 to 23 % of a request even with nobody to send it to."""
+
+log = structlog.get_logger()
+
+
+class State(TypedDict):
+    """What every request finds in `request.state`."""
+
+    settings: Settings
+    engine: AsyncEngine
+    sessions: Sessions
+    vault: Vault
+    http: AsyncClient
+    door: Door
+    inbox: InboxWriter
+    refusals: RefusalCounter
+
+
+def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
+    """Return the application for a database that `settings.database_url` names.
+
+    Args:
+        settings: nothing else is read from the environment.
+        with_workers: whether this process also applies what it receives.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        async with _run(settings, with_workers=with_workers) as state:
+            yield state
+
+    app = FastAPI(
+        title="pagersync",
+        version=version("pagersync"),
+        summary="Keeps PagerTree and your incident process in step.",
+        description=docs.DESCRIPTION,
+        lifespan=lifespan,
+        telemetry=TELEMETRY_OFF,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=settings.body_bytes_max,
+        generate_unique_id_function=_operation_id,
+    )
+    add_error_handlers(app)
+    for part in (alerts, inbox, integrations, health, docs):
+        app.include_router(part.router)
+    docs.describe_webhook(app)
+    app.add_middleware(WebhookEndpoint, body_bytes_max=settings.body_bytes_max)
+    return app
+
+
+def create_app_from_environment() -> FastAPI:
+    """Return the application for `PAGERSYNC_*`: what uvicorn's processes call."""
+    settings = Settings()
+    configure_logging(settings)
+    return create_app(settings)
+
+
+def create_api_from_environment() -> FastAPI:
+    """Return the application without workers, for `serve --no-workers`."""
+    settings = Settings()
+    configure_logging(settings)
+    return create_app(settings, with_workers=False)
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Name operations as Rootly's document does: `listAlerts`."""
+    first, *rest = route.name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+@asynccontextmanager
+async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State]:
+    engine = create_engine(settings)
+    listener = Listener(engine)
+    state = State(
+        settings=settings,
+        engine=engine,
+        sessions=create_sessions(engine),
+        vault=open_vault(settings),
+        http=create_http_client(timeout_s=settings.pagertree_timeout_s),
+        door=Door(engine, listener.subscribe("integrations")),
+        inbox=InboxWriter(engine, settings),
+        refusals=RefusalCounter(engine),
+    )
+    stop = asyncio.Event()
+    background = [
+        listener.run(),
+        state["door"].run(),
+        state["inbox"].run(),
+        state["refusals"].run(),
+    ]
+    tasks = [_start(coroutine) for coroutine in background]
+    workers = _start(run_workers(engine, listener, settings, stop)) if with_workers else None
+    try:
+        yield state
+    finally:
+        stop.set()
+        if workers is not None:
+            await asyncio.wait([workers], timeout=WORKERS_STOP_S)
+            tasks.append(workers)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await state["http"].aclose()
+        await engine.dispose()
+
+
+def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    task = asyncio.create_task(coroutine)
+    task.add_done_callback(_complain)
+    return task
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    """Say that a background task died: nothing else would."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("a background task died", task=repr(task.get_coro()), exc_info=error)

@@ -1,0 +1,100 @@
+"""The command line. Commands are thin: they read options and call what does the work."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from pagersync.access import cli as keys
+from pagersync.command import load_settings
+from pagersync.integrations import cli as integrations
+from pagersync.simulator import cli as simulator
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keeps PagerTree and your incident process in step. Settings are PAGERSYNC_* variables.",
+)
+app.add_typer(integrations.app, name="integrations")
+app.add_typer(keys.app, name="keys")
+app.add_typer(simulator.app, name="simulator")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Listen here; PAGERSYNC_HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0 means a free one; PAGERSYNC_PORT.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="How many serve.")] = 1,
+    *,
+    workers: Annotated[
+        bool, typer.Option("--workers/--no-workers", help="Also apply what is received.")
+    ] = True,
+    migrate: Annotated[
+        bool, typer.Option("--migrate", help="First bring an external database up to date.")
+    ] = False,
+) -> None:
+    """Receive webhooks, serve the API and work the queues."""
+    from pagersync import serve as serving
+    from pagersync.app import create_app
+    from pagersync.database.access import open_database
+
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = load_settings().model_copy(update=given)
+    factory = "create_app_from_environment" if workers else "create_api_from_environment"
+    with open_database(settings, keep=True, migrate=migrate) as found:
+        serving.serve(
+            found,
+            lambda: create_app(found, with_workers=workers),
+            f"pagersync.app:{factory}",
+            processes=processes,
+        )
+
+
+@app.command()
+def worker() -> None:
+    """Work the queues only; run as many as you like beside `serve`."""
+    from pagersync.database.access import open_database
+    from pagersync.serve import work
+
+    with open_database(load_settings(), keep=True) as settings:
+        asyncio.run(work(settings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date. The embedded one needs no such command."""
+    from pagersync.database.access import open_database
+    from pagersync.database.migrate import newest_revision
+
+    with open_database(load_settings(), migrate=True):
+        typer.echo(f"The database is at revision {newest_revision()}.")
+
+
+@app.command("secret-key")
+def secret_key() -> None:
+    """Print a new key for PAGERSYNC_SECRET_KEY."""
+    from pagersync.integrations.vault import new_secret_key
+
+    typer.echo(new_secret_key())
+
+
+@app.command()
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="End when the show is over.")] = False,
+) -> None:
+    """Watch simulated PagerTree events become alerts, in a temporary directory."""
+    from pagersync.simulator.demo import run_demo
+
+    raise typer.Exit(run_demo(once=once))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed_version
+
+    typer.echo(f"pagersync {installed_version('pagersync')}")

@@ -1,0 +1,61 @@
+"""What commands share: settings, a database to talk to, one line for what went wrong."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from pagersync.database.access import open_database
+from pagersync.database.engine import Sessions, create_engine, create_sessions
+from pagersync.errors import PagersyncError
+from pagersync.log import configure_logging
+from pagersync.settings import Settings
+
+T = TypeVar("T")
+
+
+class SettingsError(PagersyncError):
+    """A setting cannot be right."""
+
+    code = "settings"
+    title = "Settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a command works with."""
+
+    settings: Settings
+    sessions: Sessions
+
+
+def load_settings() -> Settings:
+    """Return the settings of the environment, with logging set up as they say.
+
+    Raises:
+        SettingsError: one of them cannot be right.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)[0]
+        name = f"PAGERSYNC_{'_'.join(map(str, wrong['loc']))}".upper()
+        raise SettingsError(f"{name}: {wrong['msg']}") from None
+    configure_logging(settings)
+    return settings
+
+
+def run(action: Callable[[Context], Awaitable[T]]) -> T:
+    """Run a short command's action against the database, beside a running `serve` or without."""
+    with open_database(load_settings()) as settings:
+        return asyncio.run(_run(settings, action))
+
+
+async def _run(settings: Settings, action: Callable[[Context], Awaitable[T]]) -> T:
+    async with AsyncExitStack() as stack:
+        engine = create_engine(settings)
+        stack.push_async_callback(engine.dispose)
+        return await action(Context(settings, create_sessions(engine)))

@@ -1,0 +1,1 @@
+"""The kernel: tables, connections, queues, wake-up calls, the embedded PostgreSQL."""

@@ -1,0 +1,68 @@
+"""Wake-up calls: PostgreSQL tells every process that a table has work.
+
+A call that is lost costs seconds, never work: whoever waits also looks by itself now and then.
+"""
+
+import asyncio
+from collections import defaultdict
+from typing import Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pagersync.database.engine import Connection, raw_connection
+
+CHANNEL: Final = "pagersync"
+RECONNECT_S: Final = 1.0
+
+log = structlog.get_logger()
+
+
+async def notify(connection: Connection, table: str) -> None:
+    """Wake whoever waits for `table` when this transaction commits."""
+    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, table)
+
+
+class Listener:
+    """Holds one connection that listens, and sets an event per table that was named."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._events: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
+
+    def subscribe(self, table: str) -> asyncio.Event:
+        """Return an event that is set whenever `table` may have changed; the caller clears it."""
+        event = asyncio.Event()
+        self._events[table].append(event)
+        return event
+
+    async def run(self) -> None:
+        """Listen until cancelled, connecting again as often as it takes."""
+        while True:
+            try:
+                await self._listen()
+            except Exception as error:  # noqa: BLE001 - a listener that gave up would slow everything silently
+                log.warning("listening for wake-ups was interrupted", error=repr(error))
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _listen(self) -> None:
+        lost = asyncio.Event()
+        async with raw_connection(self._engine) as connection:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(CHANNEL, self._wake)
+            self._wake_all()  # whatever was said while nobody listened
+            try:
+                await lost.wait()
+                raise ConnectionError("the listening connection was closed")
+            finally:
+                if not connection.is_closed():
+                    await connection.remove_listener(CHANNEL, self._wake)
+
+    def _wake(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        for event in self._events[str(payload)]:
+            event.set()
+
+    def _wake_all(self) -> None:
+        for events in self._events.values():
+            for event in events:
+                event.set()

@@ -1,0 +1,245 @@
+"""A table that is also a queue: claim, work, finish.
+
+The row that people read is the row that is worked, so no job table can disagree with it.
+
+    queued --claim--> running --finish--> done, or any other final state of the table
+      ^                  |
+      +----- retry, snooze, lease ran out ----+---- attempts used up ---> dead
+
+* The attempt is counted by the claim. A row that kills its worker is seen again when its lease
+  runs out, and after `attempts_max` claims it is `dead`, not claimed for ever.
+* Finishing asks for the lease token. A worker that lost its lease changes nothing.
+* Rows with the same `lock_key` are worked in the order of their ids, one at a time; a row that
+  waits for its next attempt holds back those behind it. A unique index over running rows makes
+  "one at a time" the database's promise.
+
+All functions take a raw asyncpg connection and run one statement. Whoever calls them owns the
+transaction, so that a result and the end of its row commit together.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Self
+from uuid import UUID, uuid4
+
+import asyncpg
+from sqlalchemy import Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pagersync.database.engine import Connection
+
+BACKOFF_FIRST_S: Final = 1.0
+BACKOFF_MAX_S: Final = 900.0
+ERROR_CHARACTERS_MAX: Final = 2000
+
+
+class QueueColumns:
+    """The columns that make a table a queue."""
+
+    state: Mapped[str] = mapped_column(server_default="queued", sort_order=50)
+    run_at: Mapped[datetime] = mapped_column(server_default=text("now()"), sort_order=51)
+    attempt: Mapped[int] = mapped_column(server_default="0", sort_order=52)
+    lock_key: Mapped[str | None] = mapped_column(sort_order=53)
+    lease_token: Mapped[UUID | None] = mapped_column(sort_order=54)
+    leased_until: Mapped[datetime | None] = mapped_column(sort_order=55)
+    last_error: Mapped[str | None] = mapped_column(sort_order=56)
+    finished_at: Mapped[datetime | None] = mapped_column(sort_order=57)
+
+
+def queue_indexes(table: str) -> tuple[Index, ...]:
+    """Return the indexes that keep claiming fast however many finished rows there are."""
+    return (
+        Index(f"{table}_queued_idx", "run_at", "id", postgresql_where=text("state = 'queued'")),
+        Index(f"{table}_leased_idx", "leased_until", postgresql_where=text("state = 'running'")),
+        Index(
+            f"{table}_waiting_idx",
+            "lock_key",
+            "id",
+            postgresql_where=text("state = 'queued' AND lock_key IS NOT NULL"),
+        ),
+        Index(
+            f"{table}_one_at_a_time_idx",
+            "lock_key",
+            unique=True,
+            postgresql_where=text("state = 'running' AND lock_key IS NOT NULL"),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the work on one row ended.
+
+    Attributes:
+        state: `queued` to be claimed again after `delay_s`, anything else is final.
+        error: what went wrong, for people.
+        is_attempt: False gives the attempt back.
+    """
+
+    id: UUID
+    state: str
+    error: str | None = None
+    delay_s: float = 0.0
+    is_attempt: bool = True
+
+    @classmethod
+    def done(cls, row_id: UUID) -> Self:
+        """Return the end of a row whose work is complete."""
+        return cls(row_id, "done")
+
+    @classmethod
+    def snooze(cls, row_id: UUID, *, delay_s: float, reason: str | None = None) -> Self:
+        """Return "not yet": claimed again later, and no attempt is used up."""
+        return cls(row_id, "queued", reason, delay_s, is_attempt=False)
+
+    @classmethod
+    def bury(cls, row_id: UUID, *, error: str) -> Self:
+        """Return the end of a row that no further attempt can help."""
+        return cls(row_id, "dead", error)
+
+    @classmethod
+    def failed(cls, row_id: UUID, *, attempt: int, attempts_max: int, error: str) -> Self:
+        """Return the next attempt after a growing random pause, or `dead` after the last."""
+        if attempt >= attempts_max:
+            return cls.bury(row_id, error=error)
+        return cls(row_id, "queued", error, delay_s=backoff_s(attempt, random.random()))  # noqa: S311 - spreads load, guards nothing
+
+
+def backoff_s(attempt: int, jitter: float) -> float:
+    """Return the pause after the `attempt`-th failure: exponential, capped, fully jittered.
+
+    Args:
+        attempt: 1 for the first failure.
+        jitter: 0 to 1, drawn by the caller.
+    """
+    ceiling = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(attempt - 1, 30))
+    return max(BACKOFF_FIRST_S / 10, ceiling * jitter)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that one worker holds until their lease runs out."""
+
+    token: UUID
+    rows: Sequence[asyncpg.Record]
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+
+class Queue:
+    """The queue side of one table.
+
+    Args:
+        table: name of a table that has `QueueColumns` and `queue_indexes`.
+        columns: what a claim returns besides `id` and `attempt`.
+        attempts_max: claims of one row before it is dead.
+        lease_s: how long a claim holds.
+    """
+
+    def __init__(
+        self, table: str, *, columns: Sequence[str], attempts_max: int, lease_s: float
+    ) -> None:
+        self.table = table
+        self.attempts_max = attempts_max
+        self._lease_s = lease_s
+        returned = ", ".join(f"q.{column}" for column in ("id", "attempt", *columns))
+        self._claim_sql = _CLAIM.format(table=table, returned=returned)
+        self._finish_sql = _FINISH.format(table=table)
+        self._expire_sql = _EXPIRE.format(table=table)
+        self._redrive_sql = _REDRIVE.format(table=table)
+
+    async def claim(self, connection: Connection, *, rows_max: int) -> Batch:
+        """Take up to `rows_max` runnable rows, oldest first, that no other worker holds."""
+        token = uuid4()
+        while True:
+            try:
+                rows = await connection.fetch(self._claim_sql, rows_max, token, self._lease_s)
+                return Batch(token, sorted(rows, key=lambda row: row["id"]))
+            except asyncpg.UniqueViolationError:
+                continue  # another worker took a row with the same lock_key at this very moment
+
+    async def finish(
+        self, connection: Connection, token: UUID, outcomes: Iterable[Outcome]
+    ) -> set[UUID]:
+        """Record how rows ended; return the ids that were still held under `token`.
+
+        A row that is missing in the answer was lost to another worker: its effects must not be
+        committed.
+        """
+        every = list(outcomes)
+        rows = await connection.fetch(
+            self._finish_sql,
+            token,
+            [outcome.id for outcome in every],
+            [outcome.state for outcome in every],
+            [outcome.error and outcome.error[:ERROR_CHARACTERS_MAX] for outcome in every],
+            [outcome.delay_s for outcome in every],
+            [0 if outcome.is_attempt else 1 for outcome in every],
+        )
+        return {row["id"] for row in rows}
+
+    async def expire(self, connection: Connection) -> int:
+        """Give back what silent workers hold; return how many rows that were."""
+        return len(await connection.fetch(self._expire_sql, self.attempts_max))
+
+    async def redrive(self, connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
+        """Queue finished rows once more, attempts counted anew; return the ids that were."""
+        rows = await connection.fetch(self._redrive_sql, ids)
+        return {row["id"] for row in rows}
+
+
+_CLAIM = """
+WITH head AS MATERIALIZED (
+    SELECT q.id FROM {table} q
+    WHERE q.state = 'queued' AND q.run_at <= now()
+      AND (q.lock_key IS NULL OR NOT (
+        EXISTS (SELECT 1 FROM {table} r WHERE r.state = 'running' AND r.lock_key = q.lock_key)
+        OR EXISTS (SELECT 1 FROM {table} w
+                   WHERE w.state = 'queued' AND w.lock_key = q.lock_key AND w.id < q.id)))
+    ORDER BY q.run_at, q.id
+    LIMIT $1
+    FOR UPDATE OF q SKIP LOCKED
+)
+UPDATE {table} q
+SET state = 'running', attempt = q.attempt + 1, lease_token = $2,
+    leased_until = now() + make_interval(secs => $3)
+FROM head WHERE q.id = head.id
+RETURNING {returned}
+"""
+
+_FINISH = """
+UPDATE {table} q
+SET state = o.state, last_error = o.error, attempt = q.attempt - o.refund,
+    lease_token = NULL, leased_until = NULL,
+    run_at = CASE o.state WHEN 'queued' THEN now() + make_interval(secs => o.delay_s)
+                          ELSE q.run_at END,
+    finished_at = CASE o.state WHEN 'queued' THEN NULL ELSE now() END
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::float8[], $6::int[])
+     AS o (id, state, error, delay_s, refund)
+WHERE q.id = o.id AND q.state = 'running' AND q.lease_token = $1
+RETURNING q.id
+"""
+
+_EXPIRE = """
+WITH lost AS MATERIALIZED (
+    SELECT id FROM {table} WHERE state = 'running' AND leased_until < now()
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE {table} q
+SET state = CASE WHEN q.attempt >= $1 THEN 'dead' ELSE 'queued' END,
+    finished_at = CASE WHEN q.attempt >= $1 THEN now() END,
+    last_error = 'attempt ' || q.attempt || ' ended without a word: its worker stopped or hung',
+    run_at = now(), lease_token = NULL, leased_until = NULL
+FROM lost WHERE q.id = lost.id
+RETURNING q.id
+"""
+
+_REDRIVE = """
+UPDATE {table}
+SET state = 'queued', attempt = 0, run_at = now(), last_error = NULL, finished_at = NULL
+WHERE id = ANY($1::uuid[]) AND state NOT IN ('queued', 'running')
+RETURNING id
+"""

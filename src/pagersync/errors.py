@@ -1,0 +1,140 @@
+"""Every error this service answers or records.
+
+    PagersyncError                  code, status
+    ├── RequestError                the caller can mend it
+    │   ├── UnauthorizedError       401
+    │   ├── ForbiddenError          403
+    │   ├── NotFoundError           404
+    │   ├── ConflictError           409
+    │   ├── TooLargeError           413
+    │   └── InvalidError            422
+    ├── BusyError                   503, comes with Retry-After
+    └── PagerTreeError              what a call to PagerTree ended in
+        ├── Unavailable             try again: nothing was refused
+        ├── Rejected                PagerTree said no, in its own words
+        └── Contract                the answer could not be read
+
+One handler turns all of them into the same JSON; see `jsonapi.py`.
+"""
+
+from typing import ClassVar
+
+
+class PagersyncError(Exception):
+    """An error with a stable `code` and an HTTP `status`.
+
+    Attributes:
+        detail: what is wrong and what to do about it, for the person who reads the answer.
+        pointer: JSON pointer to the offending part of the request body, when there is one.
+        parameter: name of the offending query parameter or header, when there is one.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self, detail: str, *, pointer: str | None = None, parameter: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+        self.parameter = parameter
+
+
+class RequestError(PagersyncError):
+    """The caller's request cannot be served as it is."""
+
+
+class UnauthorizedError(RequestError):
+    """No valid credentials were presented."""
+
+    code = "unauthorized"
+    status = 401
+    title = "Unauthorized"
+
+
+class ForbiddenError(RequestError):
+    """The credentials are valid but do not allow this."""
+
+    code = "forbidden"
+    status = 403
+    title = "Forbidden"
+
+
+class NotFoundError(RequestError):
+    """Nothing with that identifier exists."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class ConflictError(RequestError):
+    """The request contradicts what is already there."""
+
+    code = "conflict"
+    status = 409
+    title = "Conflict"
+
+
+class TooLargeError(RequestError):
+    """The request body is over the limit."""
+
+    code = "body_too_large"
+    status = 413
+    title = "Body too large"
+
+
+class InvalidError(RequestError):
+    """The request was read but a value in it cannot be right."""
+
+    code = "invalid"
+    status = 422
+    title = "Invalid request"
+
+
+class BusyError(PagersyncError):
+    """The service cannot store or answer right now.
+
+    Attributes:
+        retry_after_s: whole seconds after which to try again.
+    """
+
+    code = "unavailable"
+    status = 503
+    title = "Service unavailable"
+
+    def __init__(self, detail: str, *, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class PagerTreeError(PagersyncError):
+    """A call to PagerTree's API did not end in a value."""
+
+    code = "pagertree_error"
+    status = 502
+    title = "PagerTree error"
+
+
+class Unavailable(PagerTreeError):
+    """PagerTree could not be reached, or asked to come back later (408, 429, 5xx)."""
+
+    code = "pagertree_unavailable"
+    title = "PagerTree is unavailable"
+
+
+class Rejected(PagerTreeError):
+    """PagerTree refused the call for good; `detail` carries its own messages."""
+
+    code = "pagertree_rejected"
+    status = 422
+    title = "PagerTree refused"
+
+
+class Contract(PagerTreeError):
+    """PagerTree answered with something that its documentation does not describe."""
+
+    code = "pagertree_contract"
+    title = "PagerTree's answer could not be read"

@@ -1,0 +1,152 @@
+"""`filter[...]` parameters as Rootly names them, turned into conditions.
+
+One declaration of a list's filters reads them, refuses those that do not exist, and describes
+them in the OpenAPI document.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import Request
+from sqlalchemy import ColumnElement, not_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from pagersync.errors import InvalidError
+from pagersync.pagertree.payloads import parse_time
+
+PARAMETER: Final = re.compile(r"filter\[(\w+)\](?:\[(\w+)\])?")
+CHOICE_OPERATORS: Final = ("eq", "not_eq", "in", "not_in")
+TIME_OPERATORS: Final[Mapping[str, Callable[[Any, datetime], ColumnElement[bool]]]] = {
+    "gt": lambda column, moment: column > moment,
+    "gte": lambda column, moment: column >= moment,
+    "lt": lambda column, moment: column < moment,
+    "lte": lambda column, moment: column <= moment,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Filters:
+    """The filters of one list; an instance is a FastAPI dependency.
+
+    Attributes:
+        texts: columns that can be compared with texts, and the texts that make sense, if limited.
+        times: columns that can be compared with times.
+        labels: a column of labels, filtered by `key:value`.
+    """
+
+    texts: Mapping[str, InstrumentedAttribute[Any]]
+    times: Mapping[str, InstrumentedAttribute[Any]] = field(default_factory=dict)
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    labels: InstrumentedAttribute[Any] | None = None
+
+    def __call__(self, request: Request) -> list[ColumnElement[bool]]:
+        """Return the conditions that a request asks for, to be joined by AND.
+
+        Raises:
+            InvalidError: a filter that does not exist, or a value that makes no sense for it.
+        """
+        conditions = []
+        for parameter, value in request.query_params.multi_items():
+            if not parameter.startswith("filter"):
+                continue
+            match = PARAMETER.fullmatch(parameter)
+            condition = self._condition(match[1], match[2], value, parameter) if match else None
+            if condition is None:
+                raise InvalidError(
+                    f"there is no such filter; this list has {', '.join(self._names())}",
+                    parameter=parameter,
+                )
+            conditions.append(condition)
+        return conditions
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the parameters for a route's `openapi_extra`."""
+        return {
+            "parameters": [
+                {"name": name, "in": "query", "required": False, "schema": self._schema(name)}
+                for name in self._names()
+            ]
+        }
+
+    def _condition(
+        self, name: str, operator: str | None, value: str, parameter: str
+    ) -> ColumnElement[bool] | None:
+        if name in self.times and operator is not None and operator in TIME_OPERATORS:
+            moment = parse_time(value)
+            if moment is None:
+                raise InvalidError(f"{value!r} is no ISO 8601 time", parameter=parameter)
+            return TIME_OPERATORS[operator](self.times[name], moment)
+        if operator not in (None, *CHOICE_OPERATORS):
+            return None
+        values = [value] if operator in ("eq", "not_eq") else value.split(",")
+        is_negated = (operator or "").startswith("not_")
+        if name == "labels" and self.labels is not None:
+            condition = self._has_label(values, parameter)
+        elif name in self.texts:
+            condition = self._is_one_of(name, values, parameter)
+        else:
+            return None
+        return not_(condition) if is_negated else condition
+
+    def _is_one_of(self, name: str, values: list[str], parameter: str) -> ColumnElement[bool]:
+        choices = self.choices.get(name)
+        wrong = [value for value in values if choices and value not in choices]
+        if choices and wrong:
+            raise InvalidError(f"{wrong[0]!r} is none of {', '.join(choices)}", parameter=parameter)
+        if any("\x00" in value for value in values):
+            raise InvalidError("a value holds a NUL character", parameter=parameter)
+        column = self.texts[name]
+        return column.in_(
+            [_to_uuid(value, parameter) for value in values]
+            if column.type.python_type is UUID
+            else values
+        )
+
+    def _has_label(self, values: list[str], parameter: str) -> ColumnElement[bool]:
+        assert self.labels is not None  # noqa: S101 - asked by the caller
+        conditions: ColumnElement[bool] | None = None
+        for value in values:
+            key, colon, text = value.partition(":")
+            if not colon or "\x00" in value:
+                raise InvalidError(f"{value!r} is not of the form key:value", parameter=parameter)
+            one = self.labels.contains({key: text})
+            conditions = one if conditions is None else conditions | one
+        assert conditions is not None  # noqa: S101 - split never returns an empty list
+        return conditions
+
+    def _names(self) -> list[str]:
+        texts = [*self.texts, *(["labels"] if self.labels is not None else [])]
+        return [
+            *(
+                f"filter[{name}]{operator}"
+                for name in texts
+                for operator in ("", *(f"[{op}]" for op in CHOICE_OPERATORS))
+            ),
+            *(f"filter[{name}][{op}]" for name in self.times for op in TIME_OPERATORS),
+        ]
+
+    def _schema(self, parameter: str) -> dict[str, Any]:
+        match = PARAMETER.fullmatch(parameter)
+        assert match is not None  # noqa: S101 - made by `_names`
+        if match[1] in self.times:
+            return {"type": "string", "format": "date-time"}
+        if match[1] == "labels":
+            return {
+                "type": "string",
+                "pattern": "^[^:,]+:[^,]*$",
+                "example": "pagertree_status:open",
+            }
+        if match[1] in self.choices and match[2] in ("eq", "not_eq"):
+            return {"type": "string", "enum": list(self.choices[match[1]])}
+        return {"type": "string"}
+
+
+def _to_uuid(value: str, parameter: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise InvalidError(f"{value!r} is no UUID", parameter=parameter) from None

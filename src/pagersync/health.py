@@ -1,0 +1,165 @@
+"""`/livez`, `/readyz` and `/metrics`: for whoever watches the service."""
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.migrate import current_revision, newest_revision
+
+ROWS_COUNTED_MAX: Final = 10_000
+"""Queue sizes are counted up to here: looking must not cost more the worse things are."""
+
+log = structlog.get_logger()
+
+router = APIRouter(tags=["Health"])
+
+
+class QueueHealth(BaseModel):
+    """How far behind a queue is."""
+
+    lag_s: float
+    rows: dict[str, int]
+
+
+class Readiness(BaseModel):
+    """Whether this process can do its work, and what stands in the way."""
+
+    ready: bool
+    database: str
+    migrations: str
+    queues: dict[str, QueueHealth]
+
+
+@router.get("/livez", summary="The process runs")
+async def livez() -> dict[str, str]:
+    """Answer without touching anything else."""
+    return {"status": "alive"}
+
+
+@router.get(
+    "/readyz",
+    summary="The process can work",
+    description="Looks at the database, its migrations and the queues. A queue that is behind does "
+    "not make a process unready: taking it out of service would not help.",
+    responses={200: {"model": Readiness}, 503: {"model": Readiness}},
+)
+async def readyz(request: Request) -> Response:
+    """Answer 200 or 503, with the reasons."""
+    readiness = await check_readiness(request.state.engine)
+    return JSONResponse(readiness.model_dump(), status_code=200 if readiness.ready else 503)
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Answer what this process counted and what the database says."""
+    counted = generate_latest(_process_registry())
+    try:
+        stored = CollectorRegistry()
+        stored.register(await _read_database(request.state.engine))
+        counted += generate_latest(stored)
+    except Exception as error:  # noqa: BLE001 - half of the metrics are better than none
+        log.warning("metrics are without the database's", error=repr(error))
+    return Response(counted, media_type=CONTENT_TYPE_LATEST)
+
+
+async def check_readiness(engine: AsyncEngine) -> Readiness:
+    """Look at everything that this process needs."""
+    try:
+        async with engine.connect() as connection:
+            revision = await current_revision(connection)
+        queues = {}
+        if revision is not None:
+            async with raw_connection(engine) as raw:
+                queues["deliveries"] = await _queue_health(raw, "deliveries")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        log.warning("not ready: the database is away", error=repr(error))
+        return Readiness(ready=False, database="away", migrations="unknown", queues={})
+    is_current = revision == newest_revision()
+    return Readiness(
+        ready=is_current,
+        database="ok",
+        migrations="ok" if is_current else "behind: run `pagersync migrate`",
+        queues=queues,
+    )
+
+
+async def _queue_health(connection: Connection, table: str) -> QueueHealth:
+    lag_s = await connection.fetchval(_LAG.format(table=table))
+    rows = await connection.fetch(_ROWS.format(table=table), ROWS_COUNTED_MAX)
+    return QueueHealth(
+        lag_s=round(max(0.0, float(lag_s or 0)), 3),
+        rows={row["state"]: row["rows"] for row in rows},
+    )
+
+
+_LAG = """
+SELECT extract(epoch FROM now() - min(run_at)) FROM {table}
+WHERE state = 'queued' AND run_at <= now()
+"""
+
+_ROWS = """
+SELECT s.state,
+       (SELECT count(*) FROM (SELECT 1 FROM {table} t WHERE t.state = s.state LIMIT $1) AS counted)
+         AS rows
+FROM (VALUES ('queued'), ('running'), ('invalid'), ('limited'), ('dead')) AS s (state)
+"""
+
+
+def _process_registry() -> CollectorRegistry:
+    """Return this process's counts, or those of all processes under one `serve`."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library has no types here
+    return registry
+
+
+async def _read_database(engine: AsyncEngine) -> "DatabaseMetrics":
+    async with raw_connection(engine) as connection:
+        queue = await _queue_health(connection, "deliveries")
+        refusals = await connection.fetch(
+            "SELECT integration_id, reason, times FROM webhook_refusals"
+        )
+    return DatabaseMetrics({"deliveries": queue}, refusals)
+
+
+class DatabaseMetrics(Collector):
+    """What the database says, as metrics."""
+
+    def __init__(self, queues: dict[str, QueueHealth], refusals: Iterable[Any]) -> None:
+        self._queues = queues
+        self._refusals = refusals
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        lag = GaugeMetricFamily(
+            "pagersync_queue_lag_seconds", "Age of the oldest row that waits.", labels=["queue"]
+        )
+        rows = GaugeMetricFamily(
+            "pagersync_queue_rows",
+            "Rows of a queue by state, counted up to 10,000.",
+            labels=["queue", "state"],
+        )
+        for name, queue in self._queues.items():
+            lag.add_metric([name], queue.lag_s)
+            for state, count in queue.rows.items():
+                rows.add_metric([name, state], count)
+        refused = CounterMetricFamily(
+            "pagersync_webhook_refusals",
+            "Webhook requests turned away at the door.",
+            labels=["integration_id", "reason"],
+        )
+        for row in self._refusals:
+            refused.add_metric([str(row["integration_id"]), row["reason"]], row["times"])
+        yield from (lag, rows, refused)

@@ -1,0 +1,36 @@
+"""The one door to the HTTP client library: nothing else imports httpx.
+
+Replacing the library is a change of this file alone.
+"""
+
+from httpx import (
+    URL,
+    ASGITransport,
+    AsyncBaseTransport,
+    AsyncClient,
+    BasicAuth,
+    ConnectError,
+    ConnectTimeout,
+    HTTPError,
+    InvalidURL,
+    Limits,
+    Response,
+    Timeout,
+    TimeoutException,
+)
+
+__all__ = [
+    "URL",
+    "ASGITransport",
+    "AsyncBaseTransport",
+    "AsyncClient",
+    "BasicAuth",
+    "ConnectError",
+    "ConnectTimeout",
+    "HTTPError",
+    "InvalidURL",
+    "Limits",
+    "Response",
+    "Timeout",
+    "TimeoutException",
+]

@@ -1,0 +1,1 @@
+"""The webhook: let in, keep, group commit, answer."""

@@ -1,0 +1,45 @@
+"""Retention: what is done with and old is removed, a batch at a time."""
+
+import asyncio
+from typing import Final
+
+from pagersync.database.engine import Connection
+
+ROWS_MAX: Final = 1000
+
+_STATEMENTS: Final = (
+    """
+    DELETE FROM deliveries WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM deliveries
+        WHERE id < $1 AND state IN ('done', 'ignored')
+        ORDER BY id LIMIT $2))
+    """,
+    """
+    DELETE FROM domain_events WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM domain_events WHERE id < $1 ORDER BY id LIMIT $2))
+    """,
+)
+
+
+async def remove_old_rows(connection: Connection, *, days: int, stop: asyncio.Event) -> int:
+    """Remove applied and ignored deliveries, and domain events, older than `days`.
+
+    What needs a person (`invalid`, `limited`, `dead`) stays. Returns how many rows went; ends
+    early, between two batches, when `stop` is set.
+    """
+    before = await connection.fetchval(_OLDEST_KEPT, days)
+    removed = 0
+    for statement in _STATEMENTS:
+        while not stop.is_set():
+            rows = int((await connection.execute(statement, before, ROWS_MAX)).split()[-1])
+            removed += rows
+            if rows < ROWS_MAX:
+                break
+    return removed
+
+
+_OLDEST_KEPT = """
+SELECT (lpad(to_hex(ms::bigint), 12, '0') || '70008000000000000000')::uuid
+FROM (SELECT extract(epoch FROM now() - make_interval(days => $1)) * 1000) AS t (ms)
+"""
+"""The smallest UUIDv7 of that moment: ids are ordered by time, so no index on a time is needed."""

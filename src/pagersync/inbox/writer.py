@@ -1,0 +1,194 @@
+"""Group commit: one transaction stores every webhook request that waits.
+
+One flush is in flight; whatever arrives meanwhile is the next batch. There is no timed window:
+under load batches grow by themselves, and an idle service commits at once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pagersync.database.base import new_id
+from pagersync.database.engine import is_unreachable, raw_connection
+from pagersync.errors import BusyError
+from pagersync.settings import Settings
+
+RETRY_AFTER_S: Final = 5
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A webhook request that was let in.
+
+    Attributes:
+        state: what becomes of it: `queued`, `ignored` or `invalid`.
+        error: why it is `invalid` or `ignored`.
+    """
+
+    integration_id: UUID
+    body: bytes
+    body_sha256: bytes
+    event_type: str | None
+    pagertree_alert_id: str | None
+    state: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A committed delivery; `created` is False when the same bytes were there before."""
+
+    delivery_id: UUID
+    created: bool
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    arrival: Arrival
+    stored: asyncio.Future[Stored] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class InboxWriter:
+    """Stores arrivals; each caller learns the fate of its own, after the commit."""
+
+    def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._arrived = asyncio.Event()
+
+    async def store(self, arrival: Arrival) -> Stored:
+        """Return once `arrival` is committed.
+
+        Raises:
+            BusyError: too much waits already, or the database is away. The row may still have
+                been committed; PagerTree sends it again, and it is a duplicate then.
+        """
+        limits = self._settings
+        if (
+            len(self._waiting) >= limits.ingest_queue_rows_max
+            or self._waiting_bytes >= limits.ingest_queue_bytes_max
+        ):
+            raise BusyError("too many webhook requests wait", retry_after_s=RETRY_AFTER_S)
+        waiting = _Waiting(arrival)
+        self._waiting.append(waiting)
+        self._waiting_bytes += len(arrival.body)
+        self._arrived.set()
+        return await waiting.stored
+
+    async def run(self) -> None:
+        """Store what waits, until cancelled."""
+        while True:
+            await self._arrived.wait()
+            while self._waiting:
+                await self._flush(self._take())
+            self._arrived.clear()
+
+    def _take(self) -> list[_Waiting]:
+        rows_max = min(len(self._waiting), self._settings.ingest_batch_rows_max)
+        batch = [self._waiting.popleft() for _ in range(rows_max)]
+        self._waiting_bytes -= sum(len(waiting.arrival.body) for waiting in batch)
+        return batch
+
+    async def _flush(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            async with asyncio.timeout(self._settings.ingest_timeout_s):
+                await self._store_together(batch)
+        except Exception as error:  # noqa: BLE001 - every caller gets its answer, whatever went wrong
+            if is_unreachable(error):
+                self._turn_away([*batch, *self._take_all()], error)
+            elif len(batch) == 1:
+                self._turn_away(batch, error)
+            else:
+                for waiting in batch:
+                    await self._flush([waiting])
+
+    async def _store_together(self, batch: Sequence[_Waiting]) -> None:
+        arrivals = [waiting.arrival for waiting in batch]
+        try:
+            stored = await insert_deliveries(self._engine, arrivals)
+        except Exception as error:
+            if not is_unreachable(error):
+                raise
+            stored = await insert_deliveries(self._engine, arrivals)  # on a fresh connection
+        for waiting, result in zip(batch, stored, strict=True):
+            if not waiting.stored.done():
+                waiting.stored.set_result(result)
+
+    def _take_all(self) -> list[_Waiting]:
+        everybody = list(self._waiting)
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        return everybody
+
+    def _turn_away(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        log.error("webhook requests could not be stored", requests=len(batch), error=repr(error))
+        for waiting in batch:
+            if not waiting.stored.done():
+                waiting.stored.set_exception(
+                    BusyError("the database did not answer", retry_after_s=RETRY_AFTER_S)
+                )
+
+
+async def insert_deliveries(engine: AsyncEngine, arrivals: Sequence[Arrival]) -> list[Stored]:
+    """Commit arrivals in one statement; equal bodies become one row. Results are in their order."""
+    times: dict[tuple[UUID, bytes], int] = {}
+    first: dict[tuple[UUID, bytes], Arrival] = {}
+    for arrival in arrivals:
+        key = (arrival.integration_id, arrival.body_sha256)
+        times[key] = times.get(key, 0) + 1
+        first.setdefault(key, arrival)
+    rows = [first[key] for key in sorted(first)]  # one order for all writers: no deadlocks
+    async with raw_connection(engine) as connection:
+        answer = await connection.fetch(
+            _INSERT,
+            [new_id() for _ in rows],
+            [row.integration_id for row in rows],
+            [row.body_sha256 for row in rows],
+            [row.body for row in rows],
+            [row.event_type for row in rows],
+            [row.pagertree_alert_id for row in rows],
+            [row.state for row in rows],
+            [row.error for row in rows],
+            [times[row.integration_id, row.body_sha256] for row in rows],
+        )
+    return _in_order(arrivals, {(r["integration_id"], r["body_sha256"]): r for r in answer})
+
+
+def _in_order(
+    arrivals: Sequence[Arrival], answer: dict[tuple[UUID, bytes], asyncpg.Record]
+) -> list[Stored]:
+    """Give each arrival its result: among equal ones the first may be new, the others are not."""
+    stored = []
+    seen: set[UUID] = set()
+    for arrival in arrivals:
+        row = answer[arrival.integration_id, arrival.body_sha256]
+        stored.append(Stored(row["id"], created=row["created"] and row["id"] not in seen))
+        seen.add(row["id"])
+    return stored
+
+
+_INSERT = """
+INSERT INTO deliveries (id, integration_id, body_sha256, body, event_type, pagertree_alert_id,
+    state, last_error, times_received, finished_at)
+SELECT id, integration_id, body_sha256, body, event_type, pagertree_alert_id, state, error, times,
+    CASE WHEN state <> 'queued' THEN now() END
+FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[],
+            $8::text[], $9::bigint[])
+  AS a (id, integration_id, body_sha256, body, event_type, pagertree_alert_id, state, error, times)
+ON CONFLICT (integration_id, body_sha256) DO UPDATE
+SET times_received = deliveries.times_received + excluded.times_received, last_received_at = now()
+RETURNING id, integration_id, body_sha256, xmax = 0 AS created
+"""

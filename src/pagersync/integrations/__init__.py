@@ -1,0 +1,1 @@
+"""Connected PagerTree accounts, their secrets and limits."""

@@ -1,0 +1,213 @@
+"""`pagersync integrations`: connected PagerTree accounts."""
+
+import json
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from pagersync.command import Context, run
+from pagersync.errors import InvalidError
+from pagersync.integrations import service
+from pagersync.integrations.connect import take_api_key
+from pagersync.integrations.models import PAGERTREE_URL, Integration
+from pagersync.integrations.values import checked_name, checked_url
+from pagersync.integrations.vault import open_vault
+from pagersync.pagertree.client import create_http_client
+
+app = typer.Typer(no_args_is_help=True, help="Connected PagerTree accounts.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Reference = Annotated[str, typer.Argument(metavar="NAME_OR_ID")]
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="What you call the account.")],
+    api_key: Annotated[
+        str,
+        typer.Option(
+            envvar="PAGERTREE_API_KEY",
+            prompt="PagerTree API key",
+            hide_input=True,
+            help="A PagerTree API key; better in the environment than on the command line.",
+        ),
+    ],
+    pagertree_url: Annotated[str, typer.Option(help="Base of PagerTree's API.")] = PAGERTREE_URL,
+    alerts_per_day_max: Annotated[
+        int | None, typer.Option(min=0, help="New alerts a day (UTC) at most.")
+    ] = None,
+    *,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Ask PagerTree whether the key works.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Connect a PagerTree account: print its webhook's URL and secret, once."""
+    columns = {
+        "name": _checked("NAME", checked_name, name),
+        "pagertree_url": _checked("--pagertree-url", checked_url, pagertree_url),
+        "alerts_per_day_max": alerts_per_day_max,
+    }
+
+    async def action(context: Context) -> None:
+        async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as client:
+            key_columns = await take_api_key(
+                client,
+                open_vault(context.settings),
+                api_key=api_key,
+                pagertree_url=columns["pagertree_url"],
+                verify=verify,
+            )
+        async with context.sessions.begin() as session:
+            new = await service.add_integration(session, **columns, **key_columns)
+        _print_secret(context, new, as_json=as_json)
+
+    run(action)
+
+
+@app.command("list")
+def list_(*, as_json: Json = False) -> None:
+    """List the connected accounts."""
+
+    async def action(context: Context) -> list[dict[str, Any]]:
+        async with context.sessions() as session:
+            rows = await service.list_integrations(session)
+            return [_described(context, row) for row in rows]
+
+    rows = run(action)
+    if as_json:
+        typer.echo(json.dumps(rows))
+    for row in [] if as_json else rows:
+        typer.echo(f"{row['id']}  {row['name']}  {'enabled' if row['enabled'] else 'disabled'}")
+
+
+@app.command()
+def show(reference: Reference, *, as_json: Json = False) -> None:
+    """Show one account, and what was refused at its webhook."""
+
+    async def action(context: Context) -> dict[str, Any]:
+        async with context.sessions() as session:
+            integration = await service.find_integration(session, reference)
+            refusals = await service.list_refusals(session, [integration.id])
+        return _described(context, integration) | {
+            "refusals": [
+                {"reason": r.reason, "times": r.times, "last_at": r.last_at.isoformat()}
+                for r in refusals
+            ]
+        }
+
+    shown = run(action)
+    if as_json:
+        typer.echo(json.dumps(shown))
+        return
+    refusals = shown.pop("refusals")
+    for key, value in shown.items():
+        typer.echo(f"{key:<20} {'-' if value is None else value}")
+    for r in refusals:
+        typer.echo(f"{'refused':<20} {r['times']} x {r['reason']}, last {r['last_at']}")
+
+
+@app.command("rotate-secret")
+def rotate_secret(
+    reference: Reference,
+    grace_hours: Annotated[
+        float | None,
+        typer.Option(min=0, help="How long the old secret still works. By default the setting's."),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Make a new webhook secret and print it, once."""
+
+    async def action(context: Context) -> None:
+        hours = context.settings.secret_grace_hours if grace_hours is None else grace_hours
+        async with context.sessions.begin() as session:
+            integration = await service.find_integration(session, reference)
+            new = await service.rotate_secret(session, integration.id, grace=timedelta(hours=hours))
+        _print_secret(context, new, as_json=as_json)
+
+    run(action)
+
+
+@app.command()
+def disable(reference: Reference) -> None:
+    """Refuse the account's webhooks until it is enabled again."""
+    _change(reference, enabled=False)
+    typer.echo(f"{reference} is disabled: its webhooks are answered 403.")
+
+
+@app.command()
+def enable(reference: Reference) -> None:
+    """Let the account's webhooks in again."""
+    _change(reference, enabled=True)
+    typer.echo(f"{reference} is enabled.")
+
+
+@app.command()
+def remove(
+    reference: Reference,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Disconnect an account. Its API key and secrets are erased; its alerts stay."""
+    if not yes:
+        typer.confirm(f"Disconnect {reference}?", abort=True)
+
+    async def action(context: Context) -> None:
+        async with context.sessions.begin() as session:
+            integration = await service.find_integration(session, reference)
+            await service.remove_integration(session, integration.id)
+
+    run(action)
+    typer.echo(f"{reference} is removed.")
+
+
+def _change(reference: str, **columns: Any) -> None:
+    async def action(context: Context) -> None:
+        async with context.sessions.begin() as session:
+            integration = await service.find_integration(session, reference)
+            await service.change_integration(session, integration.id, **columns)
+
+    run(action)
+
+
+def _checked(what: str, check: Any, value: str) -> Any:
+    try:
+        return check(value)
+    except ValueError as error:
+        raise InvalidError(f"{what} {error}") from None
+
+
+def _described(context: Context, row: Integration) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "name": row.name,
+        "enabled": row.enabled,
+        "pagertree_url": row.pagertree_url,
+        "webhook_url": service.webhook_url(context.settings, row.id),
+        "alert_url_template": row.alert_url_template,
+        "alerts_per_day_max": row.alerts_per_day_max,
+        "verified_at": row.verified_at and row.verified_at.isoformat(),
+    }
+
+
+def _print_secret(context: Context, new: service.NewSecret, *, as_json: bool) -> None:
+    answer = {
+        "id": str(new.integration.id),
+        "name": new.integration.name,
+        "webhook_url": service.webhook_url(context.settings, new.integration.id),
+        "webhook_secret": new.webhook_secret,
+    }
+    if as_json:
+        typer.echo(json.dumps(answer))
+        return
+    for key, value in answer.items():
+        typer.echo(f"{key:<15} {value}")
+    typer.echo("\nThe secret is not shown again. What is left to do:")
+    for number, step in enumerate(service.setup_steps(context.settings, new), start=1):
+        typer.echo(f"  {number}. {step}")
+    if context.settings.public_url is None:
+        typer.echo(
+            "\nPagerTree cannot reach the address above: set PAGERSYNC_PUBLIC_URL to one it can."
+        )

@@ -1,0 +1,78 @@
+"""Connected PagerTree accounts, their webhook secrets, and what was refused at their door."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
+
+PAGERTREE_URL: Final = "https://api.pagertree.com/api/v4"
+"""PagerTree's API base (its documentation, "Authentication")."""
+
+ALERT_URL_TEMPLATE: Final = "https://app.pagertree.com/#/alert/{id}"
+"""How PagerTree's own webhook examples link to an alert; an account may need another form."""
+
+NO_INTEGRATION: Final = UUID(int=0)
+"""Stands for "none of ours" where refusals at an unknown webhook address are counted."""
+
+
+class Integration(UpdatedAt, Base):
+    """One PagerTree account. A removed one keeps its row: alerts and deliveries name it."""
+
+    __tablename__ = "integrations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    pagertree_url: Mapped[str] = mapped_column(server_default=PAGERTREE_URL)
+    api_key_encrypted: Mapped[bytes | None]
+    alert_url_template: Mapped[str] = mapped_column(server_default=ALERT_URL_TEMPLATE)
+    alerts_per_day_max: Mapped[int | None]
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    verified_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "integrations_name_key",
+            "name",
+            unique=True,
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+    )
+
+
+class WebhookSecret(CreatedAt, Base):
+    """A secret that PagerTree presents. Only its hash is kept; a rotated one works for a while."""
+
+    __tablename__ = "webhook_secrets"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    integration_id: Mapped[UUID] = mapped_column(
+        ForeignKey("integrations.id", ondelete="CASCADE"), index=True
+    )
+    sha256: Mapped[bytes]
+    expires_at: Mapped[datetime | None]
+
+
+class WebhookRefusal(Base):
+    """How often, and when last, webhook requests were turned away, by reason."""
+
+    __tablename__ = "webhook_refusals"
+
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    times: Mapped[int]
+    last_at: Mapped[datetime]
+
+
+class AlertsPerDay(Base):
+    """New alerts of one integration and day (UTC); kept only where there is a limit."""
+
+    __tablename__ = "alerts_per_day"
+
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[str] = mapped_column(primary_key=True)
+    alerts: Mapped[int]

@@ -1,0 +1,297 @@
+"""`/v1/integrations`: connected PagerTree accounts."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.access.guard import needs
+from pagersync.access.models import Scope
+from pagersync.database.session import SessionDep
+from pagersync.errors import InvalidError
+from pagersync.integrations import service
+from pagersync.integrations.connect import take_api_key
+from pagersync.integrations.models import (
+    ALERT_URL_TEMPLATE,
+    PAGERTREE_URL,
+    Integration,
+    WebhookRefusal,
+)
+from pagersync.integrations.values import checked_name, checked_template, checked_url
+from pagersync.integrations.vault import Vault
+from pagersync.jsonapi import (
+    Attributes,
+    Collection,
+    Document,
+    JsonApiResponse,
+    NewDocument,
+    Resource,
+    errors,
+)
+from pagersync.pagination import PageDep, find
+from pagersync.settings import Settings
+
+router = APIRouter(prefix="/v1", tags=["Integrations"], default_response_class=JsonApiResponse)
+
+Name = Annotated[str, AfterValidator(checked_name)]
+Url = Annotated[str, AfterValidator(checked_url), Field(max_length=1000)]
+Template = Annotated[str, AfterValidator(checked_template), Field(max_length=1000)]
+ApiKey = Annotated[SecretStr, Field(min_length=1, max_length=1000)]
+PerDay = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+REQUIRED = ("name", "pagertree_url", "alert_url_template", "enabled")
+"""Attributes that may be left out of a change but not be null."""
+
+
+class NewIntegration(Attributes):
+    """An account to connect."""
+
+    name: Name
+    api_key: ApiKey = Field(description="A PagerTree API key. Stored encrypted, never shown again.")
+    pagertree_url: Url = Field(default=PAGERTREE_URL, description="Base of PagerTree's API.")
+    alert_url_template: Template = Field(
+        default=ALERT_URL_TEMPLATE, description="Link to an alert; `{id}` becomes PagerTree's id."
+    )
+    alerts_per_day_max: PerDay | None = Field(
+        default=None,
+        description="New alerts a day (UTC). What goes beyond is kept as `limited` deliveries.",
+    )
+    verify_api_key: bool = Field(default=True, description="Ask PagerTree whether the key works.")
+
+
+class ChangedIntegration(Attributes):
+    """What to change; what is left out stays."""
+
+    name: Name | None = None
+    api_key: ApiKey | None = None
+    pagertree_url: Url | None = None
+    alert_url_template: Template | None = None
+    alerts_per_day_max: PerDay | None = None
+    enabled: bool | None = None
+    verify_api_key: bool = True
+
+
+class Rotation(Attributes):
+    """How to rotate a webhook secret."""
+
+    grace_hours: Annotated[float, Field(ge=0, le=8760)] | None = Field(
+        default=None, description="How long the old secrets still work. By default the setting's."
+    )
+
+
+class RefusalAttributes(BaseModel):
+    """Webhook requests that were turned away for one reason."""
+
+    reason: str
+    times: int
+    last_at: datetime
+
+
+class IntegrationAttributes(BaseModel):
+    """What is known of an account."""
+
+    name: str
+    pagertree_url: str
+    alert_url_template: str
+    alerts_per_day_max: int | None
+    enabled: bool
+    verified_at: datetime | None = Field(description="When PagerTree last accepted the API key.")
+    webhook_url: str
+    refusals: list[RefusalAttributes]
+    created_at: datetime
+    updated_at: datetime
+
+
+class IntegrationWithSecret(IntegrationAttributes):
+    """An account with its new webhook secret."""
+
+    webhook_secret: str = Field(description="Shown here and nowhere else.")
+    setup: list[str] = Field(description="What to do in PagerTree.")
+
+
+@router.get(
+    "/integrations",
+    summary="List integrations",
+    dependencies=[needs(Scope.READ)],
+    responses=errors(422),
+)
+async def list_integrations(
+    request: Request, session: SessionDep, page: PageDep
+) -> Collection[IntegrationAttributes]:
+    statement = select(Integration).where(Integration.removed_at.is_(None))
+    found = await find(session, statement, Integration.id, page)
+    return Collection(
+        data=await _resources(request, session, found.rows), links=found.links, meta=found.meta
+    )
+
+
+@router.post(
+    "/integrations",
+    summary="Connect a PagerTree account",
+    description="The answer holds the webhook's secret, shown only here, and what is left to do.",
+    status_code=201,
+    dependencies=[needs(Scope.ADMIN)],
+    responses=errors(409, 422, 502),
+)
+async def create_integration(
+    request: Request,
+    session: SessionDep,
+    body: NewDocument[Literal["integrations"], NewIntegration],
+) -> Document[IntegrationWithSecret]:
+    new = body.data.attributes
+    columns = new.model_dump(exclude={"api_key", "verify_api_key"})
+    columns |= await _take_api_key(request, new.api_key, new.pagertree_url, new.verify_api_key)
+    return _with_secret(request, await service.add_integration(session, **columns))
+
+
+@router.get(
+    "/integrations/{id}",
+    summary="Show an integration",
+    dependencies=[needs(Scope.READ)],
+    responses=errors(404, 422),
+)
+async def get_integration(
+    request: Request, session: SessionDep, id: UUID
+) -> Document[IntegrationAttributes]:
+    integration = await service.get_integration(session, id)
+    return Document(data=(await _resources(request, session, [integration]))[0])
+
+
+@router.patch(
+    "/integrations/{id}",
+    summary="Change an integration",
+    description="A new address or API key is asked of PagerTree before it is stored.",
+    dependencies=[needs(Scope.ADMIN)],
+    responses=errors(404, 409, 422, 502),
+)
+async def change_integration(
+    request: Request,
+    id: UUID,
+    body: NewDocument[Literal["integrations"], ChangedIntegration],
+) -> Document[IntegrationAttributes]:
+    async with request.state.sessions() as session:
+        before = await service.get_integration(session, id)
+    columns = await _changed_columns(request, before, body.data.attributes)
+    async with request.state.sessions.begin() as session:
+        integration = await service.change_integration(session, id, **columns)
+        return Document(data=(await _resources(request, session, [integration]))[0])
+
+
+@router.delete(
+    "/integrations/{id}",
+    summary="Disconnect an account",
+    description="Its secrets and API key are erased; its alerts and deliveries stay.",
+    status_code=204,
+    dependencies=[needs(Scope.ADMIN)],
+    responses=errors(404, 422),
+)
+async def remove_integration(session: SessionDep, id: UUID) -> None:
+    await service.remove_integration(session, id)
+
+
+@router.post(
+    "/integrations/{id}/rotate_secret",
+    summary="Make a new webhook secret",
+    description="The old ones keep working for the grace period.",
+    dependencies=[needs(Scope.ADMIN)],
+    responses=errors(404, 422),
+)
+async def rotate_secret(
+    request: Request,
+    session: SessionDep,
+    id: UUID,
+    body: NewDocument[Literal["integrations"], Rotation] | None = None,
+) -> Document[IntegrationWithSecret]:
+    asked = body.data.attributes.grace_hours if body else None
+    hours = _settings(request).secret_grace_hours if asked is None else asked
+    new = await service.rotate_secret(session, id, grace=timedelta(hours=hours))
+    return _with_secret(request, new)
+
+
+async def _changed_columns(
+    request: Request, before: Integration, changes: ChangedIntegration
+) -> dict[str, Any]:
+    """Return the columns to set; whatever concerns PagerTree's API was asked of PagerTree."""
+    columns = changes.model_dump(exclude_unset=True, exclude={"api_key", "verify_api_key"})
+    nulls = [name for name, value in columns.items() if value is None and name in REQUIRED]
+    if nulls:
+        raise InvalidError("it cannot be null", pointer=f"/data/attributes/{nulls[0]}")
+    if changes.api_key is None and changes.pagertree_url in (None, before.pagertree_url):
+        return columns
+    url = changes.pagertree_url or before.pagertree_url
+    api_key = changes.api_key or SecretStr(_vault(request).decrypt(before.api_key_encrypted or b""))
+    return columns | await _take_api_key(request, api_key, url, changes.verify_api_key)
+
+
+async def _take_api_key(
+    request: Request, api_key: SecretStr, pagertree_url: str, verify: bool
+) -> dict[str, Any]:
+    return await take_api_key(
+        request.state.http,
+        _vault(request),
+        api_key=api_key.get_secret_value(),
+        pagertree_url=pagertree_url,
+        verify=verify,
+    )
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.state.settings
+    return settings
+
+
+def _vault(request: Request) -> Vault:
+    vault: Vault = request.state.vault
+    return vault
+
+
+def _with_secret(request: Request, new: service.NewSecret) -> Document[IntegrationWithSecret]:
+    attributes = IntegrationWithSecret(
+        **_attributes(_settings(request), new.integration, []).model_dump(),
+        webhook_secret=new.webhook_secret,
+        setup=service.setup_steps(_settings(request), new),
+    )
+    return Document(
+        data=Resource(id=str(new.integration.id), type="integrations", attributes=attributes)
+    )
+
+
+async def _resources(
+    request: Request, session: AsyncSession, rows: Sequence[Integration]
+) -> list[Resource[IntegrationAttributes]]:
+    refusals = await service.list_refusals(session, [row.id for row in rows])
+    return [
+        Resource(
+            id=str(row.id),
+            type="integrations",
+            attributes=_attributes(
+                _settings(request), row, [r for r in refusals if r.integration_id == row.id]
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _attributes(
+    settings: Settings, row: Integration, refusals: Sequence[WebhookRefusal]
+) -> IntegrationAttributes:
+    return IntegrationAttributes(
+        name=row.name,
+        pagertree_url=row.pagertree_url,
+        alert_url_template=row.alert_url_template,
+        alerts_per_day_max=row.alerts_per_day_max,
+        enabled=row.enabled,
+        verified_at=row.verified_at,
+        webhook_url=service.webhook_url(settings, row.id),
+        refusals=[
+            RefusalAttributes(reason=r.reason, times=r.times, last_at=r.last_at) for r in refusals
+        ],
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,46 @@
+"""Checks of what an operator enters for an integration. Pure."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+NAME_CHARACTERS_MAX: Final = 100
+
+
+def checked_name(name: str) -> str:
+    """Return the name without surrounding space.
+
+    Raises:
+        ValueError: it is empty, too long, or holds control characters.
+    """
+    name = name.strip()
+    if not 0 < len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
+        raise ValueError(f"must be 1 to {NAME_CHARACTERS_MAX} printable characters")
+    return name
+
+
+def checked_url(url: str) -> str:
+    """Return the address without a slash at its end.
+
+    Raises:
+        ValueError: it is no http or https address, or carries what belongs elsewhere.
+    """
+    url = url.strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable():
+        raise ValueError("must be an address that begins with https:// or http://")
+    if parts.username or parts.query or parts.fragment:
+        raise ValueError("must have neither a user name nor ? nor #")
+    return url
+
+
+def checked_template(template: str) -> str:
+    """Return the template of an alert's link.
+
+    Raises:
+        ValueError: it is no address, or `{id}` is missing.
+    """
+    if not template.startswith(("https://", "http://")) or not template.isprintable():
+        raise ValueError("must begin with https:// or http://")
+    if "{id}" not in template:
+        raise ValueError("must contain {id}, which becomes PagerTree's id of the alert")
+    return template

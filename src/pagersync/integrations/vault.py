@@ -1,0 +1,93 @@
+"""Encryption of stored credentials, and where its key comes from."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from pagersync.errors import PagersyncError
+from pagersync.settings import Settings
+
+KEY_FILE: Final = "secret.key"
+
+
+class SecretKeyError(PagersyncError):
+    """The secret key is missing, malformed, or not the one that encrypted what is stored."""
+
+    code = "secret_key"
+    title = "Secret key"
+
+
+class Vault:
+    """Encrypts with the first key and decrypts with any of them.
+
+    Raises:
+        SecretKeyError: a key is not 32 bytes in URL-safe base64.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        try:
+            self._fernet = MultiFernet([Fernet(key) for key in keys])
+        except ValueError:
+            raise SecretKeyError(
+                "PAGERSYNC_SECRET_KEY is malformed: `pagersync secret-key` prints a good one"
+            ) from None
+
+    def encrypt(self, plain: str) -> bytes:
+        """Return `plain`, encrypted."""
+        return self._fernet.encrypt(plain.encode())
+
+    def decrypt(self, encrypted: bytes) -> str:
+        """Return what `encrypt` was given.
+
+        Raises:
+            SecretKeyError: it was encrypted with a key that is not among these.
+        """
+        try:
+            return self._fernet.decrypt(encrypted).decode()
+        except InvalidToken:
+            raise SecretKeyError(
+                "a stored API key was encrypted with another PAGERSYNC_SECRET_KEY: "
+                "add that key to the list, or enter the API key again"
+            ) from None
+
+
+def new_secret_key() -> str:
+    """Return a fresh key in the form that `PAGERSYNC_SECRET_KEY` takes."""
+    return Fernet.generate_key().decode()
+
+
+def open_vault(settings: Settings) -> Vault:
+    """Return the vault of `PAGERSYNC_SECRET_KEY`, or of the key file, made when absent.
+
+    Raises:
+        SecretKeyError: the key is malformed, or its file can be neither read nor made.
+    """
+    if settings.secret_key is not None and settings.secret_key.get_secret_value():
+        keys = settings.secret_key.get_secret_value().split(",")
+        return Vault([key.strip() for key in keys if key.strip()])
+    try:
+        return Vault([_key_from_file(settings.data_dir / KEY_FILE)])
+    except OSError as error:
+        raise SecretKeyError(
+            f"cannot keep the secret key in {settings.data_dir} ({error.strerror}): "
+            "set PAGERSYNC_SECRET_KEY or a writable PAGERSYNC_DATA_DIR"
+        ) from None
+
+
+def _key_from_file(path: Path) -> str:
+    """Return the key in `path`; make it first if need be, whole or not at all."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(new_secret_key())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # another process was faster: its key counts
+        finally:
+            draft.unlink()
+    return path.read_text().strip()

@@ -1,0 +1,219 @@
+"""JSON:API: the one shape of every answer, error and page of this service.
+
+Documents are `{"data": {"id", "type", "attributes"}}`, lists add `links` and `meta`, errors are
+`{"errors": [{"title", "status", "code", "detail", "source"}]}`; see https://jsonapi.org/format/.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Any, Final, Generic, TypeVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from pagersync.errors import BusyError, PagersyncError, UnauthorizedError
+
+MEDIA_TYPE: Final = "application/vnd.api+json"
+
+A = TypeVar("A", bound=BaseModel)
+T = TypeVar("T", bound=str)
+
+
+class JsonApiResponse(JSONResponse):
+    """A response in JSON:API's media type."""
+
+    media_type = MEDIA_TYPE
+
+
+class Resource(BaseModel, Generic[A]):
+    """One thing: its id, its type and what is known of it."""
+
+    id: str
+    type: str
+    attributes: A
+
+
+class Document(BaseModel, Generic[A]):
+    """An answer about one thing."""
+
+    data: Resource[A]
+
+
+class Links(BaseModel):
+    """Where this list goes on."""
+
+    self: str
+    first: str
+    prev: str | None
+    next: str | None
+    last: str | None
+
+
+class Meta(BaseModel):
+    """How large the whole list is and where in it this page stands."""
+
+    next_cursor: str | None = Field(description="Give it as `page[after]` for the next page.")
+    current_page: int | None
+    next_page: int | None
+    prev_page: int | None
+    total_count: int = Field(
+        description="Exact up to 10,000; beyond that PostgreSQL's estimate, so that a list costs "
+        "the same however much is stored."
+    )
+    total_pages: int
+
+
+class Collection(BaseModel, Generic[A]):
+    """A page of a list."""
+
+    data: list[Resource[A]]
+    links: Links
+    meta: Meta
+
+
+class Error(BaseModel):
+    """One thing that is wrong with a request."""
+
+    title: str
+    status: str
+    code: str
+    detail: str | None = None
+    source: dict[str, str] | None = None
+
+
+class Errors(BaseModel):
+    """The answer to a request that could not be served."""
+
+    errors: list[Error]
+
+
+class Attributes(BaseModel):
+    """Base of what a request may set: unknown attributes are errors, and types are exact."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewResource(BaseModel, Generic[T, A]):
+    """The thing that a request describes; `id` is accepted and ignored, as clients send it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: T
+    id: str | None = None
+    attributes: A
+
+
+class NewDocument(BaseModel, Generic[T, A]):
+    """The body of a request that creates or changes one thing: its type, and what to set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: NewResource[T, A]
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI description of the error answers that an operation has."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Errors"}}},
+        }
+        for status in sorted({401, 403, *statuses})
+    }
+
+
+def to_error(error: PagersyncError) -> dict[str, Any]:
+    """Return one entry of `errors`."""
+    entry: dict[str, Any] = {
+        "title": error.title,
+        "status": str(error.status),
+        "code": error.code,
+        "detail": error.detail,
+    }
+    if error.pointer:
+        entry["source"] = {"pointer": error.pointer}
+    elif error.parameter:
+        entry["source"] = {"parameter": error.parameter}
+    return entry
+
+
+def error_headers(error: PagersyncError) -> dict[str, str]:
+    """Return the headers that go with an error: how to come back, how to log in."""
+    if isinstance(error, BusyError):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, UnauthorizedError):
+        return {"WWW-Authenticate": "Bearer"}
+    return {}
+
+
+def error_body(*entries: dict[str, Any]) -> bytes:
+    """Return the body of an error answer."""
+    return json.dumps({"errors": entries}).encode()
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every kind of failure in the one shape."""
+    app.add_exception_handler(PagersyncError, _answer_own)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_unexpected)
+
+
+async def _answer_own(_: Request, error: Exception) -> Response:
+    assert isinstance(error, PagersyncError)  # noqa: S101 - registered for it alone
+    return _answer(error.status, to_error(error), headers=error_headers(error))
+
+
+async def _answer_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    return _answer(422, *[_invalid_entry(problem) for problem in error.errors()])
+
+
+def _invalid_entry(problem: dict[str, Any]) -> dict[str, Any]:
+    where, *path = problem["loc"]
+    if where == "body":
+        source = {"pointer": "".join(f"/{step}" for step in path if isinstance(step, str | int))}
+    else:
+        source = {"parameter": str(path[0]) if path else str(where)}
+    name = path[-1] if path else where
+    return {
+        "title": "Invalid request",
+        "status": "422",
+        "code": "invalid",
+        "detail": f"{name}: {problem['msg']}",
+        "source": source,
+    }
+
+
+async def _answer_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    phrase = HTTPStatus(error.status_code).phrase
+    entry = {
+        "title": phrase,
+        "status": str(error.status_code),
+        "code": phrase.lower().replace(" ", "_"),
+        "detail": error.detail,
+    }
+    return _answer(error.status_code, entry, headers=dict(error.headers or {}))
+
+
+async def _answer_unexpected(_: Request, _error: Exception) -> Response:
+    """Say that it is our fault, and nothing else: the log has the rest."""
+    entry = {
+        "title": "Internal error",
+        "status": "500",
+        "code": "internal_error",
+        "detail": "this should not have happened; the log of pagersync says more",
+    }
+    return _answer(500, entry)
+
+
+def _answer(
+    status: int, *entries: dict[str, Any], headers: dict[str, str] | None = None
+) -> Response:
+    return Response(
+        error_body(*entries), status_code=status, headers=headers, media_type=MEDIA_TYPE
+    )

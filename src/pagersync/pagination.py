@@ -1,0 +1,163 @@
+"""Pages of lists, newest first, by number or by cursor."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Query, Request
+from sqlalchemy import Select, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql import ClauseElement, Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from pagersync.errors import InvalidError
+from pagersync.jsonapi import Links, Meta
+
+PAGE_SIZE_DEFAULT: Final = 50
+PAGE_SIZE_MAX: Final = 200
+OFFSET_MAX: Final = 10_000
+COUNT_EXACT_MAX: Final = 10_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is asked for.
+
+    Attributes:
+        after: the id behind which it begins; None for a page by number.
+    """
+
+    request: Request
+    number: int
+    size: int
+    after: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """One page of rows and where it stands in the list."""
+
+    rows: list[T]
+    links: Links
+    meta: Meta
+
+
+def get_page(
+    request: Request,
+    number: Annotated[int, Query(alias="page[number]", ge=1, description="From 1.")] = 1,
+    size: Annotated[int, Query(alias="page[size]", ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE_DEFAULT,
+    after: Annotated[
+        str | None, Query(alias="page[after]", description="`meta.next_cursor` of another page.")
+    ] = None,
+) -> Page:
+    """Read the page parameters of a request."""
+    if after is None and (number - 1) * size > OFFSET_MAX:
+        raise InvalidError(
+            f"page[number] reaches at most {OFFSET_MAX} rows deep: go on with page[after]",
+            parameter="page[number]",
+        )
+    return Page(request, number, size, None if after is None else _from_cursor(after))
+
+
+PageDep = Annotated[Page, Depends(get_page)]
+
+
+async def find(
+    session: AsyncSession, statement: Select[T], key: InstrumentedAttribute[UUID], page: Page
+) -> Found[T]:
+    """Return one page of `statement`, newest first by `key`, a column of UUIDv7."""
+    ordered = statement.order_by(key.desc()).limit(page.size + 1)
+    if page.after is None:
+        ordered = ordered.offset((page.number - 1) * page.size)
+    else:
+        ordered = ordered.where(key < page.after)
+    rows = list((await session.scalars(ordered)).all())
+    has_more = len(rows) > page.size
+    rows = rows[: page.size]
+    cursor = _to_cursor(getattr(rows[-1], key.key)) if has_more else None
+    total = await _count(session, statement)
+    return Found(rows, _links(page, cursor, total), _meta(page, cursor, total))
+
+
+async def _count(session: AsyncSession, statement: Select[Any]) -> int:
+    """Count exactly up to a bound; beyond it, take the planner's estimate."""
+    bounded = statement.with_only_columns(text("1")).order_by(None).limit(COUNT_EXACT_MAX + 1)
+    count = await session.scalar(select(func.count()).select_from(bounded.subquery()))
+    if (count or 0) <= COUNT_EXACT_MAX:
+        return count or 0
+    plan = await session.scalar(Explain(statement.order_by(None)))
+    return max(int(plan[0]["Plan"]["Plan Rows"]), COUNT_EXACT_MAX + 1)
+
+
+class Explain(Executable, ClauseElement):
+    """`EXPLAIN (FORMAT JSON)` of a statement, with its own parameters."""
+
+    inherit_cache: bool | None = False
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self.statement = statement
+
+
+@compiles(Explain, "postgresql")
+def _explain(element: Explain, compiler: SQLCompiler, **options: Any) -> str:
+    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
+
+
+def _links(page: Page, cursor: str | None, total: int) -> Links:
+    url = page.request.url
+    last = max(1, -(-total // page.size))
+
+    def numbered(number: int) -> str:
+        return str(
+            url.remove_query_params("page[after]").include_query_params(**{"page[number]": number})
+        )
+
+    def following() -> str | None:
+        if cursor is None:
+            return None
+        if page.after is None and page.number * page.size <= OFFSET_MAX:
+            return numbered(page.number + 1)
+        return str(
+            url.remove_query_params("page[number]").include_query_params(**{"page[after]": cursor})
+        )
+
+    is_reachable = (last - 1) * page.size <= OFFSET_MAX
+    return Links(
+        self=str(url),
+        first=numbered(1),
+        prev=numbered(page.number - 1) if page.after is None and page.number > 1 else None,
+        next=following(),
+        last=numbered(last) if is_reachable else None,
+    )
+
+
+def _meta(page: Page, cursor: str | None, total: int) -> Meta:
+    numbered = page.after is None
+    return Meta(
+        next_cursor=cursor,
+        current_page=page.number if numbered else None,
+        next_page=page.number + 1 if numbered and cursor else None,
+        prev_page=page.number - 1 if numbered and page.number > 1 else None,
+        total_count=total,
+        total_pages=-(-total // page.size),
+    )
+
+
+def _to_cursor(last: UUID) -> str:
+    return base64.urlsafe_b64encode(last.bytes).rstrip(b"=").decode()
+
+
+def _from_cursor(cursor: str) -> UUID:
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
+    except (binascii.Error, ValueError):
+        raise InvalidError(
+            "page[after] is no cursor: use meta.next_cursor of an earlier page",
+            parameter="page[after]",
+        ) from None

@@ -1,0 +1,163 @@
+"""The long-lived processes: `serve` and `worker`.
+
+Both end on SIGTERM or SIGINT: they take nothing new, finish what is in flight, and exit 0 within
+ten seconds. Whatever they could not finish comes back when its lease runs out.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from pagersync.database.engine import create_engine
+from pagersync.database.notify import Listener
+from pagersync.errors import PagersyncError
+from pagersync.settings import Settings
+from pagersync.worker import run_workers
+
+REQUESTS_FINISH_S: Final = 4
+BACKLOG: Final = 2048
+
+log = structlog.get_logger()
+
+
+class ListenError(PagersyncError):
+    """The address cannot be listened on."""
+
+    code = "listen"
+    title = "Listen"
+
+
+class AnnouncingServer(uvicorn.Server):
+    """Says where it serves once it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port = sockets[0].getsockname()[:2]
+            log.info("pagersync is ready", url=f"http://{host}:{port}", pid=os.getpid())
+
+
+def serve(
+    settings: Settings, create: Callable[[], FastAPI], factory: str, *, processes: int
+) -> None:
+    """Serve HTTP until SIGTERM or SIGINT.
+
+    Args:
+        settings: with the database's address in it.
+        create: makes the application, for one process.
+        factory: `module:function` that makes it from the environment, for several.
+        processes: how many.
+
+    Raises:
+        ListenError: the address is taken or not ours.
+    """
+    listening = listen(settings.host, settings.port)
+    with listening:
+        if processes == 1:
+            with ending_well():
+                config = _uvicorn_config(create, processes=1)
+                AnnouncingServer(config).run(sockets=[listening])
+            return
+        with _shared_environment(settings, listening):
+            log.info("pagersync starts", processes=processes, port=listening.getsockname()[1])
+            Multiprocess(_uvicorn_config(factory, processes=processes), sockets=[listening]).run()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on the address; port 0 means a free one.
+
+    Raises:
+        ListenError: the address is taken or not ours.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+def _uvicorn_config(app: str | Callable[[], FastAPI], *, processes: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=True,
+        workers=processes,
+        log_config=None,
+        access_log=False,  # the webhook's secret stands in its URL
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=REQUESTS_FINISH_S,
+    )
+
+
+@contextmanager
+def ending_well() -> Iterator[None]:
+    """Let a signal that uvicorn has served end this process with 0.
+
+    uvicorn raises it once more when it is done, which would kill the process instead.
+    """
+    before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Do nothing: the signal did its work."""
+
+
+@contextmanager
+def _shared_environment(settings: Settings, listening: socket.socket) -> Iterator[None]:
+    """Hand the settings to the child processes, and give their metrics a place to meet."""
+    assert settings.database_url is not None  # noqa: S101 - it was found before
+    os.environ["PAGERSYNC_DATABASE_URL"] = settings.database_url.get_secret_value()
+    os.environ["PAGERSYNC_PORT"] = str(listening.getsockname()[1])
+    os.environ[PARENT] = str(os.getpid())
+    with tempfile.TemporaryDirectory(prefix="pagersync-metrics-") as metrics:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        yield
+
+
+PARENT: Final = "PAGERSYNC_PARENT_PID"
+"""Set for child processes, so that they notice when the parent is gone."""
+
+
+async def watch_parent() -> None:
+    """End this process, properly, when the one that started it is gone."""
+    if PARENT not in os.environ:
+        return
+    while os.getppid() == int(os.environ[PARENT]):  # noqa: ASYNC110 - the kernel sets no event
+        await asyncio.sleep(1)
+    log.warning("the parent process is gone: ending")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def work(settings: Settings) -> None:
+    """Work the queues, without HTTP, until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    engine = create_engine(settings)
+    listener = Listener(engine)
+    listening = asyncio.create_task(listener.run())
+    log.info("pagersync works", pid=os.getpid())
+    try:
+        await run_workers(engine, listener, settings, stop)
+    finally:
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        await engine.dispose()

@@ -1,0 +1,113 @@
+"""Settings: one frozen object, read from `PAGERSYNC_*` variables when a command starts."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, HttpUrl, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+def default_data_dir() -> Path:
+    """Where state lives when nobody says: the system's place for root, the user's otherwise."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/pagersync")
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "pagersync"
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Sizes, counts and times carry their unit in the name."""
+
+    model_config = SettingsConfigDict(env_prefix="PAGERSYNC_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Directory for the embedded PostgreSQL and the generated secret key. "
+        "`/var/lib/pagersync` for root, `~/.local/share/pagersync` otherwise.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="External PostgreSQL (14 or newer), for example "
+        "`postgresql://user:password@host/pagersync`. Unset: the embedded one is used.",
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Encrypts stored PagerTree API keys. Several, separated by commas, rotate it: "
+        "the first encrypts, all decrypt. Unset: made once, in `<data_dir>/secret.key`.",
+    )
+    public_url: HttpUrl | None = Field(
+        default=None,
+        description="The address at which PagerTree reaches this service; it begins the webhook "
+        "URLs. Unset: `http://127.0.0.1:<port>`, which only a simulator reaches.",
+    )
+    host: str = Field(default="127.0.0.1", description="The address that `serve` listens on.")
+    port: int = Field(
+        default=8080, ge=0, le=65535, description="The port that `serve` listens on; 0: a free one."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="`json` lines, `text` for people, `auto`: text on a terminal."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe level that is logged."
+    )
+    body_bytes_max: Positive = Field(
+        default=1024 * 1024, description="Largest webhook or API request body; over it: 413."
+    )
+    ingest_batch_rows_max: Positive = Field(
+        default=500, description="Most webhook requests stored by one commit."
+    )
+    ingest_queue_rows_max: Positive = Field(
+        default=10_000, description="Most webhook requests waiting to be stored; over it: 503."
+    )
+    ingest_queue_bytes_max: Positive = Field(
+        default=64 * 1024 * 1024,
+        description="Most bytes of webhook bodies waiting to be stored; over it: 503.",
+    )
+    ingest_timeout_s: float = Field(
+        default=5, gt=0, description="Longest wait for a commit before a webhook is answered 503."
+    )
+    apply_batch_rows_max: Positive = Field(
+        default=200, description="Most deliveries applied to alerts by one transaction."
+    )
+    apply_attempts_max: Positive = Field(
+        default=8, description="Attempts to apply a delivery before it is kept as dead."
+    )
+    apply_lease_s: float = Field(
+        default=60,
+        gt=0,
+        description="A worker that holds a delivery for longer is taken for dead, and it is "
+        "applied again by another.",
+    )
+    database_connections_max: Positive = Field(
+        default=8, description="Connections that one process opens at most."
+    )
+    retention_days: Positive = Field(
+        default=90,
+        description="Applied and ignored deliveries and domain events older than this are removed.",
+    )
+    secret_grace_hours: float = Field(
+        default=24, ge=0, description="How long an old webhook secret works after a rotation."
+    )
+    pagertree_timeout_s: float = Field(
+        default=10, gt=0, description="Longest wait for an answer of PagerTree's API."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _use_asyncpg(cls, url: SecretStr | None) -> SecretStr | None:
+        """Accept what people paste: any PostgreSQL URL means PostgreSQL through asyncpg."""
+        if url is None or not url.get_secret_value():
+            return None
+        parsed = make_url(url.get_secret_value())
+        if not parsed.drivername.startswith(("postgres", "postgresql")):
+            raise ValueError("must begin with postgresql://")
+        parsed = parsed.set(drivername="postgresql+asyncpg")
+        return SecretStr(parsed.render_as_string(hide_password=False))
+
+    def at_database(self, url: str) -> Self:
+        """Return these settings, pointed at the database that was found or started."""
+        return self.model_copy(update={"database_url": SecretStr(url)})

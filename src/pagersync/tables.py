@@ -1,0 +1,10 @@
+"""Every table, imported so that `Base.metadata` is complete. Only migrations need this."""
+
+import pagersync.access.models
+import pagersync.alerts.models
+import pagersync.events.models
+import pagersync.inbox.models
+import pagersync.integrations.models
+from pagersync.database.base import Base
+
+__all__ = ["Base", "pagersync"]

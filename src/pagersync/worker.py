@@ -1,0 +1,131 @@
+"""The working half of the service: rows claimed from queues, and what must be tidied up.
+
+Runs inside `serve`, or alone as `pagersync worker`; any number of both share one database.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from time import monotonic, perf_counter
+from typing import Final, TypeAlias
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pagersync.alerts.apply import CLAIMED_COLUMNS, apply_batch
+from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.notify import Listener
+from pagersync.database.queue import Batch, Queue
+from pagersync.inbox.retention import remove_old_rows
+from pagersync.metrics import BATCH_SECONDS, DELIVERIES_APPLIED
+from pagersync.settings import Settings
+
+POLL_S: Final = 2.0
+"""How long a lost wake-up call can delay work."""
+
+EXPIRE_EVERY_S: Final = 5.0
+RETENTION_EVERY_S: Final = 3600.0
+AFTER_FAILURE_S: Final = 1.0
+
+log = structlog.get_logger()
+
+Work: TypeAlias = Callable[[Connection, Queue, Batch], Awaitable[None]]
+
+
+def deliveries_queue(settings: Settings) -> Queue:
+    """Return the queue of webhook deliveries that wait to be applied."""
+    return Queue(
+        "deliveries",
+        columns=CLAIMED_COLUMNS,
+        attempts_max=settings.apply_attempts_max,
+        lease_s=settings.apply_lease_s,
+    )
+
+
+async def run_workers(
+    engine: AsyncEngine, listener: Listener, settings: Settings, stop: asyncio.Event
+) -> None:
+    """Work until `stop` is set; what was claimed by then is finished first."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(
+            run_queue(
+                engine,
+                deliveries_queue(settings),
+                apply_batch,
+                rows_max=settings.apply_batch_rows_max,
+                wake=listener.subscribe("deliveries"),
+                stop=stop,
+            )
+        )
+        group.create_task(_run_retention(engine, settings, stop))
+
+
+async def run_queue(
+    engine: AsyncEngine,
+    queue: Queue,
+    work: Work,
+    *,
+    rows_max: int,
+    wake: asyncio.Event,
+    stop: asyncio.Event,
+) -> None:
+    """Claim and work batches of one queue until `stop` is set."""
+    expired_at = -EXPIRE_EVERY_S
+    while not stop.is_set():
+        wake.clear()
+        try:
+            async with raw_connection(engine) as connection:
+                if monotonic() - expired_at > EXPIRE_EVERY_S:
+                    expired_at = monotonic()
+                    await _expire(connection, queue)
+                is_idle = not await _work_batch(connection, queue, work, rows_max)
+        except Exception as error:  # noqa: BLE001 - a worker outlives every failure
+            log.warning("work was interrupted", queue=queue.table, error=repr(error))
+            await _wait(stop, AFTER_FAILURE_S)
+            continue
+        if is_idle:
+            await _wait_for_either(wake, stop, POLL_S)
+
+
+async def _work_batch(connection: Connection, queue: Queue, work: Work, rows_max: int) -> int:
+    """Claim and work one batch; return how many rows it had."""
+    batch = await queue.claim(connection, rows_max=rows_max)
+    if not batch:
+        return 0
+    began = perf_counter()
+    await work(connection, queue, batch)
+    BATCH_SECONDS.observe(perf_counter() - began)
+    DELIVERIES_APPLIED.inc(len(batch.rows))
+    return len(batch.rows)
+
+
+async def _expire(connection: Connection, queue: Queue) -> None:
+    rows = await queue.expire(connection)
+    if rows:
+        log.warning("took back what silent workers held", queue=queue.table, rows=rows)
+
+
+async def _run_retention(engine: AsyncEngine, settings: Settings, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            async with raw_connection(engine) as connection:
+                rows = await remove_old_rows(connection, days=settings.retention_days, stop=stop)
+            if rows:
+                log.info("removed old rows", rows=rows, older_than_days=settings.retention_days)
+        except Exception as error:  # noqa: BLE001 - tried again in an hour
+            log.warning("old rows could not be removed", error=repr(error))
+        await _wait(stop, RETENTION_EVERY_S)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), timeout_s)
+
+
+async def _wait_for_either(one: asyncio.Event, other: asyncio.Event, timeout_s: float) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in (one, other)]
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,106 @@
+"""Fixtures: one embedded PostgreSQL for each test process, emptied after each test."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from pagersync.access.keys import create_key
+from pagersync.access.models import Scope
+from pagersync.database.embedded import EmbeddedPostgres
+from pagersync.database.engine import Sessions, create_engine, create_sessions
+from pagersync.database.migrate import upgrade
+from pagersync.http import AsyncClient
+from pagersync.integrations import service
+from pagersync.integrations.vault import new_secret_key
+from pagersync.settings import Settings
+from pagersync.tables import Base
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.support.account import Account
+from tests.support.server import running_server
+
+for name in [name for name in os.environ if name.startswith("PAGERSYNC_")]:
+    del os.environ[name]  # an operator's settings must not decide how tests end
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """Yield a directory with a short path: a socket's path has a limit."""
+    with tempfile.TemporaryDirectory(prefix="ps-") as directory:
+        Path(directory).chmod(0o711)
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def database_url(scratch: Path) -> Iterator[str]:
+    postgres = EmbeddedPostgres(scratch / "postgres", durable=False)
+    postgres.start(keep=False)
+    yield postgres.url
+    postgres.stop()
+
+
+@pytest.fixture(scope="session")
+def settings(scratch: Path, database_url: str) -> Settings:
+    return Settings(
+        data_dir=scratch,
+        database_url=SecretStr(database_url),
+        secret_key=SecretStr(new_secret_key()),
+    )
+
+
+@pytest.fixture(scope="session")
+async def migrated_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(settings)
+    await upgrade(engine)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def engine(migrated_engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine on an empty database: tests commit, and what they wrote is deleted."""
+    yield migrated_engine
+    async with migrated_engine.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            await connection.execute(text(f"DELETE FROM {table.name}"))  # noqa: S608 - our own table names
+
+
+@pytest.fixture
+def sessions(engine: AsyncEngine) -> Sessions:
+    return create_sessions(engine)
+
+
+@pytest.fixture
+async def server(settings: Settings, engine: AsyncEngine) -> AsyncIterator[str]:
+    """Yield the address of the whole service, workers included, over real HTTP."""
+    assert engine
+    async with running_server(settings) as url:
+        yield url
+
+
+@pytest.fixture
+async def token(sessions: Sessions) -> str:
+    async with sessions.begin() as session:
+        return (await create_key(session, "test", [Scope.ADMIN])).token
+
+
+@pytest.fixture
+async def api(server: str, token: str) -> AsyncIterator[AsyncClient]:
+    """Yield a client of the API that may do everything."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with AsyncClient(base_url=server, headers=headers, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+async def account(sessions: Sessions, server: str) -> AsyncIterator[Account]:
+    """Yield a connected account and PagerTree's end of its webhook."""
+    async with sessions.begin() as session:
+        new = await service.add_integration(session, name="acme")
+    url = f"{server}/webhooks/pagertree/{new.integration.id}"
+    async with AsyncClient(trust_env=False) as client:
+        yield Account(new.integration.id, url, new.webhook_secret, client)

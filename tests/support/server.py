@@ -1,0 +1,34 @@
+"""The service in this process, over real HTTP on a free port."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from pagersync.app import create_app
+from pagersync.serve import listen
+from pagersync.settings import Settings
+
+
+@asynccontextmanager
+async def running_server(settings: Settings, *, with_workers: bool = True) -> AsyncIterator[str]:
+    """Yield the address of a running service; it has stopped when the block ends."""
+    listening = listen("127.0.0.1", 0)
+    config = uvicorn.Config(
+        create_app(settings, with_workers=with_workers),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 - `serve` would take over the signals
+    while not server.started:
+        assert not serving.done(), serving.exception()
+        await asyncio.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+        listening.close()
