@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync import docs, health
 from pagersync.alerts import routes as alerts
+from pagersync.body_limit import BodyLimit
 from pagersync.database.engine import Sessions, create_engine, create_sessions
 from pagersync.database.notify import Listener
 from pagersync.http import AsyncClient
@@ -77,13 +78,13 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         telemetry=TELEMETRY_OFF,
         docs_url=None,
         redoc_url=None,
-        max_body_size=settings.body_bytes_max,
         generate_unique_id_function=_operation_id,
     )
     add_error_handlers(app)
     for part in (alerts, inbox, integrations, health, docs):
         app.include_router(part.router)
     docs.describe_webhook(app)
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     app.add_middleware(WebhookEndpoint, body_bytes_max=settings.body_bytes_max)
     return app
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
+
 from pagersync.app import create_app
 from pagersync.serve import listen
 from pagersync.settings import Settings

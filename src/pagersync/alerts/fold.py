@@ -179,7 +179,8 @@ def _value(state: AlertState, name: str) -> Any:
 
 
 def _first_line(text: str | None) -> str | None:
-    return next((line for line in (text or "").splitlines() if line.strip()), None)
+    lines = (line.strip() for line in (text or "").splitlines())
+    return next((line for line in lines if line), None)
 
 
 def _labels(state: AlertState) -> dict[str, str]:

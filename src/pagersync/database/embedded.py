@@ -56,7 +56,7 @@ class EmbeddedPostgres:
 
     Args:
         root: the directory that holds the server's data, socket and log; made when missing.
-        durable: False gives up, for speed, what is lost when the machine dies; for tests only.
+        durable: False is faster, but a crash of the machine may lose everything; for tests only.
     """
 
     def __init__(self, root: Path, *, durable: bool = True) -> None:
@@ -125,8 +125,10 @@ class EmbeddedPostgres:
         try:
             self._open(time.monotonic() + START_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - raised again where start() waits
-            self._close()
-            started.set_exception(error)
+            try:
+                self._close()
+            finally:
+                started.set_exception(error)
             return
         started.set_result(None)
         if keep:

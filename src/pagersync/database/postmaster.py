@@ -20,6 +20,8 @@ from typing import Final
 
 import structlog
 
+from pagersync.errors import PagersyncError
+
 NAME: Final = "pagersync"
 """Name of the role, of the database and of the map from OS users to the role."""
 
@@ -66,8 +68,11 @@ STATUS_LINE: Final = 7
 log = structlog.get_logger()
 
 
-class EmbeddedPostgresError(Exception):
+class EmbeddedPostgresError(PagersyncError):
     """The embedded PostgreSQL cannot be used; the message says why, and what to do about it."""
+
+    code = "embedded_postgresql"
+    title = "Embedded PostgreSQL"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,171 @@
+"""Rows with one lock key: in the order of their ids, one at a time, whoever works them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from random import Random
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.queue import Batch, Outcome
+from tests.support.things import (
+    TABLE,
+    Journal,
+    Tables,
+    add_thing,
+    add_things,
+    queue_of_things,
+    work_things,
+)
+from tests.support.wait import eventually
+
+WORKERS = 5
+
+
+@pytest.fixture(scope="module")
+async def things(migrated_engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine on a database that has the table."""
+    async with migrated_engine.begin() as connection:
+        await connection.run_sync(Tables.metadata.create_all)
+    yield migrated_engine
+    async with migrated_engine.begin() as connection:
+        await connection.run_sync(Tables.metadata.drop_all)
+
+
+@pytest.fixture
+async def connection(things: AsyncEngine) -> AsyncIterator[Connection]:
+    async with raw_connection(things) as borrowed:
+        yield borrowed
+        await borrowed.execute(f"TRUNCATE {TABLE}")
+
+
+@pytest.fixture
+async def other(things: AsyncEngine, connection: Connection) -> AsyncIterator[Connection]:
+    """Yield a second worker's connection."""
+    async with raw_connection(things) as borrowed:
+        assert borrowed is not connection
+        yield borrowed
+
+
+def ids(batch: Batch) -> list[UUID]:
+    return [row["id"] for row in batch.rows]
+
+
+async def test_of_one_key_only_the_oldest_row_is_claimed(connection: Connection) -> None:
+    queue = queue_of_things()
+    a1, _, b1, a3 = await add_things(connection, ["a", "a", "b", "a"])
+    assert a1 < a3
+    batch = await queue.claim(connection, rows_max=9)
+    assert ids(batch) == [a1, b1]
+    assert not await queue.claim(connection, rows_max=9)
+    await queue.finish(connection, batch.token, [Outcome.done(a1)])
+    assert ids(await queue.claim(connection, rows_max=9)) == [UUID(int=2)]
+
+
+async def test_rows_without_a_key_do_not_wait_for_one_another(connection: Connection) -> None:
+    every = await add_things(connection, [None] * 3)
+    assert ids(await queue_of_things().claim(connection, rows_max=9)) == every
+
+
+async def test_a_row_that_waits_for_its_next_attempt_holds_back_those_behind_it(
+    connection: Connection,
+) -> None:
+    queue = queue_of_things()
+    first, second = await add_things(connection, ["key", "key"])
+    batch = await queue.claim(connection, rows_max=1)
+    await queue.finish(connection, batch.token, [Outcome.snooze(first, delay_s=0.2)])
+    assert not await queue.claim(connection, rows_max=9)
+    batch = await eventually(lambda: queue.claim(connection, rows_max=9))
+    assert ids(batch) == [first]
+    await queue.finish(connection, batch.token, [Outcome.bury(first, error="no")])
+    assert ids(await queue.claim(connection, rows_max=9)) == [second]
+
+
+async def test_an_older_row_that_is_committed_late_does_not_run_beside_a_younger(
+    connection: Connection, other: Connection
+) -> None:
+    queue = queue_of_things()
+    async with other.transaction():
+        older = await add_thing(other, 1, lock_key="key")
+        younger = await add_thing(connection, 2, lock_key="key")
+        batch = await queue.claim(connection, rows_max=9)
+        assert ids(batch) == [younger]
+    assert not await queue.claim(connection, rows_max=9)
+    await queue.finish(connection, batch.token, [Outcome.done(younger)])
+    assert ids(await queue.claim(connection, rows_max=9)) == [older]
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+async def test_two_rows_of_one_key_are_not_claimed_at_the_same_moment(
+    connection: Connection, other: Connection, *, is_committed: bool
+) -> None:
+    """A claim that cannot see the other claim yet is stopped by the unique index."""
+    queue = queue_of_things()
+    younger = await add_thing(connection, 2, lock_key="key")
+    transaction = connection.transaction()
+    await transaction.start()
+    assert ids(await queue.claim(connection, rows_max=9)) == [younger]
+    older = await add_thing(other, 1, lock_key="key")
+    free = await add_thing(other, 3)
+    claiming = asyncio.create_task(queue.claim(other, rows_max=9))
+    await eventually(lambda: is_waiting(connection, other))
+    await (transaction.commit() if is_committed else transaction.rollback())
+    assert ids(await claiming) == ([free] if is_committed else [older, free])
+
+
+async def is_waiting(connection: Connection, other: Connection) -> bool:
+    waits: bool = await connection.fetchval(
+        "SELECT cardinality(pg_blocking_pids($1)) > 0", other.get_server_pid()
+    )
+    return waits
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_many_workers_keep_the_order_of_every_key(
+    connection: Connection, things: AsyncEngine, seed: int
+) -> None:
+    rng = Random(seed)
+    keys = [None, *(f"key {number}" for number in range(15))]
+    every = await add_things(connection, rng.choices(keys, k=200))
+    journal = Journal()
+    await asyncio.gather(
+        *(work_things(things, journal, Random(n), lambda: True) for n in range(WORKERS))
+    )
+    assert {thing for _, thing in journal.ended} == set(every)
+    assert journal.together_max > 1
+    assert len(journal.begun) > len(every), "some rows had more than one attempt"
+    worked: dict[str, list[UUID]] = defaultdict(list)
+    for key, thing in journal.begun:
+        if key is not None:
+            worked[key].append(thing)
+    assert dict(worked) == {key: sorted(worked[key]) for key in worked}
+
+
+async def test_rows_that_come_in_any_order_while_many_work_run_one_at_a_time(
+    connection: Connection, things: AsyncEngine
+) -> None:
+    rng = Random(3)
+    journal = Journal()
+    numbers = list(range(1, 201))
+    rng.shuffle(numbers)
+    inserters = [asyncio.create_task(insert(things, numbers[n::2], Random(n))) for n in range(2)]
+    is_over = lambda: all(inserter.done() for inserter in inserters)  # noqa: E731 - read once
+    await asyncio.gather(
+        *inserters, *(work_things(things, journal, Random(n), is_over) for n in range(WORKERS - 1))
+    )
+    assert {thing for _, thing in journal.ended} == {UUID(int=number) for number in numbers}
+    assert journal.together_max > 1
+
+
+async def insert(engine: AsyncEngine, numbers: list[int], rng: Random) -> None:
+    """Insert a few things at a time, in transactions that take a while to commit."""
+    async with raw_connection(engine) as connection:
+        while numbers:
+            async with connection.transaction():
+                for number in numbers[:4]:
+                    await add_thing(connection, number, lock_key=f"key {rng.randint(1, 6)}")
+                    await asyncio.sleep(rng.uniform(0, 0.003))
+            numbers = numbers[4:]
