@@ -116,6 +116,25 @@ async def test_two_rows_of_one_key_are_not_claimed_at_the_same_moment(
     assert ids(await claiming) == ([free] if is_committed else [older, free])
 
 
+async def test_claims_that_wait_for_each_other_end_without_an_error(
+    connection: Connection, other: Connection
+) -> None:
+    """Two claims may take rows of the same two keys in opposite order."""
+    queue = queue_of_things()
+    a2 = await add_thing(connection, 12, lock_key="a", delay_s=-9)
+    b2 = await add_thing(connection, 22, lock_key="b")
+    await other.execute("SET deadlock_timeout = '100ms'")  # so that this one is the victim
+    async with connection.transaction(isolation="repeatable_read"):
+        first = await queue.claim(connection, rows_max=1)
+        await add_thing(other, 21, lock_key="b", delay_s=-8)
+        await add_thing(other, 11, lock_key="a", delay_s=-7)
+        claiming = asyncio.create_task(queue.claim(other, rows_max=9))
+        await eventually(lambda: is_waiting(connection, other))
+        second = await queue.claim(connection, rows_max=1)
+    assert (ids(first), ids(second), ids(await claiming)) == ([a2], [b2], [])
+    await other.execute("RESET deadlock_timeout")
+
+
 async def is_waiting(connection: Connection, other: Connection) -> bool:
     waits: bool = await connection.fetchval(
         "SELECT cardinality(pg_blocking_pids($1)) > 0", other.get_server_pid()
@@ -144,8 +163,9 @@ async def test_many_workers_keep_the_order_of_every_key(
     assert dict(worked) == {key: sorted(worked[key]) for key in worked}
 
 
+@pytest.mark.usefixtures("connection")
 async def test_rows_that_come_in_any_order_while_many_work_run_one_at_a_time(
-    connection: Connection, things: AsyncEngine
+    things: AsyncEngine,
 ) -> None:
     rng = Random(3)
     journal = Journal()

@@ -5,11 +5,11 @@ integrations changed, and every few seconds in case nobody could say so.
 """
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from pagersync.access.tokens import matches_any
 from pagersync.database.engine import raw_connection
 
 REFRESH_S: Final = 5.0
-REFRESH_AT_MOST_EVERY_S: Final = 0.2
+READ_AT_MOST_EVERY_S: Final = 0.2
 
 log = structlog.get_logger()
 
@@ -33,6 +33,10 @@ class Refusal(StrEnum):
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a reason
     INTEGRATION_DISABLED = "integration_disabled"
     BODY_TOO_LARGE = "body_too_large"
+
+
+ASK_AGAIN: Final = frozenset({Refusal.UNKNOWN_INTEGRATION, Refusal.WRONG_SECRET})
+"""Refusals that a moment-old memory may have got wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +85,28 @@ class Door:
     def __init__(self, engine: AsyncEngine, changed: asyncio.Event) -> None:
         self._engine = engine
         self._changed = changed
-        self._entrances: Mapping[UUID, Entrance] | None = None
-        self._read_at = 0.0
+        self._entrances: Mapping[UUID, Entrance] = {}
+        self._read_at = -READ_AT_MOST_EVERY_S
         self._reading = asyncio.Lock()
 
     async def check(self, integration_id: UUID, presented: list[str]) -> Refusal | None:
         """Return why a request is refused, or None when it is let in.
 
+        A secret that was made before the request came is always known: nobody is refused by
+        what is in memory alone.
+
         Raises:
-            Exception: integrations were never read yet, and the database is away.
+            Exception: the database is away, and would have to be asked.
         """
-        entrances = self._entrances
-        if entrances is None or integration_id not in entrances:
-            entrances = await self._read_soon()
-        return judge(entrances.get(integration_id), presented, datetime.now(UTC))
+        asked_at = monotonic()
+        refusal = self._judge(integration_id, presented)
+        if refusal in ASK_AGAIN:
+            await self._read_after(asked_at)
+            refusal = self._judge(integration_id, presented)
+        return refusal
+
+    def _judge(self, integration_id: UUID, presented: list[str]) -> Refusal | None:
+        return judge(self._entrances.get(integration_id), presented, datetime.now(UTC))
 
     async def run(self) -> None:
         """Keep up with changes until cancelled."""
@@ -109,15 +121,16 @@ class Door:
             except TimeoutError:
                 continue
 
-    async def _read_soon(self) -> Mapping[UUID, Entrance]:
-        """Read again because of an unknown id, but not for each of a flood of them."""
+    async def _read_after(self, moment: float) -> None:
+        """Return once integrations were read after `moment`; a flood shares a few reads."""
         async with self._reading:
-            age_s = time.monotonic() - self._read_at
-            if self._entrances is not None and age_s < REFRESH_AT_MOST_EVERY_S:
-                return self._entrances
-            return await self._read()
+            if self._read_at > moment:
+                return
+            await asyncio.sleep(self._read_at + READ_AT_MOST_EVERY_S - moment)
+            await self._read()
 
-    async def _read(self) -> Mapping[UUID, Entrance]:
+    async def _read(self) -> None:
+        began = monotonic()
         async with raw_connection(self._engine) as connection:
             rows = await connection.fetch(_READ)
         self._entrances = {
@@ -127,8 +140,7 @@ class Door:
             )
             for row in rows
         }
-        self._read_at = time.monotonic()
-        return self._entrances
+        self._read_at = began
 
 
 _READ = """

@@ -104,7 +104,7 @@ class WebhookEndpoint:
         Raises:
             UnauthorizedError: no such integration, or not its secret: nobody learns which.
             ForbiddenError: it is disabled, and the secret is right.
-            BusyError: nothing is known of any integration yet.
+            BusyError: the database is away, and would have to be asked.
         """
         integration_id = _integration_id(scope["path"])
         authorization = next((v for k, v in scope["headers"] if k == b"authorization"), None)
