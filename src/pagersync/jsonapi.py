@@ -8,15 +8,20 @@ import json
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from pagersync.errors import BusyError, PagersyncError, UnauthorizedError
+from pagersync.database.engine import MAYBE_UNREACHABLE, is_unreachable
+from pagersync.errors import BusyError, PagersyncError, TooLargeError, UnauthorizedError
 
 MEDIA_TYPE: Final = "application/vnd.api+json"
+DATABASE_RETRY_AFTER_S: Final = 5
+
+log = structlog.get_logger()
 
 A = TypeVar("A", bound=BaseModel)
 T = TypeVar("T", bound=str)
@@ -159,6 +164,8 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(PagersyncError, _answer_own)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
+    for kind in MAYBE_UNREACHABLE:
+        app.add_exception_handler(kind, _answer_unreachable)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
@@ -190,6 +197,8 @@ def _invalid_entry(problem: dict[str, Any]) -> dict[str, Any]:
 
 async def _answer_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    if error.status_code == TooLargeError.status:
+        return _answer(error.status_code, to_error(TooLargeError(error.detail)))
     phrase = HTTPStatus(error.status_code).phrase
     entry = {
         "title": phrase,
@@ -198,6 +207,14 @@ async def _answer_http(_: Request, error: Exception) -> Response:
         "detail": error.detail,
     }
     return _answer(error.status_code, entry, headers=dict(error.headers or {}))
+
+
+async def _answer_unreachable(_: Request, error: Exception) -> Response:
+    if not is_unreachable(error):
+        raise error
+    log.error("a request failed: the database is away", error=repr(error))
+    busy = BusyError("the database did not answer", retry_after_s=DATABASE_RETRY_AFTER_S)
+    return _answer(busy.status, to_error(busy), headers=error_headers(busy))
 
 
 async def _answer_unexpected(_: Request, _error: Exception) -> Response:

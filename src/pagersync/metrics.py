@@ -2,7 +2,8 @@
 
 from prometheus_client import Counter, Histogram, disable_created_metrics
 
-disable_created_metrics()  # `_created` samples double the page and tell nobody anything
+# `_created` samples double the page and tell nobody anything.
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library has no types here
 
 WEBHOOK_REQUESTS = Counter(
     "pagersync_webhook_requests", "Webhook requests, by the status they were answered.", ["status"]

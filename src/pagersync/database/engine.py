@@ -26,6 +26,15 @@ Sessions: TypeAlias = async_sessionmaker[AsyncSession]
 
 CONNECT_TIMEOUT_S = 3
 
+MAYBE_UNREACHABLE = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresError,
+    DBAPIError,
+    PoolTimeoutError,
+)
+"""What `is_unreachable` can say yes to."""
+
 _UNREACHABLE = (
     OSError,
     asyncpg.InterfaceError,
@@ -40,7 +49,7 @@ _UNREACHABLE = (
 
 def is_unreachable(error: BaseException) -> bool:
     """Tell "the database is away" from "the database refused this statement"."""
-    if isinstance(error, DBAPIError):  # raised by SQLAlchemy while it connects
+    if isinstance(error, DBAPIError):  # raised by SQLAlchemy, around the driver's own
         return error.orig is None or is_unreachable(error.orig.__cause__ or error.orig)
     return isinstance(error, _UNREACHABLE) and not isinstance(error, ValueError)
 

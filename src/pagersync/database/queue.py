@@ -158,7 +158,7 @@ class Queue:
             try:
                 rows = await connection.fetch(self._claim_sql, rows_max, token, self._lease_s)
                 return Batch(token, sorted(rows, key=lambda row: row["id"]))
-            except asyncpg.UniqueViolationError:
+            except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                 continue  # another worker took a row with the same lock_key at this very moment
 
     async def finish(

@@ -130,7 +130,7 @@ async def replay_delivery(session: SessionDep, id: UUID) -> Document[DeliveryAtt
     description="Answers how many it would touch; does it when `dry_run` is false.",
     dependencies=[needs(Scope.WRITE)],
     openapi_extra=FILTERS.openapi(),
-    responses=errors(422),
+    responses=errors(400, 422),
 )
 async def replay_deliveries(
     session: SessionDep, where: Where, body: NewDocument[Literal["replays"], ReplayRequest]

@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
+from pydantic import SecretStr
 
 from pagersync.command import Context, run
 from pagersync.errors import InvalidError
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
 from pagersync.integrations.models import PAGERTREE_URL, Integration
-from pagersync.integrations.values import checked_name, checked_url
+from pagersync.integrations.values import checked_api_key, checked_name, checked_url
 from pagersync.integrations.vault import open_vault
 from pagersync.pagertree.client import create_http_client
 
@@ -49,13 +50,14 @@ def add(
         "pagertree_url": _checked("--pagertree-url", checked_url, pagertree_url),
         "alerts_per_day_max": alerts_per_day_max,
     }
+    key = _checked("--api-key", checked_api_key, SecretStr(api_key))
 
     async def action(context: Context) -> None:
         async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as client:
             key_columns = await take_api_key(
                 client,
                 open_vault(context.settings),
-                api_key=api_key,
+                api_key=key.get_secret_value(),
                 pagertree_url=columns["pagertree_url"],
                 verify=verify,
             )
@@ -172,7 +174,7 @@ def _change(reference: str, **columns: Any) -> None:
     run(action)
 
 
-def _checked(what: str, check: Any, value: str) -> Any:
+def _checked(what: str, check: Any, value: Any) -> Any:
     try:
         return check(value)
     except ValueError as error:

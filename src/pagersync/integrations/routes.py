@@ -22,7 +22,12 @@ from pagersync.integrations.models import (
     Integration,
     WebhookRefusal,
 )
-from pagersync.integrations.values import checked_name, checked_template, checked_url
+from pagersync.integrations.values import (
+    checked_api_key,
+    checked_name,
+    checked_template,
+    checked_url,
+)
 from pagersync.integrations.vault import Vault
 from pagersync.jsonapi import (
     Attributes,
@@ -41,7 +46,7 @@ router = APIRouter(prefix="/v1", tags=["Integrations"], default_response_class=J
 Name = Annotated[str, AfterValidator(checked_name)]
 Url = Annotated[str, AfterValidator(checked_url), Field(max_length=1000)]
 Template = Annotated[str, AfterValidator(checked_template), Field(max_length=1000)]
-ApiKey = Annotated[SecretStr, Field(min_length=1, max_length=1000)]
+ApiKey = Annotated[SecretStr, AfterValidator(checked_api_key)]
 PerDay = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
@@ -137,7 +142,7 @@ async def list_integrations(
     description="The answer holds the webhook's secret, shown only here, and what is left to do.",
     status_code=201,
     dependencies=[needs(Scope.ADMIN)],
-    responses=errors(409, 422, 502),
+    responses=errors(400, 409, 422, 502),
 )
 async def create_integration(
     request: Request,
@@ -168,7 +173,7 @@ async def get_integration(
     summary="Change an integration",
     description="A new address or API key is asked of PagerTree before it is stored.",
     dependencies=[needs(Scope.ADMIN)],
-    responses=errors(404, 409, 422, 502),
+    responses=errors(400, 404, 409, 422, 502),
 )
 async def change_integration(
     request: Request,
@@ -200,7 +205,7 @@ async def remove_integration(session: SessionDep, id: UUID) -> None:
     summary="Make a new webhook secret",
     description="The old ones keep working for the grace period.",
     dependencies=[needs(Scope.ADMIN)],
-    responses=errors(404, 422),
+    responses=errors(400, 404, 422),
 )
 async def rotate_secret(
     request: Request,

@@ -3,7 +3,10 @@
 from typing import Final
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 NAME_CHARACTERS_MAX: Final = 100
+API_KEY_CHARACTERS_MAX: Final = 1000
 
 
 def checked_name(name: str) -> str:
@@ -16,6 +19,18 @@ def checked_name(name: str) -> str:
     if not 0 < len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
         raise ValueError(f"must be 1 to {NAME_CHARACTERS_MAX} printable characters")
     return name
+
+
+def checked_api_key(api_key: SecretStr) -> SecretStr:
+    """Return the key without surrounding space.
+
+    Raises:
+        ValueError: it is empty, too long, or cannot be sent in a header.
+    """
+    key = api_key.get_secret_value().strip()
+    if not 0 < len(key) <= API_KEY_CHARACTERS_MAX or not key.isascii() or not key.isprintable():
+        raise ValueError(f"must be 1 to {API_KEY_CHARACTERS_MAX} printable ASCII characters")
+    return SecretStr(key)
 
 
 def checked_url(url: str) -> str:

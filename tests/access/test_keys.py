@@ -1,0 +1,115 @@
+"""API keys: what opens the API, and what each scope allows."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pagersync.access.keys import allows, create_key, list_keys, revoke_key
+from pagersync.access.models import Scope
+from pagersync.app import create_app
+from pagersync.database.engine import Sessions
+from pagersync.errors import NotFoundError
+from pagersync.http import AsyncClient
+from pagersync.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("held", "allowed"),
+    [
+        (Scope.READ, {Scope.READ}),
+        (Scope.PAGE, {Scope.READ, Scope.PAGE}),
+        (Scope.WRITE, {Scope.READ, Scope.PAGE, Scope.WRITE}),
+        (Scope.ADMIN, set(Scope)),
+    ],
+)
+def test_each_scope_includes_the_lesser_ones(held: Scope, allowed: set[Scope]) -> None:
+    assert {scope for scope in Scope if allows([held.value], scope)} == allowed
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer psk_wrong"},
+        {"Authorization": "Basic dTpw"},
+        {"Authorization": b"Bearer \xff"},
+    ],
+)
+async def test_without_a_valid_key_everything_under_v1_is_401(
+    server: str, headers: dict[str, Any]
+) -> None:
+    async with AsyncClient(base_url=server, headers=headers, trust_env=False) as client:
+        for path in ("/v1/alerts", "/v1/deliveries", "/v1/integrations", "/v1/alerts/ABC234"):
+            answer = await client.get(path)
+            assert answer.status_code == 401
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert answer.json()["errors"][0]["code"] == "unauthorized"
+
+
+async def test_a_key_works_until_it_expires_or_is_revoked(server: str, sessions: Sessions) -> None:
+    async with sessions.begin() as session:
+        good = await create_key(session, "good", [Scope.READ])
+        late = await create_key(
+            session, "late", [Scope.READ], expires_at=datetime.now(UTC) - timedelta(seconds=1)
+        )
+
+    async def status(token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with AsyncClient(base_url=server, headers=headers, trust_env=False) as client:
+            return (await client.get("/v1/alerts")).status_code
+
+    assert (await status(good.token), await status(late.token)) == (200, 401)
+    async with sessions() as session:
+        used = {key.name: key.last_used_at for key in await list_keys(session)}
+    assert used["good"] is not None
+    assert used["late"] is None
+    async with sessions.begin() as session:
+        await revoke_key(session, good.key.id)
+    assert await status(good.token) == 401
+    with pytest.raises(NotFoundError):
+        async with sessions.begin() as session:
+            await revoke_key(session, good.key.id)
+
+
+NEEDED = {
+    "listAlerts": Scope.READ,
+    "getAlert": Scope.READ,
+    "listAlertEvents": Scope.READ,
+    "listDeliveries": Scope.READ,
+    "getDelivery": Scope.READ,
+    "replayDelivery": Scope.WRITE,
+    "replayDeliveries": Scope.WRITE,
+    "listIntegrations": Scope.READ,
+    "getIntegration": Scope.READ,
+    "createIntegration": Scope.ADMIN,
+    "changeIntegration": Scope.ADMIN,
+    "removeIntegration": Scope.ADMIN,
+    "rotateSecret": Scope.ADMIN,
+}
+
+
+async def test_every_operation_asks_for_its_scope(
+    server: str, sessions: Sessions, settings: Settings
+) -> None:
+    paths = create_app(settings).openapi()["paths"]
+    operations = {
+        operation["operationId"]: (method, path)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if path.startswith("/v1/")
+    }
+    assert operations.keys() == NEEDED.keys()
+    for held in Scope:
+        async with sessions.begin() as session:
+            token = (await create_key(session, held.value, [held])).token
+        headers = {"Authorization": f"Bearer {token}"}
+        async with AsyncClient(base_url=server, headers=headers, trust_env=False) as client:
+            for name, (method, path) in operations.items():
+                url = path.replace("{id}", "x").replace("{alert_id}", "x")
+                answer = await client.request(method, url)
+                is_forbidden = answer.status_code == 403
+                assert is_forbidden != allows([held.value], NEEDED[name]), (name, held)
+                if is_forbidden:
+                    assert NEEDED[name].value in answer.json()["errors"][0]["detail"]

@@ -1,0 +1,51 @@
+"""Old rows go, but never what a person has yet to look at."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pagersync.database.engine import Sessions, raw_connection
+from pagersync.inbox import retention
+from pagersync.inbox.models import Delivery
+
+
+def id_of(moment: datetime, number: int) -> UUID:
+    return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62) | number)
+
+
+@pytest.mark.parametrize("rows_max", [2, 1000])
+async def test_only_old_finished_rows_are_removed(
+    engine: AsyncEngine, sessions: Sessions, monkeypatch: pytest.MonkeyPatch, rows_max: int
+) -> None:
+    monkeypatch.setattr(retention, "ROWS_MAX", rows_max)
+    now = datetime.now(UTC)
+    states = ["done", "ignored", "done", "invalid", "limited", "dead", "queued"]
+    async with sessions.begin() as session:
+        for days in (29, 31):
+            for number, state in enumerate(states):
+                session.add(
+                    Delivery(
+                        id=id_of(now - timedelta(days=days), number),
+                        integration_id=UUID(int=1),
+                        body=b"",
+                        body_sha256=f"{days}{number}".encode(),
+                        state=state,
+                        lock_key=str(days),
+                    )
+                )
+    async with raw_connection(engine) as connection:
+        removed = await retention.remove_old_rows(connection, days=30, stop=asyncio.Event())
+    assert removed == 3
+    async with sessions() as session:
+        rows = (await session.execute(select(Delivery.lock_key, Delivery.state))).all()
+    assert sorted(state for day, state in rows if day == "31") == [
+        "dead",
+        "invalid",
+        "limited",
+        "queued",
+    ]
+    assert len([day for day, _ in rows if day == "29"]) == len(states)

@@ -1,0 +1,44 @@
+"""Every failure has the one shape."""
+
+import pytest
+
+from pagersync.http import AsyncClient
+from pagersync.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/v1/nowhere", 404, "not_found"),
+        ("DELETE", "/v1/alerts", 405, "method_not_allowed"),
+        ("GET", "/docs/assets/nothing.js", 404, "not_found"),
+        ("GET", "/v1/deliveries/x", 422, "invalid"),
+    ],
+)
+async def test_every_error_has_title_status_code_and_detail(
+    api: AsyncClient, method: str, path: str, status: int, code: str
+) -> None:
+    answer = await api.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("application/vnd.api+json")
+    (error,) = answer.json()["errors"]
+    assert (error["status"], error["code"]) == (str(status), code)
+    assert error["title"]
+    assert error["detail"]
+
+
+async def test_a_body_over_the_limit_is_413(api: AsyncClient, settings: Settings) -> None:
+    answer = await api.post("/v1/integrations", content=b"x" * (settings.body_bytes_max + 1))
+    assert answer.status_code == 413
+    (error,) = answer.json()["errors"]
+    assert error["code"] == "body_too_large"
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"", b"[" * 100_000])
+async def test_a_body_that_is_not_json_is_4xx(api: AsyncClient, body: bytes) -> None:
+    answer = await api.post(
+        "/v1/integrations", content=body, headers={"Content-Type": "application/vnd.api+json"}
+    )
+    assert answer.status_code in (400, 422)
+    assert answer.json()["errors"]
