@@ -1,0 +1,111 @@
+"""Reading PagerTree's webhook: lenient in everything but `type` and `data.id`."""
+
+import contextlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagersync.pagertree.payloads import (
+    EVENT_TYPES,
+    OtherEventError,
+    UnreadableError,
+    parse_time,
+    read_snapshot,
+    read_webhook,
+    storable,
+    storable_json,
+)
+from tests.support.account import event
+
+TEXTS = st.text(st.characters(), max_size=5)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def encoded(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+@given(st.dictionaries(st.sampled_from(["title", "status", "updatedAt", "tags", "meta"]), JSON))
+def test_whatever_stands_in_the_fields_an_event_with_type_and_id_is_read(
+    data: dict[str, Any],
+) -> None:
+    snapshot = read_snapshot(encoded(event("alert.open", "alt_1", **data)))
+    assert snapshot.alert_id == "alt_1"
+    stored = json.dumps(snapshot.data, allow_nan=False)
+    assert "\\u0000" not in stored
+    json.loads(stored.encode().decode())
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_are_an_error_of_ours(body: bytes) -> None:
+    with contextlib.suppress(UnreadableError):
+        read_webhook(body)
+
+
+@given(JSON)
+def test_what_was_made_storable_is_storable_and_stays_so(value: Any) -> None:
+    once = storable_json(value)
+    assert storable_json(once) == once
+    json.dumps(once, allow_nan=False, ensure_ascii=False).encode()
+
+
+def test_the_digest_ignores_the_order_of_keys_and_what_stands_beside() -> None:
+    one = read_snapshot(b'{"type":"alert.open","data":{"id":"a","title":"t"}}')
+    two = read_snapshot(b'{"extra":1,"data":{"title":"t","id":"a"},"type":"alert.open"}')
+    other = read_snapshot(b'{"type":"alert.created","data":{"id":"a","title":"t"}}')
+    assert one.content_sha256 == two.content_sha256 != other.content_sha256
+
+
+def test_the_v4_names_are_read_as_well() -> None:
+    moment = "2026-03-01T03:00:00.500Z"
+    old = read_snapshot(encoded(event(updatedAt=moment, createdAt=moment, acknowledged=1)))
+    new = read_snapshot(encoded(event(updated_at=moment, created_at=moment, acknowledged_at=1)))
+    for field in ("updated_at", "created_at", "acknowledged_at"):
+        assert getattr(old, field) == getattr(new, field) is not None
+
+
+def test_an_event_that_is_none_of_the_eight_is_told_apart() -> None:
+    assert len(EVENT_TYPES) == 8
+    webhook = read_webhook(encoded({"type": "comment.created"}))
+    assert webhook.alert_id is None
+    with pytest.raises(OtherEventError):
+        read_snapshot(encoded({"type": "comment.created"}))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2026-03-01T03:00:00.123Z", datetime(2026, 3, 1, 3, 0, 0, 123000, tzinfo=UTC)),
+        ("2026-03-01T04:00:00+01:00", datetime(2026, 3, 1, 3, tzinfo=UTC)),
+        ("2026-03-01T03:00:00", datetime(2026, 3, 1, 3, tzinfo=UTC)),
+        (1772334000, datetime(2026, 3, 1, 3, tzinfo=UTC)),
+        (0, None),
+        (-1, None),
+        (True, None),
+        (1e300, None),
+        (float("nan"), None),
+        ("0001-01-01T00:00:00+23:00", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_times_are_read_in_both_forms_and_nonsense_is_none(
+    value: Any, expected: datetime | None
+) -> None:
+    assert parse_time(value) == expected
+
+
+def test_text_keeps_what_can_be_stored() -> None:
+    assert storable("häuser \N{PILE OF POO}") == "häuser \N{PILE OF POO}"
+    assert storable("a\x00b") == "a\N{REPLACEMENT CHARACTER}b"
+    assert storable("a\ud800b").replace("\N{REPLACEMENT CHARACTER}", "") == "ab"

@@ -1,0 +1,72 @@
+"""House rules that a linter does not know."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pagersync.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+
+EDGES = {
+    "access/cli.py",
+    "access/keys.py",  # a key is checked in a transaction of its own, before the route's
+    "alerts/apply.py",  # the worker's transaction around a batch
+    "database/migrate.py",
+    "database/session.py",
+    "integrations/cli.py",
+    "integrations/routes.py",  # a change asks PagerTree between reading and writing
+}
+"""Where a transaction may begin or be committed."""
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT / "src" / "pagersync").as_posix()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_files_and_functions_stay_short(path: Path) -> None:
+    source = path.read_text()
+    assert source.count("\n") <= LINES_MAX
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < FUNCTION_LINES_MAX, node.name
+
+
+def calls(path: Path) -> Iterator[str]:
+    """Yield the names of the methods that a file calls."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node.func.attr
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_only_edges_begin_and_commit(path: Path) -> None:
+    begins = {"commit", "begin", "transaction"} & set(calls(path))
+    assert not begins or name_of(path) in EDGES, begins
+
+
+def test_every_setting_stands_in_the_readme_with_its_default_and_meaning() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name, field in Settings.model_fields.items():
+        start = f"| `PAGERSYNC_{name.upper()}` |"
+        row = next((line for line in readme.splitlines() if line.startswith(start)), "")
+        assert field.description, name
+        assert re.sub(r"\s+", " ", field.description) in row, name
+        if not field.is_required() and field.default_factory is None:
+            default = "" if field.default is None else f"`{field.default}`"
+            assert f"| {default}" in row, name
+
+
+def test_nothing_names_the_place_it_was_made_in() -> None:
+    pattern = re.compile(r"(?<![a-z.])/(work|root)/|file://|\bindex-url\b")
+    for path in (*SOURCES, ROOT / "README.md", *ROOT.glob("*.lock"), *ROOT.glob("docs/**/*.md")):
+        assert not pattern.search(path.read_text()), path
