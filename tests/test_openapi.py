@@ -60,7 +60,7 @@ async def test_the_documentation_needs_no_internet(server: str) -> None:
             assert len(answer.content) > 100_000
 
 
-async def test_schemathesis_finds_no_broken_answer(server: str, token: str) -> None:
+async def test_schemathesis_finds_no_broken_answer(server: str, token: str, tmp_path: Path) -> None:
     """Ask every operation with generated data, good and bad, and check each answer.
 
     One check is left out: the document does not yet state every rule that a value must meet.
@@ -75,6 +75,7 @@ async def test_schemathesis_finds_no_broken_answer(server: str, token: str) -> N
         "--max-examples=10",
         "--seed=1",
         "--no-color",
+        cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

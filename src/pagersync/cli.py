@@ -47,7 +47,7 @@ def serve(
     with open_database(settings, keep=True, migrate=migrate) as found:
         serving.serve(
             found,
-            lambda: create_app(found, with_workers=workers),
+            lambda served: create_app(served, with_workers=workers),
             f"pagersync.app:{factory}",
             processes=processes,
         )

@@ -49,13 +49,13 @@ class AnnouncingServer(uvicorn.Server):
 
 
 def serve(
-    settings: Settings, create: Callable[[], FastAPI], factory: str, *, processes: int
+    settings: Settings, create: Callable[[Settings], FastAPI], factory: str, *, processes: int
 ) -> None:
     """Serve HTTP until SIGTERM or SIGINT.
 
     Args:
         settings: with the database's address in it.
-        create: makes the application, for one process.
+        create: makes the application, for one process; it is given the port that was chosen.
         factory: `module:function` that makes it from the environment, for several.
         processes: how many.
 
@@ -63,14 +63,15 @@ def serve(
         ListenError: the address is taken or not ours.
     """
     listening = listen(settings.host, settings.port)
+    settings = settings.model_copy(update={"port": listening.getsockname()[1]})
     with listening:
         if processes == 1:
             with ending_well():
-                config = _uvicorn_config(create, processes=1)
+                config = _uvicorn_config(lambda: create(settings), processes=1)
                 AnnouncingServer(config).run(sockets=[listening])
             return
-        with _shared_environment(settings, listening):
-            log.info("pagersync starts", processes=processes, port=listening.getsockname()[1])
+        with _shared_environment(settings):
+            log.info("pagersync starts", processes=processes, port=settings.port)
             Multiprocess(_uvicorn_config(factory, processes=processes), sockets=[listening]).run()
 
 
@@ -120,11 +121,11 @@ def _ignore(_number: int, _frame: object) -> None:
 
 
 @contextmanager
-def _shared_environment(settings: Settings, listening: socket.socket) -> Iterator[None]:
+def _shared_environment(settings: Settings) -> Iterator[None]:
     """Hand the settings to the child processes, and give their metrics a place to meet."""
     assert settings.database_url is not None  # noqa: S101 - it was found before
     os.environ["PAGERSYNC_DATABASE_URL"] = settings.database_url.get_secret_value()
-    os.environ["PAGERSYNC_PORT"] = str(listening.getsockname()[1])
+    os.environ["PAGERSYNC_PORT"] = str(settings.port)
     os.environ[PARENT] = str(os.getpid())
     with tempfile.TemporaryDirectory(prefix="pagersync-metrics-") as metrics:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics

@@ -1,6 +1,7 @@
 """`pagersync integrations`: connected PagerTree accounts."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -11,7 +12,12 @@ from pagersync.command import Context, run
 from pagersync.errors import InvalidError
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
-from pagersync.integrations.models import PAGERTREE_URL, Integration
+from pagersync.integrations.models import (
+    NO_INTEGRATION,
+    PAGERTREE_URL,
+    Integration,
+    WebhookRefusal,
+)
 from pagersync.integrations.values import checked_api_key, checked_name, checked_url
 from pagersync.integrations.vault import open_vault
 from pagersync.pagertree.client import create_http_client
@@ -72,16 +78,22 @@ def add(
 def list_(*, as_json: Json = False) -> None:
     """List the connected accounts."""
 
-    async def action(context: Context) -> list[dict[str, Any]]:
+    async def action(context: Context) -> tuple[list[dict[str, Any]], Sequence[WebhookRefusal]]:
         async with context.sessions() as session:
             rows = await service.list_integrations(session)
-            return [_described(context, row) for row in rows]
+            strangers = await service.list_refusals(session, [NO_INTEGRATION])
+            return [_described(context, row) for row in rows], strangers
 
-    rows = run(action)
+    rows, strangers = run(action)
     if as_json:
         typer.echo(json.dumps(rows))
     for row in [] if as_json else rows:
         typer.echo(f"{row['id']}  {row['name']}  {'enabled' if row['enabled'] else 'disabled'}")
+    for refusal in [] if as_json else strangers:
+        typer.echo(
+            f"\n{refusal.times} requests came to webhook addresses that do not exist, "
+            f"the last at {refusal.last_at:%Y-%m-%d %H:%M:%S %Z}."
+        )
 
 
 @app.command()
