@@ -87,7 +87,8 @@ async def find(
 
 async def _count(session: AsyncSession, statement: Select[Any]) -> int:
     """Count exactly up to a bound; beyond it, take the planner's estimate."""
-    bounded = statement.with_only_columns(text("1")).order_by(None).limit(COUNT_EXACT_MAX + 1)
+    one = statement.with_only_columns(text("1"), maintain_column_froms=True)
+    bounded = one.order_by(None).limit(COUNT_EXACT_MAX + 1)
     count = await session.scalar(select(func.count()).select_from(bounded.subquery()))
     if (count or 0) <= COUNT_EXACT_MAX:
         return count or 0

@@ -165,7 +165,9 @@ async def test_pages_by_number_and_by_cursor_show_every_alert_once(
     api: AsyncClient, account: Account
 ) -> None:
     await play(api, account, *[event("alert.open", f"a{n}") for n in range(7)])
-    everything = [row["id"] for row in (await api.get("/v1/alerts")).json()["data"]]
+    unfiltered = (await api.get("/v1/alerts")).json()
+    assert unfiltered["meta"]["total_count"] == 7
+    everything = [row["id"] for row in unfiltered["data"]]
     assert len(everything) == 7
     assert everything == sorted(everything, reverse=True)
     page = (await api.get("/v1/alerts?page[size]=3&filter[status]=triggered")).json()

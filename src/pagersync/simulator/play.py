@@ -45,11 +45,20 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The deliveries of a play, and the seed and start that repeat them."""
+    """The deliveries of a play with the events they tell of, and what repeats them.
+
+    Attributes:
+        seed: Of every draw.
+        started_at: When the first alert begins.
+        account: Where everything happens.
+        events: In true order.
+        deliveries: One for each event, in the same order.
+    """
 
     seed: int
     started_at: datetime
     account: Account
+    events: tuple[WebhookEvent, ...]
     deliveries: tuple[Delivery, ...]
 
 
@@ -63,7 +72,8 @@ def write_script(play: Play, *, now: datetime) -> Script:
             _, events = _draw_events(play, seed, started_at)
             started_at += now - events[-1].at
     account, events = _draw_events(play, seed, started_at)
-    return Script(seed, started_at, account, tuple(_write(play, account, e) for e in events))
+    deliveries = tuple(_write(play, account, event) for event in events)
+    return Script(seed, started_at, account, tuple(events), deliveries)
 
 
 def _draw_events(play: Play, seed: int, started_at: datetime) -> tuple[Account, list[WebhookEvent]]:
