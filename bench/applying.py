@@ -64,10 +64,10 @@ def measure_drain(database: Database, account: Account, log: Path, *, events: in
 
 async def _preload(database: Database, account: Account, bodies: list[bytes]) -> None:
     await database.empty()
-    async with database.engine() as engine:
+    async with database.connection() as connection:
         for first in range(0, len(bodies), PRELOAD_ROWS):
             batch = bodies[first : first + PRELOAD_ROWS]
-            await insert_deliveries(engine, [examine(account.id, body) for body in batch])
+            await insert_deliveries(connection, [examine(account.id, body) for body in batch])
 
 
 async def _wait_until_drained(database: Database, worker: subprocess.Popen[bytes]) -> None:

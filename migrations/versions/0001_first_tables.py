@@ -81,12 +81,11 @@ def upgrade() -> None:
             "status IN ('open', 'triggered', 'acknowledged', 'resolved')",
             name=op.f("alerts_status_check"),
         ),
-        sa.PrimaryKeyConstraint("integration_id", "id", name=op.f("alerts_pkey")),
+        sa.PrimaryKeyConstraint("id", "integration_id", name=op.f("alerts_pkey")),
         sa.UniqueConstraint(
             "integration_id", "external_id", name=op.f("alerts_integration_id_external_id_key")
         ),
     )
-    op.create_index("alerts_id_idx", "alerts", ["id"], unique=False)
     op.create_index("alerts_labels_idx", "alerts", ["labels"], unique=False, postgresql_using="gin")
     op.create_index("alerts_short_id_idx", "alerts", ["short_id"], unique=True)
     op.create_index("alerts_started_at_idx", "alerts", ["started_at"], unique=False)
@@ -151,7 +150,7 @@ def upgrade() -> None:
             "state IN ('queued', 'running', 'done', 'ignored', 'invalid', 'limited', 'dead')",
             name=op.f("deliveries_state_check"),
         ),
-        sa.PrimaryKeyConstraint("integration_id", "id", name=op.f("deliveries_pkey")),
+        sa.PrimaryKeyConstraint("id", "integration_id", name=op.f("deliveries_pkey")),
         sa.UniqueConstraint(
             "integration_id", "body_sha256", name=op.f("deliveries_integration_id_body_sha256_key")
         ),
@@ -170,7 +169,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state NOT IN ('queued', 'running', 'done')"),
     )
-    op.create_index("deliveries_id_idx", "deliveries", ["id"], unique=False)
     op.create_index(
         "deliveries_leased_idx",
         "deliveries",
@@ -215,7 +213,7 @@ def upgrade() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
-        sa.PrimaryKeyConstraint("integration_id", "id", name=op.f("domain_events_pkey")),
+        sa.PrimaryKeyConstraint("id", "integration_id", name=op.f("domain_events_pkey")),
     )
     op.create_index(
         "domain_events_subject_idx", "domain_events", ["subject_id", "id"], unique=False
@@ -290,12 +288,12 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.ForeignKeyConstraint(
-            ["integration_id", "alert_id"],
-            ["alerts.integration_id", "alerts.id"],
-            name=op.f("alert_events_integration_id_fkey"),
+            ["alert_id", "integration_id"],
+            ["alerts.id", "alerts.integration_id"],
+            name=op.f("alert_events_alert_id_fkey"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("integration_id", "id", name=op.f("alert_events_pkey")),
+        sa.PrimaryKeyConstraint("id", "integration_id", name=op.f("alert_events_pkey")),
         sa.UniqueConstraint(
             "integration_id",
             "alert_id",
@@ -303,7 +301,6 @@ def upgrade() -> None:
             name=op.f("alert_events_integration_id_alert_id_content_sha256_key"),
         ),
     )
-    op.create_index("alert_events_id_idx", "alert_events", ["id"], unique=False)
     op.create_table(
         "webhook_secrets",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -337,7 +334,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index(op.f("webhook_secrets_integration_id_idx"), table_name="webhook_secrets")
     op.drop_table("webhook_secrets")
-    op.drop_index("alert_events_id_idx", table_name="alert_events")
     op.drop_table("alert_events")
     op.drop_table("webhook_refusals")
     op.drop_index(
@@ -368,7 +364,6 @@ def downgrade() -> None:
         table_name="deliveries",
         postgresql_where=sa.text("state = 'running'"),
     )
-    op.drop_index("deliveries_id_idx", table_name="deliveries")
     op.drop_index(
         "deliveries_attention_idx",
         table_name="deliveries",
@@ -386,7 +381,6 @@ def downgrade() -> None:
     op.drop_index("alerts_started_at_idx", table_name="alerts")
     op.drop_index("alerts_short_id_idx", table_name="alerts")
     op.drop_index("alerts_labels_idx", table_name="alerts", postgresql_using="gin")
-    op.drop_index("alerts_id_idx", table_name="alerts")
     op.drop_table("alerts")
     op.execute(sa.schema.DropSequence(sa.Sequence("alert_numbers")))
     op.execute("DROP FUNCTION pagersync_notify()")

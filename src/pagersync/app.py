@@ -85,22 +85,27 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         app.include_router(part.router)
     docs.describe_webhook(app)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
-    app.add_middleware(WebhookEndpoint, body_bytes_max=settings.body_bytes_max)
     return app
 
 
-def create_app_from_environment() -> FastAPI:
-    """Return the application for `PAGERSYNC_*`: what uvicorn's processes call."""
-    settings = Settings()
-    configure_logging(settings)
-    return create_app(settings)
+def create_service(settings: Settings, *, with_workers: bool = True) -> WebhookEndpoint:
+    """Return what is served: the webhook's endpoint, and the application behind it."""
+    app = create_app(settings, with_workers=with_workers)
+    return WebhookEndpoint(app, body_bytes_max=settings.body_bytes_max)
 
 
-def create_api_from_environment() -> FastAPI:
-    """Return the application without workers, for `serve --no-workers`."""
+def create_service_from_environment() -> WebhookEndpoint:
+    """Return the service for `PAGERSYNC_*`: what uvicorn's processes call."""
     settings = Settings()
     configure_logging(settings)
-    return create_app(settings, with_workers=False)
+    return create_service(settings)
+
+
+def create_api_from_environment() -> WebhookEndpoint:
+    """Return the service without workers, for `serve --no-workers`."""
+    settings = Settings()
+    configure_logging(settings)
+    return create_service(settings, with_workers=False)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -1,6 +1,5 @@
 """The command line. Commands are thin: they read options and call what does the work."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -38,16 +37,16 @@ def serve(
 ) -> None:
     """Receive webhooks, serve the API and work the queues."""
     from pagersync import serve as serving
-    from pagersync.app import create_app
+    from pagersync.app import create_service
     from pagersync.database.access import open_database
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load_settings().model_copy(update=given)
-    factory = "create_app_from_environment" if workers else "create_api_from_environment"
+    factory = "create_service_from_environment" if workers else "create_api_from_environment"
     with open_database(settings, keep=True, migrate=migrate) as found:
         serving.serve(
             found,
-            lambda served: create_app(served, with_workers=workers),
+            lambda served: create_service(served, with_workers=workers),
             f"pagersync.app:{factory}",
             processes=processes,
         )
@@ -56,11 +55,13 @@ def serve(
 @app.command()
 def worker() -> None:
     """Work the queues only; run as many as you like beside `serve`."""
+    import uvloop
+
     from pagersync.database.access import open_database
     from pagersync.serve import work
 
     with open_database(load_settings(), keep=True) as settings:
-        asyncio.run(work(settings))
+        uvloop.run(work(settings))
 
 
 @app.command()

@@ -159,6 +159,11 @@ def error_body(*entries: dict[str, Any]) -> bytes:
     return json.dumps({"errors": entries}).encode()
 
 
+INTERNAL_ERROR: Final = error_body(
+    to_error(PagersyncError("this should not have happened; the log of pagersync says more"))
+)
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every kind of failure in the one shape."""
     app.add_exception_handler(PagersyncError, _answer_own)
@@ -219,13 +224,7 @@ async def _answer_unreachable(_: Request, error: Exception) -> Response:
 
 async def _answer_unexpected(_: Request, _error: Exception) -> Response:
     """Say that it is our fault, and nothing else: the log has the rest."""
-    entry = {
-        "title": "Internal error",
-        "status": "500",
-        "code": "internal_error",
-        "detail": "this should not have happened; the log of pagersync says more",
-    }
-    return _answer(500, entry)
+    return Response(INTERNAL_ERROR, status_code=500, media_type=MEDIA_TYPE)
 
 
 def _answer(

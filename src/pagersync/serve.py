@@ -5,17 +5,20 @@ ten seconds. Whatever they could not finish comes back when its lease runs out.
 """
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Final
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from pagersync.database.engine import create_engine
@@ -25,6 +28,9 @@ from pagersync.settings import Settings
 from pagersync.worker import run_workers
 
 REQUESTS_FINISH_S: Final = 4
+PROCESS_ANSWERS_S: Final = 30
+"""One of several processes that is silent for longer is replaced; a busy machine starts slowly."""
+
 BACKLOG: Final = 2048
 
 log = structlog.get_logger()
@@ -49,7 +55,7 @@ class AnnouncingServer(uvicorn.Server):
 
 
 def serve(
-    settings: Settings, create: Callable[[Settings], FastAPI], factory: str, *, processes: int
+    settings: Settings, create: Callable[[Settings], ASGIApp], factory: str, *, processes: int
 ) -> None:
     """Serve HTTP until SIGTERM or SIGINT.
 
@@ -85,11 +91,28 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        reason = str(error.strerror).partition(" (while attempting")[0]  # repeats the address
+        raise ListenError(f"cannot listen on {host}:{port}: {reason}") from None
 
 
-def _uvicorn_config(app: str | Callable[[], FastAPI], *, processes: int) -> uvicorn.Config:
-    return uvicorn.Config(
+class ProcessConfig(uvicorn.Config):
+    """Makes a process that is one of several end when the one that started it is gone."""
+
+    def load(self) -> None:
+        """Load the application, in the process that will run it."""
+        super().load()
+        if (parent := multiprocessing.parent_process()) is not None:
+            Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    log.warning("the parent process is gone: ending")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _uvicorn_config(app: str | Callable[[], ASGIApp], *, processes: int) -> uvicorn.Config:
+    return ProcessConfig(
         app,
         factory=True,
         workers=processes,
@@ -99,6 +122,7 @@ def _uvicorn_config(app: str | Callable[[], FastAPI], *, processes: int) -> uvic
         ws="none",
         lifespan="on",
         timeout_graceful_shutdown=REQUESTS_FINISH_S,
+        timeout_worker_healthcheck=PROCESS_ANSWERS_S,
     )
 
 
@@ -126,24 +150,9 @@ def _shared_environment(settings: Settings) -> Iterator[None]:
     assert settings.database_url is not None  # noqa: S101 - it was found before
     os.environ["PAGERSYNC_DATABASE_URL"] = settings.database_url.get_secret_value()
     os.environ["PAGERSYNC_PORT"] = str(settings.port)
-    os.environ[PARENT] = str(os.getpid())
     with tempfile.TemporaryDirectory(prefix="pagersync-metrics-") as metrics:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         yield
-
-
-PARENT: Final = "PAGERSYNC_PARENT_PID"
-"""Set for child processes, so that they notice when the parent is gone."""
-
-
-async def watch_parent() -> None:
-    """End this process, properly, when the one that started it is gone."""
-    if PARENT not in os.environ:
-        return
-    while os.getppid() == int(os.environ[PARENT]):  # noqa: ASYNC110 - the kernel sets no event
-        await asyncio.sleep(1)
-    log.warning("the parent process is gone: ending")
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def work(settings: Settings) -> None:

@@ -69,22 +69,25 @@ async def run_queue(
     wake: asyncio.Event,
     stop: asyncio.Event,
 ) -> None:
-    """Claim and work batches of one queue until `stop` is set."""
-    expired_at = -EXPIRE_EVERY_S
+    """Claim and work batches of one queue until `stop` is set, connecting as often as it takes."""
+
+    async def work_on(connection: Connection) -> None:
+        expired_at = -EXPIRE_EVERY_S
+        while not stop.is_set():
+            wake.clear()
+            if monotonic() - expired_at > EXPIRE_EVERY_S:
+                expired_at = monotonic()
+                await _expire(connection, queue)
+            if not await _work_batch(connection, queue, work, rows_max):
+                await _wait_for_either(wake, stop, POLL_S)
+
     while not stop.is_set():
-        wake.clear()
         try:
             async with raw_connection(engine) as connection:
-                if monotonic() - expired_at > EXPIRE_EVERY_S:
-                    expired_at = monotonic()
-                    await _expire(connection, queue)
-                is_idle = not await _work_batch(connection, queue, work, rows_max)
+                await work_on(connection)
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
             log.warning("work was interrupted", queue=queue.table, error=repr(error))
             await _wait(stop, AFTER_FAILURE_S)
-            continue
-        if is_idle:
-            await _wait_for_either(wake, stop, POLL_S)
 
 
 async def _work_batch(connection: Connection, queue: Queue, work: Work, rows_max: int) -> int:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pagersync.database.engine import Sessions, create_engine
+from pagersync.database.engine import Sessions, create_engine, raw_connection
 from pagersync.errors import BusyError
 from pagersync.inbox.models import Delivery
 from pagersync.inbox.writer import Arrival, InboxWriter, insert_deliveries
@@ -58,7 +58,8 @@ async def test_many_arrivals_at_once_are_all_stored(
 async def test_of_equal_bodies_in_one_batch_one_is_new(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
-    stored = await insert_deliveries(engine, [arrival("a"), arrival("b"), arrival("a")])
+    async with raw_connection(engine) as connection:
+        stored = await insert_deliveries(connection, [arrival(text) for text in "aba"])
     assert [one.created for one in stored] == [True, True, False]
     assert stored[0].delivery_id == stored[2].delivery_id
     async with sessions() as session:

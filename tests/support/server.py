@@ -7,7 +7,7 @@ from typing import Any
 
 import uvicorn
 
-from pagersync.app import create_app
+from pagersync.app import create_service
 from pagersync.serve import listen
 from pagersync.settings import Settings
 
@@ -15,7 +15,7 @@ from pagersync.settings import Settings
 @asynccontextmanager
 async def running_server(settings: Settings, *, with_workers: bool = True) -> AsyncIterator[str]:
     """Yield the address of a running service; it has stopped when the block ends."""
-    async with serving(create_app(settings, with_workers=with_workers)) as url:
+    async with serving(create_service(settings, with_workers=with_workers)) as url:
         yield url
 
 

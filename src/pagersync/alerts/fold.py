@@ -57,8 +57,9 @@ class AlertState:
     """What is known of an alert so far.
 
     Attributes:
-        fields: by name: `data`, `title`, `description`, `urgency`, `thirdparty_id`,
-            `pagertree_status` (any text) and `status` (an `AlertStatus`).
+        fields: by name: `title`, `description`, `urgency`, `thirdparty_id`, `pagertree_status`
+            (any text), `status` (an `AlertStatus`), and `data`: JSON text, or None for what the
+            row holds already.
         times: earliest known `started_at`, `acknowledged_at`, `ended_at`.
         is_resolved: whether any event said so.
     """
@@ -142,13 +143,17 @@ def _merge(
 
 @dataclass(frozen=True, slots=True)
 class AlertView:
-    """The columns of an alert row that follow from its state."""
+    """The columns of an alert row that follow from its state.
+
+    Attributes:
+        data: JSON text; None means that the row's own is the newest.
+    """
 
     status: AlertStatus
     summary: str
     description: str | None
     labels: dict[str, str]
-    data: dict[str, Any]
+    data: str | None
     thirdparty_id: str | None
     started_at: datetime | None
     acknowledged_at: datetime | None
@@ -165,7 +170,7 @@ def view(state: AlertState, *, external_id: str) -> AlertView:
         summary=_value(state, "title") or _first_line(description) or external_id,
         description=description,
         labels=_labels(state),
-        data=_value(state, "data") or {},
+        data=_value(state, "data"),
         thirdparty_id=_value(state, "thirdparty_id"),
         started_at=state.times.get("started_at"),
         acknowledged_at=state.times.get("acknowledged_at"),
@@ -203,11 +208,10 @@ def to_json(state: AlertState) -> dict[str, Any]:
     }
 
 
-def from_json(kept: Mapping[str, Any], data: dict[str, Any]) -> AlertState:
+def from_json(kept: Mapping[str, Any]) -> AlertState:
     """Return the state that `to_json` kept."""
     fields = {
-        name: Field(Version(*version), data if name == "data" else value)
-        for name, (*version, value) in kept["fields"].items()
+        name: Field(Version(*version), value) for name, (*version, value) in kept["fields"].items()
     }
     if "status" in fields:
         fields["status"] = fields["status"]._replace(value=AlertStatus(fields["status"].value))

@@ -8,11 +8,9 @@ of Rootly's alert events (`kind`, `action`).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from pagersync.pagertree.payloads import AlertSnapshot, EventType
-
-NAME_CHARACTERS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def on_open(_: AlertSnapshot) -> Happening:
 
 def on_acknowledged(snapshot: AlertSnapshot) -> Happening:
     """Somebody took the alert. May happen again after a hand-off."""
-    by = _who(snapshot.data, "acknowledgedby")
+    by = f" by {snapshot.acknowledged_by}" if snapshot.acknowledged_by else ""
     return Happening(
         "acknowledged", "status_update", "acknowledged", f"Acknowledged in PagerTree{by}."
     )
@@ -65,7 +63,7 @@ def on_timeout(_: AlertSnapshot) -> Happening:
 
 def on_resolved(snapshot: AlertSnapshot) -> Happening:
     """The alert is over."""
-    by = _who(snapshot.data, "resolvedby")
+    by = f" by {snapshot.resolved_by}" if snapshot.resolved_by else ""
     return Happening("resolved", "status_update", "resolved", f"Resolved in PagerTree{by}.")
 
 
@@ -82,14 +80,6 @@ def on_dropped(_: AlertSnapshot) -> Happening:
 def on_handoff(_: AlertSnapshot) -> Happening:
     """The alert went to another team. The status is whatever the snapshot says."""
     return Happening(None, "action", "updated", "Handed off in PagerTree.")
-
-
-def _who(data: Mapping[str, Any], key: str) -> str:
-    """Return " by WHO" with what PagerTree names there, or nothing when it names nobody."""
-    who = data.get(key)
-    if not isinstance(who, str) or not who.strip():
-        return ""
-    return f" by {who.strip()[:NAME_CHARACTERS_MAX]}"
 
 
 HANDLERS: Final[Mapping[EventType, Callable[[AlertSnapshot], Happening]]] = MappingProxyType(

@@ -41,8 +41,8 @@ class Alert(UpdatedAt, Base):
 
     __tablename__ = "alerts"
 
-    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     short_id: Mapped[str]
     external_id: Mapped[str]
     external_url: Mapped[str]
@@ -60,7 +60,6 @@ class Alert(UpdatedAt, Base):
 
     __table_args__ = (
         UniqueConstraint("integration_id", "external_id"),
-        Index("alerts_id_idx", "id"),
         Index("alerts_short_id_idx", "short_id", unique=True),
         Index("alerts_status_idx", "status", "id"),
         Index("alerts_started_at_idx", "started_at"),
@@ -80,8 +79,8 @@ class AlertEvent(Base):
 
     __tablename__ = "alert_events"
 
-    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     alert_id: Mapped[UUID]
     delivery_id: Mapped[UUID | None]
     content_sha256: Mapped[bytes]
@@ -95,10 +94,9 @@ class AlertEvent(Base):
 
     __table_args__ = (
         ForeignKeyConstraint(
-            ["integration_id", "alert_id"],
-            ["alerts.integration_id", "alerts.id"],
+            ["alert_id", "integration_id"],
+            ["alerts.id", "alerts.integration_id"],
             ondelete="CASCADE",
         ),
         UniqueConstraint("integration_id", "alert_id", "content_sha256"),
-        Index("alert_events_id_idx", "id"),
     )

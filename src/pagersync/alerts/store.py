@@ -58,7 +58,7 @@ async def lock_alerts(
         AlertKey(row["integration_id"], row["external_id"]): StoredAlert(
             id=row["id"],
             status=AlertStatus(row["status"]),
-            state=from_json(row["fold"], row["data"]),
+            state=from_json(row["fold"]),
         )
         for row in rows
     }
@@ -120,7 +120,7 @@ def _columns(
         [alert.summary for alert in views],
         [alert.description for alert in views],
         [json.dumps(alert.labels) for alert in views],
-        [json.dumps(alert.data) for alert in views],
+        [alert.data for alert in views],
         [alert.thirdparty_id for alert in views],
         [alert.started_at for alert in views],
         [alert.acknowledged_at for alert in views],
@@ -130,7 +130,7 @@ def _columns(
 
 
 _LOCK = """
-SELECT a.integration_id, a.external_id, a.id, a.status, a.fold, a.data
+SELECT a.integration_id, a.external_id, a.id, a.status, a.fold
 FROM alerts a
 JOIN unnest($1::uuid[], $2::text[]) AS k (integration_id, external_id)
   USING (integration_id, external_id)
@@ -165,7 +165,8 @@ RETURNING integration_id, external_id, id
 _UPDATE = f"""
 UPDATE alerts a
 SET status = n.status, summary = n.summary, description = n.description,
-    labels = n.labels::jsonb, data = n.data::jsonb, thirdparty_id = n.thirdparty_id,
+    labels = n.labels::jsonb, data = coalesce(n.data::jsonb, a.data),
+    thirdparty_id = n.thirdparty_id,
     started_at = coalesce(n.started_at, a.created_at), acknowledged_at = n.acknowledged_at,
     ended_at = n.ended_at, fold = n.fold::jsonb, updated_at = now()
 FROM {_FOLDED.format(more="", names="")}

@@ -219,7 +219,7 @@ SET state = o.state, last_error = o.error, attempt = q.attempt - o.refund,
     finished_at = CASE o.state WHEN 'queued' THEN NULL ELSE now() END
 FROM unnest($2::uuid[], $3::text[], $4::text[], $5::float8[], $6::int[])
      AS o (id, state, error, delay_s, refund)
-WHERE q.id = o.id AND q.state = 'running' AND q.lease_token = $1
+WHERE q.id = o.id AND q.lease_token = $1
 RETURNING q.id
 """
 

@@ -15,8 +15,8 @@ class DomainEvent(CreatedAt, Base):
 
     __tablename__ = "domain_events"
 
-    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     type: Mapped[str]
     subject_type: Mapped[str]
     subject_id: Mapped[UUID]

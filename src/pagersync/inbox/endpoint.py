@@ -26,7 +26,7 @@ from pagersync.inbox.models import DeliveryState
 from pagersync.inbox.refusals import RefusalCounter
 from pagersync.inbox.writer import RETRY_AFTER_S, Arrival, InboxWriter, Stored
 from pagersync.integrations.models import NO_INTEGRATION
-from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, to_error
+from pagersync.jsonapi import INTERNAL_ERROR, MEDIA_TYPE, error_body, error_headers, to_error
 from pagersync.metrics import WEBHOOK_REQUESTS
 from pagersync.pagertree.payloads import UnreadableError, read_webhook
 
@@ -54,7 +54,7 @@ class MethodNotAllowedError(PagersyncError):
 
 
 class WebhookEndpoint:
-    """ASGI middleware that answers webhook requests itself and passes on everything else.
+    """ASGI application that answers webhook requests itself and passes on everything else.
 
     What it needs (`door`, `inbox`, `refusals`) comes from the lifespan's state.
     """
@@ -77,6 +77,9 @@ class WebhookEndpoint:
                 headers.append((b"allow", b"POST"))
         except Disconnected:
             return
+        except Exception:
+            log.exception("a webhook request failed")
+            status, body, headers = 500, INTERNAL_ERROR, []
         WEBHOOK_REQUESTS.labels(str(status)).inc()
         await _send(send, status, body, headers)
 

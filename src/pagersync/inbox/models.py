@@ -37,8 +37,8 @@ class Delivery(QueueColumns, Base):
 
     __tablename__ = "deliveries"
 
-    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     body_sha256: Mapped[bytes]
     body: Mapped[bytes]
     event_type: Mapped[str | None]
@@ -49,7 +49,6 @@ class Delivery(QueueColumns, Base):
 
     __table_args__ = (
         UniqueConstraint("integration_id", "body_sha256"),
-        Index("deliveries_id_idx", "id"),
         Index(
             "deliveries_alert_idx",
             "integration_id",

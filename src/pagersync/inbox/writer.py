@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.base import new_id
-from pagersync.database.engine import is_unreachable, raw_connection
+from pagersync.database.engine import Connection, is_unreachable, raw_connection
 from pagersync.errors import BusyError
 from pagersync.settings import Settings
 
@@ -67,6 +67,7 @@ class InboxWriter:
         self._settings = settings
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
+        self._batch: list[_Waiting] = []
         self._arrived = asyncio.Event()
 
     async def store(self, arrival: Arrival) -> Stored:
@@ -89,12 +90,48 @@ class InboxWriter:
         return await waiting.stored
 
     async def run(self) -> None:
-        """Store what waits, until cancelled."""
+        """Store what waits, until cancelled. A connection is kept for as long as it works.
+
+        A batch whose connection broke is tried once more on a fresh one: PostgreSQL may just have
+        been restarted. If that fails too, everybody who waits is turned away.
+        """
+        may_retry = False
         while True:
             await self._arrived.wait()
-            while self._waiting:
-                await self._flush(self._take())
+            try:
+                async with raw_connection(self._engine) as connection:
+                    while True:
+                        await self._store_next(connection)
+                        may_retry = True
+            except Exception as error:  # noqa: BLE001 - every caller gets an answer, whatever went wrong
+                if not may_retry or isinstance(error, TimeoutError):
+                    self._turn_away(self._take_all(), error)
+                may_retry = False
+
+    async def _store_next(self, connection: Connection) -> None:
+        await self._arrived.wait()
+        self._batch = self._batch or self._take()
+        async with asyncio.timeout(self._settings.ingest_timeout_s):
+            await self._store_together(connection, self._batch)
+        self._batch = []
+        if not self._waiting:
             self._arrived.clear()
+
+    async def _store_together(self, connection: Connection, batch: Sequence[_Waiting]) -> None:
+        try:
+            stored = await insert_deliveries(connection, [waiting.arrival for waiting in batch])
+        except Exception as error:
+            if is_unreachable(error):
+                raise
+            if len(batch) == 1:
+                self._turn_away(batch, error)
+                return
+            for waiting in batch:
+                await self._store_together(connection, [waiting])
+            return
+        for waiting, result in zip(batch, stored, strict=True):
+            if not waiting.stored.done():
+                waiting.stored.set_result(result)
 
     def _take(self) -> list[_Waiting]:
         rows_max = min(len(self._waiting), self._settings.ingest_batch_rows_max)
@@ -102,35 +139,12 @@ class InboxWriter:
         self._waiting_bytes -= sum(len(waiting.arrival.body) for waiting in batch)
         return batch
 
-    async def _flush(self, batch: Sequence[_Waiting]) -> None:
-        try:
-            async with asyncio.timeout(self._settings.ingest_timeout_s):
-                await self._store_together(batch)
-        except Exception as error:  # noqa: BLE001 - every caller gets its answer, whatever went wrong
-            if is_unreachable(error):
-                self._turn_away([*batch, *self._take_all()], error)
-            elif len(batch) == 1:
-                self._turn_away(batch, error)
-            else:
-                for waiting in batch:
-                    await self._flush([waiting])
-
-    async def _store_together(self, batch: Sequence[_Waiting]) -> None:
-        arrivals = [waiting.arrival for waiting in batch]
-        try:
-            stored = await insert_deliveries(self._engine, arrivals)
-        except Exception as error:
-            if not is_unreachable(error):
-                raise
-            stored = await insert_deliveries(self._engine, arrivals)  # on a fresh connection
-        for waiting, result in zip(batch, stored, strict=True):
-            if not waiting.stored.done():
-                waiting.stored.set_result(result)
-
     def _take_all(self) -> list[_Waiting]:
-        everybody = list(self._waiting)
+        everybody = [*self._batch, *self._waiting]
+        self._batch = []
         self._waiting.clear()
         self._waiting_bytes = 0
+        self._arrived.clear()
         return everybody
 
     def _turn_away(self, batch: Sequence[_Waiting], error: Exception) -> None:
@@ -142,7 +156,7 @@ class InboxWriter:
                 )
 
 
-async def insert_deliveries(engine: AsyncEngine, arrivals: Sequence[Arrival]) -> list[Stored]:
+async def insert_deliveries(connection: Connection, arrivals: Sequence[Arrival]) -> list[Stored]:
     """Commit arrivals in one statement; equal bodies become one row. Results are in their order."""
     times: dict[tuple[UUID, bytes], int] = {}
     first: dict[tuple[UUID, bytes], Arrival] = {}
@@ -151,19 +165,18 @@ async def insert_deliveries(engine: AsyncEngine, arrivals: Sequence[Arrival]) ->
         times[key] = times.get(key, 0) + 1
         first.setdefault(key, arrival)
     rows = [first[key] for key in sorted(first)]  # one order for all writers: no deadlocks
-    async with raw_connection(engine) as connection:
-        answer = await connection.fetch(
-            _INSERT,
-            [new_id() for _ in rows],
-            [row.integration_id for row in rows],
-            [row.body_sha256 for row in rows],
-            [row.body for row in rows],
-            [row.event_type for row in rows],
-            [row.pagertree_alert_id for row in rows],
-            [row.state for row in rows],
-            [row.error for row in rows],
-            [times[row.integration_id, row.body_sha256] for row in rows],
-        )
+    answer = await connection.fetch(
+        _INSERT,
+        [new_id() for _ in rows],
+        [row.integration_id for row in rows],
+        [row.body_sha256 for row in rows],
+        [row.body for row in rows],
+        [row.event_type for row in rows],
+        [row.pagertree_alert_id for row in rows],
+        [row.state for row in rows],
+        [row.error for row in rows],
+        [times[row.integration_id, row.body_sha256] for row in rows],
+    )
     return _in_order(arrivals, {(r["integration_id"], r["body_sha256"]): r for r in answer})
 
 

@@ -88,7 +88,7 @@ def read_webhook(body: bytes) -> Webhook:
 
 def _decode(body: bytes) -> dict[str, Any]:
     try:
-        envelope = json.loads(body)
+        envelope = json.loads(body.decode())
     except RecursionError:
         raise UnreadableError("the body is nested too deeply") from None
     except UnicodeDecodeError:
@@ -122,7 +122,9 @@ class AlertSnapshot:
     Attributes:
         content_sha256: digest of type and data, whatever their order of keys and whatever
             stood beside them; the same for every copy of one event.
-        data: `data`, made storable as `jsonb`.
+        data: `data` as JSON text, made storable as `jsonb`.
+        acknowledged_by: whom PagerTree names as the one who acknowledged.
+        resolved_by: whom it names as the one who resolved.
         fields: the texts among title, description, urgency and thirdparty_id that `data` has;
             a null is a value, an absent key is not.
     """
@@ -130,11 +132,13 @@ class AlertSnapshot:
     event_type: EventType
     alert_id: str
     content_sha256: bytes
-    data: dict[str, Any]
+    data: str
     updated_at: datetime | None
     created_at: datetime | None
     acknowledged_at: datetime | None
     resolved_at: datetime | None
+    acknowledged_by: str | None
+    resolved_by: str | None
     status: str | None
     fields: dict[str, str | None]
 
@@ -149,24 +153,44 @@ def read_snapshot(body: bytes) -> AlertSnapshot:
     webhook = read_webhook(body)
     if webhook.alert_id is None:
         raise OtherEventError(f"{webhook.event_type} is none of the eight alert events")
-    data: dict[str, Any] = storable_json(webhook.data)
+    data, as_json = _storable_data(webhook.data, body)
     return AlertSnapshot(
         event_type=EventType(webhook.event_type),
         alert_id=webhook.alert_id,
-        content_sha256=_digest(webhook.event_type, data),
-        data=data,
+        content_sha256=hashlib.sha256(f"{webhook.event_type}\n{as_json}".encode()).digest(),
+        data=as_json,
         updated_at=_time(data, "updatedAt", "updated_at"),
         created_at=_time(data, "createdAt", "created_at", "created"),
         acknowledged_at=_time(data, "acknowledged", "acknowledged_at"),
         resolved_at=_time(data, "resolved", "resolved_at"),
+        acknowledged_by=_name(data.get("acknowledgedby")),
+        resolved_by=_name(data.get("resolvedby")),
         status=_status(data),
         fields=_fields(data),
     )
 
 
-def _digest(event_type: str, data: dict[str, Any]) -> bytes:
-    canonical = json.dumps([event_type, data], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).digest()
+def _storable_data(data: dict[str, Any], body: bytes) -> tuple[dict[str, Any], str]:
+    """Return `data` made storable, and its canonical JSON text.
+
+    Nearly every body is storable as it is: only escapes can hide NUL or a surrogate, only
+    brackets nest. So the walk through all of it is for the few that might not be.
+    """
+    if b"\\u" in body or body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+        data = storable_json(data)
+    try:
+        return data, _canonical(data)
+    except ValueError:  # an infinity or NaN
+        data = storable_json(data)
+        return data, _canonical(data)
+
+
+def _canonical(data: dict[str, Any]) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _name(value: Any) -> str | None:
+    return value.strip()[:LABEL_CHARACTERS_MAX] or None if isinstance(value, str) else None
 
 
 def _status(data: dict[str, Any]) -> str | None:
