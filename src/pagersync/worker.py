@@ -23,6 +23,9 @@ from pagersync.settings import Settings
 POLL_S: Final = 2.0
 """How long a lost wake-up call can delay work."""
 
+LOOPS: Final = 2
+"""Loops of one process on one queue: one computes while the other waits for PostgreSQL."""
+
 EXPIRE_EVERY_S: Final = 5.0
 RETENTION_EVERY_S: Final = 3600.0
 AFTER_FAILURE_S: Final = 1.0
@@ -47,16 +50,17 @@ async def run_workers(
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(
-            run_queue(
-                engine,
-                deliveries_queue(settings),
-                apply_batch,
-                rows_max=settings.apply_batch_rows_max,
-                wake=listener.subscribe("deliveries"),
-                stop=stop,
+        for _ in range(LOOPS):
+            group.create_task(
+                run_queue(
+                    engine,
+                    deliveries_queue(settings),
+                    apply_batch,
+                    rows_max=settings.apply_batch_rows_max,
+                    wake=listener.subscribe("deliveries"),
+                    stop=stop,
+                )
             )
-        )
         group.create_task(_run_retention(engine, settings, stop))
 
 

@@ -29,7 +29,7 @@ from pagersync.database.engine import Connection, is_unreachable
 from pagersync.database.queue import Batch, Outcome, Queue
 from pagersync.events.publish import Fact, publish
 from pagersync.inbox.models import DeliveryState
-from pagersync.integrations.limits import Account, load_accounts, take_from_limits
+from pagersync.integrations.limits import load_accounts, take_from_limits
 from pagersync.pagertree.payloads import (
     AlertSnapshot,
     OtherEventError,
@@ -165,11 +165,10 @@ async def _write(connection: Connection, events: Events) -> set[AlertKey]:
     limited = await take_from_limits(
         connection, accounts, [key for key in heard if key not in stored]
     )
-    created = await _create(
+    created = await insert_alerts(
         connection,
-        accounts,
         {key: state for key, state in heard.items() if key not in stored and key not in limited},
-        stored,
+        {account.id: account.alert_url_template for account in accounts.values()},
     )
     joined = {key: alert.state.join(heard[key]) for key, alert in stored.items()}
     await update_alerts(
@@ -179,24 +178,6 @@ async def _write(connection: Connection, events: Events) -> set[AlertKey]:
     await insert_events(connection, _history(events, ids))
     await publish(connection, _facts(events, ids, stored, heard | joined))
     return limited
-
-
-async def _create(
-    connection: Connection,
-    accounts: Mapping[UUID, Account],
-    states: Mapping[AlertKey, AlertState],
-    stored: dict[AlertKey, StoredAlert],
-) -> dict[AlertKey, UUID]:
-    """Insert alerts; those that another worker inserted first are locked and put in `stored`."""
-    created: dict[AlertKey, UUID] = {}
-    missing = dict(states)
-    templates = {account.id: account.alert_url_template for account in accounts.values()}
-    while missing:
-        created |= await insert_alerts(connection, missing, templates)
-        lost = missing.keys() - created.keys()
-        stored |= await lock_alerts(connection, lost) if lost else {}
-        missing = {key: missing[key] for key in lost - stored.keys()}
-    return created
 
 
 def _history(events: Events, ids: Mapping[AlertKey, UUID]) -> list[NewEvent]:

@@ -1,5 +1,6 @@
 """Alerts in PostgreSQL, a batch at a time, by fixed SQL on a raw connection."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,8 +50,13 @@ class NewEvent:
 async def lock_alerts(
     connection: Connection, keys: Iterable[AlertKey]
 ) -> dict[AlertKey, StoredAlert]:
-    """Return the alerts that exist among `keys`, locked until the transaction ends."""
+    """Keep other workers off `keys` until the transaction ends; return those that exist.
+
+    The locks are on the names, so they cover alerts that do not exist yet, and all are taken at
+    once, in one order: workers whose batches share alerts wait for each other, never in a circle.
+    """
     ordered = sorted(keys)
+    await connection.execute(_LOCK_NAMES, sorted(_lock_number(key) for key in ordered))
     rows = await connection.fetch(
         _LOCK, [key.integration_id for key in ordered], [key.external_id for key in ordered]
     )
@@ -64,11 +70,18 @@ async def lock_alerts(
     }
 
 
+def _lock_number(key: AlertKey) -> int:
+    digest = hashlib.sha256(key.integration_id.bytes + key.external_id.encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
 async def insert_alerts(
     connection: Connection, states: Mapping[AlertKey, AlertState], url_templates: Mapping[UUID, str]
 ) -> dict[AlertKey, UUID]:
-    """Insert new alerts; return the ids of those that no other transaction inserted first."""
-    keys = sorted(states)
+    """Insert new alerts, whose names are locked; return their ids."""
+    if not states:
+        return {}
+    keys = list(states)
     numbers = await connection.fetch(_NUMBERS, len(keys))
     rows = await connection.fetch(
         _INSERT,
@@ -83,7 +96,7 @@ async def insert_alerts(
 async def update_alerts(connection: Connection, states: Mapping[AlertKey, AlertState]) -> None:
     """Write new states of alerts that this transaction has locked."""
     if states:
-        await connection.execute(_UPDATE, *_columns(sorted(states), states))
+        await connection.execute(_UPDATE, *_columns(list(states), states))
 
 
 async def insert_events(connection: Connection, events: Sequence[NewEvent]) -> None:
@@ -129,12 +142,13 @@ def _columns(
     )
 
 
+_LOCK_NAMES = "SELECT pg_advisory_xact_lock(n) FROM unnest($1::bigint[]) AS k (n)"
+
 _LOCK = """
 SELECT a.integration_id, a.external_id, a.id, a.status, a.fold
 FROM alerts a
 JOIN unnest($1::uuid[], $2::text[]) AS k (integration_id, external_id)
   USING (integration_id, external_id)
-ORDER BY a.integration_id, a.external_id
 FOR UPDATE OF a
 """
 
@@ -158,7 +172,6 @@ FROM {
         more=", $13::uuid[], $14::text[], $15::text[]", names=", id, short_id, external_url"
     )
 }
-ON CONFLICT (integration_id, external_id) DO NOTHING
 RETURNING integration_id, external_id, id
 """  # noqa: S608 - built from constants of this module
 

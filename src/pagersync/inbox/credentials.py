@@ -7,11 +7,15 @@ of basic authentication, which PagerTree's published sender writes without the `
 
 import base64
 import binascii
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 
-def presented_secrets(query: bytes, authorization: bytes | None) -> list[str]:
+@lru_cache(maxsize=1024)
+def presented_secrets(query: bytes, authorization: bytes | None) -> tuple[str, ...]:
     """Return every secret that a request carries, in no particular order.
+
+    PagerTree sends the same two values with every request, so the last answers are remembered.
 
     Args:
         query: the raw query string.
@@ -20,7 +24,7 @@ def presented_secrets(query: bytes, authorization: bytes | None) -> list[str]:
     secrets = _from_query(query) if query else []
     if authorization:
         secrets += _from_header(authorization.decode("latin-1").strip())
-    return secrets
+    return tuple(secrets)
 
 
 def _from_query(query: bytes) -> list[str]:

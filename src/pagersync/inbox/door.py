@@ -5,7 +5,7 @@ integrations changed, and every few seconds in case nobody could say so.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -55,7 +55,7 @@ class Entrance:
     secrets: tuple[Secret, ...]
 
 
-def judge(entrance: Entrance | None, presented: list[str], now: datetime) -> Refusal | None:
+def judge(entrance: Entrance | None, presented: Sequence[str], now: datetime) -> Refusal | None:
     """Decide whether a request is let in; None means yes. Pure.
 
     A disabled integration says so only to those who know its secret.
@@ -89,7 +89,7 @@ class Door:
         self._read_at = -READ_AT_MOST_EVERY_S
         self._reading = asyncio.Lock()
 
-    async def check(self, integration_id: UUID, presented: list[str]) -> Refusal | None:
+    async def check(self, integration_id: UUID, presented: Sequence[str]) -> Refusal | None:
         """Return why a request is refused, or None when it is let in.
 
         A secret that was made before the request came is always known: nobody is refused by
@@ -105,7 +105,7 @@ class Door:
             refusal = self._judge(integration_id, presented)
         return refusal
 
-    def _judge(self, integration_id: UUID, presented: list[str]) -> Refusal | None:
+    def _judge(self, integration_id: UUID, presented: Sequence[str]) -> Refusal | None:
         return judge(self._entrances.get(integration_id), presented, datetime.now(UTC))
 
     async def run(self) -> None:

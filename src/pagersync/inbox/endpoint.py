@@ -5,11 +5,12 @@ counts; `openapi.py` describes it in the API's document all the same.
 """
 
 import hashlib
-import json
-from typing import Any, Final
+from functools import cache, lru_cache
+from typing import Final
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pagersync.errors import (
@@ -80,7 +81,7 @@ class WebhookEndpoint:
         except Exception:
             log.exception("a webhook request failed")
             status, body, headers = 500, INTERNAL_ERROR, []
-        WEBHOOK_REQUESTS.labels(str(status)).inc()
+        _counter(status).inc()
         await _send(send, status, body, headers)
 
     async def _answer(
@@ -131,6 +132,12 @@ def _refusals(scope: Scope) -> RefusalCounter:
     return counter
 
 
+@cache
+def _counter(status: int) -> Counter:
+    return WEBHOOK_REQUESTS.labels(str(status))
+
+
+@lru_cache(maxsize=1024)
 def _integration_id(path: str) -> UUID:
     try:
         return UUID(path.removeprefix(PREFIX))
@@ -185,11 +192,11 @@ def examine(integration_id: UUID, body: bytes) -> Arrival:
 
 
 def _accepted(stored: Stored) -> bytes:
-    answer: dict[str, Any] = {
-        "data": {"id": str(stored.delivery_id), "type": "deliveries"},
-        "meta": {"created": stored.created},
-    }
-    return json.dumps(answer).encode()
+    created = "true" if stored.created else "false"
+    return (
+        f'{{"data": {{"id": "{stored.delivery_id}", "type": "deliveries"}}, '
+        f'"meta": {{"created": {created}}}}}'
+    ).encode()
 
 
 async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
