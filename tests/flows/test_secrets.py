@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from pagersync.http import AsyncClient, BasicAuth
 from pagersync.integrations.vault import new_secret_key
 from tests.support.account import event
@@ -35,7 +37,10 @@ def command(env: dict[str, str], *words: str) -> dict[str, Any]:
     return answer | {"stderr": done.stderr.decode()}
 
 
-async def test_secrets_are_in_no_log_error_metric_or_answer(database_url: str) -> None:
+async def test_secrets_are_in_no_log_error_metric_or_answer(
+    database_url: str, engine: AsyncEngine
+) -> None:
+    del engine  # needed only for its database to be emptied
     with tempfile.TemporaryDirectory(prefix="ps-") as directory:
         secret_key = new_secret_key()
         env = {name: value for name, value in os.environ.items() if "PAGERSYNC" not in name} | {
