@@ -36,8 +36,8 @@ check: $(STAMP) ## Everything CI runs: format, lint, types, layers, tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-bench: $(STAMP) ## Measure ingest and apply against references in the same run
-	$(BIN)/python -m bench
+bench: $(STAMP) ## Measure against references in the same run (ARGS="--quick")
+	$(BIN)/python -m bench $(ARGS)
 
 fmt: $(STAMP) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
