@@ -203,7 +203,7 @@ async def test_ctrl_c_in_the_terminal_does_not_reach_the_server(root: Path) -> N
         with embedded(root, keep=False) as joined:
             pid = postmaster_pid(root)
             os.killpg(owner.pid, signal.SIGINT)
-            time.sleep(0.2)  # noqa: ASYNC251 - nothing else runs in this loop
+            time.sleep(0.2)
             assert await answers(joined)
             assert postmaster_pid(root) == pid
         ask_to_stop(owner)

@@ -149,17 +149,18 @@ async def test_a_row_whose_lease_ran_out_comes_back_and_its_late_worker_changes_
     connection: Connection, other: Connection
 ) -> None:
     hasty, queue = queue_of_things(lease_s=0), queue_of_things()
-    lost, kept = await add_things(connection, [None, None])
+    thing = await add_thing(connection, 1)
     late = await hasty.claim(connection, rows_max=1)
     assert await queue.expire(other) == 1
-    assert "ended without a word" in (await read_thing(other, lost))["last_error"]
-    taken_over = await queue.claim(other, rows_max=9)
-    assert {row["id"]: row["attempt"] for row in taken_over.rows} == {lost: 2, kept: 1}
-    before = await read_thing(connection, lost)
-    assert await queue.finish(connection, late.token, [Outcome.done(lost)]) == set()
-    assert await read_thing(connection, lost) == before
-    both = [Outcome.done(lost), Outcome.done(kept)]
-    assert await queue.finish(other, taken_over.token, both) == {lost, kept}
+    assert "ended without a word" in (await read_thing(other, thing))["last_error"]
+    taken_over = await queue.claim(other, rows_max=1)
+    assert [(row["id"], row["attempt"]) for row in taken_over.rows] == [(thing, 2)]
+    before = await read_thing(connection, thing)
+    assert await queue.finish(connection, late.token, [Outcome.done(thing)]) == set()
+    assert await read_thing(connection, thing) == before
+    assert await queue.finish(other, taken_over.token, [Outcome.done(thing)]) == {thing}
+    row = await read_thing(connection, thing)
+    assert (row["state"], row["last_error"]) == ("done", None)
 
 
 async def test_a_late_worker_cannot_finish_a_row_that_waits_again(connection: Connection) -> None:
@@ -288,13 +289,45 @@ async def test_a_row_that_kills_its_workers_ends_among_the_dead(connection: Conn
     assert await queue.expire(connection) == 0
 
 
+async def test_a_row_that_kills_its_workers_takes_no_other_row_along(
+    connection: Connection,
+) -> None:
+    queue = queue_of_things(attempts_max=3, lease_s=0)
+    every = await add_things(connection, [None] * 7)
+    poison = every[3]
+    deaths = 0
+    for _ in range(10):
+        batch = await queue.claim(connection, rows_max=9)
+        claimed = [row["id"] for row in batch.rows]
+        if poison in claimed:
+            deaths += 1
+            assert await queue.expire(connection) == len(claimed)
+        else:
+            await queue.finish(connection, batch.token, map(Outcome.done, claimed))
+    assert deaths == 3
+    states = [(await read_thing(connection, thing))["state"] for thing in every]
+    assert states == ["done", "done", "done", "dead", "done", "done", "done"]
+
+
+async def test_rows_that_lost_their_worker_do_not_keep_others_from_being_claimed_together(
+    connection: Connection,
+) -> None:
+    queue = queue_of_things(lease_s=0)
+    lost, *fresh = [await add_thing(connection, number, delay_s=-number) for number in (4, 3, 2, 1)]
+    await queue.claim(connection, rows_max=1)
+    await queue.expire(connection)
+    batch = await queue.claim(connection, rows_max=9)
+    assert {row["id"] for row in batch.rows} == set(fresh)
+    assert [row["id"] for row in (await queue.claim(connection, rows_max=9)).rows] == [lost]
+
+
 async def test_a_row_held_by_a_killed_process_is_finished_by_another_worker(
     connection: Connection, settings: Settings
 ) -> None:
     queue = queue_of_things()
     thing = await add_thing(connection, 1, lock_key="key")
     assert settings.database_url is not None
-    with subprocess.Popen(  # noqa: ASYNC220 - a process that is to be killed
+    with subprocess.Popen(
         [sys.executable, "-c", CLAIM_AND_HANG, settings.database_url.get_secret_value()],
         stdout=subprocess.PIPE,
         text=True,

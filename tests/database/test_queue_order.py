@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from random import Random
 from uuid import UUID
 
@@ -13,7 +14,6 @@ from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.queue import Batch, Outcome
 from tests.support.things import (
     TABLE,
-    Journal,
     Tables,
     add_thing,
     add_things,
@@ -98,6 +98,10 @@ async def test_an_older_row_that_is_committed_late_does_not_run_beside_a_younger
     assert ids(await queue.claim(connection, rows_max=9)) == [older]
 
 
+class RolledBack(Exception):
+    """Ends a transaction without a commit."""
+
+
 @pytest.mark.parametrize("is_committed", [True, False])
 async def test_two_rows_of_one_key_are_not_claimed_at_the_same_moment(
     connection: Connection, other: Connection, *, is_committed: bool
@@ -105,15 +109,17 @@ async def test_two_rows_of_one_key_are_not_claimed_at_the_same_moment(
     """A claim that cannot see the other claim yet is stopped by the unique index."""
     queue = queue_of_things()
     younger = await add_thing(connection, 2, lock_key="key")
-    transaction = connection.transaction()
-    await transaction.start()
-    assert ids(await queue.claim(connection, rows_max=9)) == [younger]
-    older = await add_thing(other, 1, lock_key="key")
-    free = await add_thing(other, 3)
-    claiming = asyncio.create_task(queue.claim(other, rows_max=9))
-    await eventually(lambda: is_waiting(connection, other))
-    await (transaction.commit() if is_committed else transaction.rollback())
-    assert ids(await claiming) == ([free] if is_committed else [older, free])
+    async with asyncio.TaskGroup() as group:
+        with suppress(RolledBack):
+            async with connection.transaction():
+                assert ids(await queue.claim(connection, rows_max=9)) == [younger]
+                older = await add_thing(other, 1, lock_key="key")
+                free = await add_thing(other, 3)
+                claiming = group.create_task(queue.claim(other, rows_max=9))
+                await eventually(lambda: is_waiting(connection, other))
+                if not is_committed:
+                    raise RolledBack
+    assert ids(claiming.result()) == ([free] if is_committed else [older, free])
 
 
 async def test_claims_that_wait_for_each_other_end_without_an_error(
@@ -124,14 +130,17 @@ async def test_claims_that_wait_for_each_other_end_without_an_error(
     a2 = await add_thing(connection, 12, lock_key="a", delay_s=-9)
     b2 = await add_thing(connection, 22, lock_key="b")
     await other.execute("SET deadlock_timeout = '100ms'")  # so that this one is the victim
-    async with connection.transaction(isolation="repeatable_read"):
+    async with (
+        asyncio.TaskGroup() as group,
+        connection.transaction(isolation="repeatable_read"),
+    ):
         first = await queue.claim(connection, rows_max=1)
         await add_thing(other, 21, lock_key="b", delay_s=-8)
         await add_thing(other, 11, lock_key="a", delay_s=-7)
-        claiming = asyncio.create_task(queue.claim(other, rows_max=9))
+        claiming = group.create_task(queue.claim(other, rows_max=9))
         await eventually(lambda: is_waiting(connection, other))
         second = await queue.claim(connection, rows_max=1)
-    assert (ids(first), ids(second), ids(await claiming)) == ([a2], [b2], [])
+    assert (ids(first), ids(second), ids(claiming.result())) == ([a2], [b2], [])
     await other.execute("RESET deadlock_timeout")
 
 
@@ -149,10 +158,7 @@ async def test_many_workers_keep_the_order_of_every_key(
     rng = Random(seed)
     keys = [None, *(f"key {number}" for number in range(15))]
     every = await add_things(connection, rng.choices(keys, k=200))
-    journal = Journal()
-    await asyncio.gather(
-        *(work_things(things, journal, Random(n), lambda: True) for n in range(WORKERS))
-    )
+    journal = await work_things(things, WORKERS)
     assert {thing for _, thing in journal.ended} == set(every)
     assert journal.together_max > 1
     assert len(journal.begun) > len(every), "some rows had more than one attempt"
@@ -167,15 +173,13 @@ async def test_many_workers_keep_the_order_of_every_key(
 async def test_rows_that_come_in_any_order_while_many_work_run_one_at_a_time(
     things: AsyncEngine,
 ) -> None:
-    rng = Random(3)
-    journal = Journal()
     numbers = list(range(1, 201))
-    rng.shuffle(numbers)
+    Random(3).shuffle(numbers)
     inserters = [asyncio.create_task(insert(things, numbers[n::2], Random(n))) for n in range(2)]
-    is_over = lambda: all(inserter.done() for inserter in inserters)  # noqa: E731 - read once
-    await asyncio.gather(
-        *inserters, *(work_things(things, journal, Random(n), is_over) for n in range(WORKERS - 1))
+    journal = await work_things(
+        things, WORKERS - 1, lambda: all(inserter.done() for inserter in inserters)
     )
+    await asyncio.gather(*inserters)
     assert {thing for _, thing in journal.ended} == {UUID(int=number) for number in numbers}
     assert journal.together_max > 1
 

@@ -112,12 +112,20 @@ class Journal:
 
 
 async def work_things(
+    engine: AsyncEngine, workers: int, is_over: Callable[[], bool] = lambda: True
+) -> Journal:
+    """Let workers work until nothing is left and `is_over`; return what they did."""
+    journal = Journal()
+    async with asyncio.TaskGroup() as group:
+        for number in range(workers):
+            group.create_task(_work_batches(engine, journal, Random(number), is_over))
+    return journal
+
+
+async def _work_batches(
     engine: AsyncEngine, journal: Journal, rng: Random, is_over: Callable[[], bool]
 ) -> None:
-    """Work batches, taking random times, until nothing is left and `is_over`.
-
-    One row in five wants a further attempt a moment later.
-    """
+    """Work batches, taking random times. One row in five wants a further attempt soon."""
     queue = queue_of_things()
     async with raw_connection(engine) as connection:
         while await count_unfinished(connection) or not is_over():

@@ -7,7 +7,8 @@ The row that people read is the row that is worked, so no job table can disagree
       +----- retry, snooze, lease ran out ----+---- attempts used up ---> dead
 
 * The attempt is counted by the claim. A row that kills its worker is seen again when its lease
-  runs out, and after `attempts_max` claims it is `dead`, not claimed for ever.
+  runs out, and after `attempts_max` claims it is `dead`, not claimed for ever. From then on it is
+  claimed alone, so that it takes none of the rows with it that were claimed beside it.
 * Finishing asks for the lease token. A worker that lost its lease changes nothing.
 * Rows with the same `lock_key` are worked in the order of their ids, one at a time; a row that
   waits for its next attempt holds back those behind it. A unique index over running rows makes
@@ -33,6 +34,8 @@ from pagersync.database.engine import Connection
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MAX_S: Final = 900.0
 ERROR_CHARACTERS_MAX: Final = 2000
+COLLISIONS_MAX: Final = 10
+"""After so many a claim comes back empty, and the worker looks again a little later."""
 
 
 class QueueColumns:
@@ -152,14 +155,18 @@ class Queue:
         self._redrive_sql = _REDRIVE.format(table=table)
 
     async def claim(self, connection: Connection, *, rows_max: int) -> Batch:
-        """Take up to `rows_max` runnable rows, oldest first, that no other worker holds."""
+        """Take up to `rows_max` runnable rows, oldest first, that no other worker holds.
+
+        Call it outside a transaction: it tries again when it collides with another worker.
+        """
         token = uuid4()
-        while True:
+        for _ in range(COLLISIONS_MAX):
             try:
                 rows = await connection.fetch(self._claim_sql, rows_max, token, self._lease_s)
                 return Batch(token, sorted(rows, key=lambda row: row["id"]))
             except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                 continue  # another worker took a row with the same lock_key at this very moment
+        return Batch(token, [])
 
     async def finish(
         self, connection: Connection, token: UUID, outcomes: Iterable[Outcome]
@@ -193,7 +200,7 @@ class Queue:
 
 _CLAIM = """
 WITH head AS MATERIALIZED (
-    SELECT q.id FROM {table} q
+    SELECT q.id, q.leased_until IS NOT NULL AS was_lost FROM {table} q
     WHERE q.state = 'queued' AND q.run_at <= now()
       AND (q.lock_key IS NULL OR NOT (
         EXISTS (SELECT 1 FROM {table} r WHERE r.state = 'running' AND r.lock_key = q.lock_key)
@@ -202,13 +209,17 @@ WITH head AS MATERIALIZED (
     ORDER BY q.run_at, q.id
     LIMIT $1
     FOR UPDATE OF q SKIP LOCKED
+), front AS (
+    SELECT id, was_lost FROM head LIMIT 1
 )
 UPDATE {table} q
 SET state = 'running', attempt = q.attempt + 1, lease_token = $2,
     leased_until = now() + make_interval(secs => $3)
-FROM head WHERE q.id = head.id
+FROM head, front
+WHERE q.id = head.id AND (head.id = front.id OR NOT (head.was_lost OR front.was_lost))
 RETURNING {returned}
 """
+"""Takes the rows in front that no worker was lost with, or else the one row in front alone."""
 
 _FINISH = """
 UPDATE {table} q
@@ -232,10 +243,11 @@ UPDATE {table} q
 SET state = CASE WHEN q.attempt >= $1 THEN 'dead' ELSE 'queued' END,
     finished_at = CASE WHEN q.attempt >= $1 THEN now() END,
     last_error = 'attempt ' || q.attempt || ' ended without a word: its worker stopped or hung',
-    run_at = now(), lease_token = NULL, leased_until = NULL
+    run_at = now(), lease_token = NULL
 FROM lost WHERE q.id = lost.id
 RETURNING q.id
 """
+"""Leaves `leased_until` behind: a queued row that has it lost its last worker."""
 
 _REDRIVE = """
 UPDATE {table}
