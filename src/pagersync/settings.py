@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -99,15 +100,33 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _use_asyncpg(cls, url: SecretStr | None) -> SecretStr | None:
-        """Accept what people paste: any PostgreSQL URL means PostgreSQL through asyncpg."""
-        if url is None or not url.get_secret_value():
-            return None
-        parsed = make_url(url.get_secret_value())
-        if not parsed.drivername.startswith(("postgres", "postgresql")):
-            raise ValueError("must begin with postgresql://")
-        parsed = parsed.set(drivername="postgresql+asyncpg")
-        return SecretStr(parsed.render_as_string(hide_password=False))
+        return SecretStr(_to_asyncpg(url.get_secret_value())) if url else None
 
     def at_database(self, url: str) -> Self:
         """Return these settings, pointed at the database that was found or started."""
         return self.model_copy(update={"database_url": SecretStr(url)})
+
+
+DATABASE_OPTIONS: Final = frozenset({"host", "port", "ssl"})
+"""What may stand behind the `?` of a database URL; `sslmode` is taken for `ssl`."""
+
+
+def _to_asyncpg(text: str) -> str:
+    """Accept what people paste: any PostgreSQL URL means PostgreSQL through asyncpg.
+
+    Raises:
+        ValueError: it is no such URL, or asks for what asyncpg does not know.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # several hosts, for example; the text may hold a password
+        raise ValueError("must be of the form postgresql://user:password@host/database") from None
+    if url.drivername.partition("+")[0] not in ("postgres", "postgresql"):
+        raise ValueError("must begin with postgresql://")
+    options = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
+    unknown = sorted(options.keys() - DATABASE_OPTIONS)
+    if unknown:
+        raise ValueError(f"{unknown[0]} cannot stand behind its ?: only sslmode, host and port can")
+    return url.set(drivername="postgresql+asyncpg", query=options).render_as_string(
+        hide_password=False
+    )

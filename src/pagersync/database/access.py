@@ -55,7 +55,7 @@ def open_database(
 
 
 async def _prepare(settings: Settings, *, migrate: bool) -> None:
-    engine = create_engine(settings)
+    engine = create_engine(settings, command_timeout_s=None)
     try:
         await _bring_up_to_date(engine, migrate=migrate)
     except Exception as error:

@@ -25,6 +25,7 @@ else:
 Sessions: TypeAlias = async_sessionmaker[AsyncSession]
 
 CONNECT_TIMEOUT_S = 3
+COMMAND_TIMEOUT_S = 60
 
 MAYBE_UNREACHABLE = (
     OSError,
@@ -54,8 +55,14 @@ def is_unreachable(error: BaseException) -> bool:
     return isinstance(error, _UNREACHABLE) and not isinstance(error, ValueError)
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
+def create_engine(
+    settings: Settings, *, command_timeout_s: float | None = COMMAND_TIMEOUT_S
+) -> AsyncEngine:
     """Return the engine for `settings.database_url`; nothing is connected yet.
+
+    Args:
+        settings: with the database's address in it.
+        command_timeout_s: longest wait for one statement; None where a migration may take long.
 
     Raises:
         ValueError: no database URL was set or found.
@@ -70,7 +77,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
         pool_pre_ping=True,
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
-            "command_timeout": 60,
+            "command_timeout": command_timeout_s,
             "server_settings": {"application_name": "pagersync", "jit": "off"},
         },
     )

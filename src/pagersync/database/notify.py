@@ -8,9 +8,10 @@ from collections import defaultdict
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.engine import raw_connection
 
 CHANNEL: Final = "pagersync"
 RECONNECT_S: Final = 1.0
@@ -18,9 +19,9 @@ RECONNECT_S: Final = 1.0
 log = structlog.get_logger()
 
 
-async def notify(connection: Connection, table: str) -> None:
-    """Wake whoever waits for `table` when this transaction commits."""
-    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, table)
+async def notify(session: AsyncSession, table: str) -> None:
+    """Wake whoever waits for `table`, when this transaction commits."""
+    await session.execute(select(func.pg_notify(CHANNEL, table)))
 
 
 class Listener:

@@ -6,9 +6,9 @@ The row that people read is the row that is worked, so no job table can disagree
       ^                  |
       +----- retry, snooze, lease ran out ----+---- attempts used up ---> dead
 
-* The attempt is counted by the claim. A row that kills its worker is seen again when its lease
-  runs out, and after `attempts_max` claims it is `dead`, not claimed for ever. From then on it is
-  claimed alone, so that it takes none of the rows with it that were claimed beside it.
+* The attempt is counted by the claim. A row that lost its worker is seen again when its lease runs
+  out. It is claimed alone then, so that one that kills its workers takes no other row along, and
+  after `attempts_max` claims it is `dead`, not claimed for ever.
 * Finishing asks for the lease token. A worker that lost its lease changes nothing.
 * Rows with the same `lock_key` are worked in the order of their ids, one at a time; a row that
   waits for its next attempt holds back those behind it. A unique index over running rows makes
@@ -182,7 +182,7 @@ class Queue:
             token,
             [outcome.id for outcome in every],
             [outcome.state for outcome in every],
-            [outcome.error and outcome.error[:ERROR_CHARACTERS_MAX] for outcome in every],
+            [outcome.error and _storable(outcome.error) for outcome in every],
             [outcome.delay_s for outcome in every],
             [0 if outcome.is_attempt else 1 for outcome in every],
         )
@@ -196,6 +196,11 @@ class Queue:
         """Queue finished rows once more, attempts counted anew; return the ids that were."""
         rows = await connection.fetch(self._redrive_sql, ids)
         return {row["id"] for row in rows}
+
+
+def _storable(error: str) -> str:
+    """Cut a text to its limit, and drop what PostgreSQL cannot store."""
+    return error.replace("\0", "").encode(errors="replace").decode()[:ERROR_CHARACTERS_MAX]
 
 
 _CLAIM = """

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from pagersync.database.notify import CHANNEL
+from pagersync.database.notify import notify
 from pagersync.errors import ConflictError, NotFoundError
 from pagersync.inbox.models import Delivery, DeliveryState
 
@@ -91,5 +91,5 @@ async def _queue_again(session: AsyncSession, where: Sequence[ColumnElement[bool
         .execution_options(synchronize_session=False)
     )
     queued = (await session.scalars(statement)).all()
-    await session.execute(text("SELECT pg_notify(:channel, 'deliveries')"), {"channel": CHANNEL})
+    await notify(session, "deliveries")
     return len(queued)

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Text, cast, delete, or_, select, text, update
+from sqlalchemy import Text, cast, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.tokens import WEBHOOK_SECRET_PREFIX, hash_token, new_token
 from pagersync.database.base import new_id
-from pagersync.database.notify import CHANNEL
+from pagersync.database.notify import notify
 from pagersync.errors import ConflictError, NotFoundError
 from pagersync.integrations.models import Integration, WebhookRefusal, WebhookSecret
 from pagersync.settings import Settings
@@ -102,7 +102,7 @@ async def change_integration(
             f"there is an integration named {columns.get('name')!r} already",
             pointer="/data/attributes/name",
         ) from None
-    await _announce(session)
+    await notify(session, "integrations")
     await session.refresh(integration)
     return integration
 
@@ -120,7 +120,7 @@ async def remove_integration(session: AsyncSession, integration_id: UUID) -> Non
     await session.execute(
         delete(WebhookSecret).where(WebhookSecret.integration_id == integration.id)
     )
-    await _announce(session)
+    await notify(session, "integrations")
 
 
 async def list_integrations(session: AsyncSession) -> Sequence[Integration]:
@@ -194,10 +194,5 @@ async def _new_secret(session: AsyncSession, integration: Integration) -> str:
     secret = new_token(WEBHOOK_SECRET_PREFIX)
     session.add(WebhookSecret(integration_id=integration.id, sha256=hash_token(secret)))
     await session.flush()
-    await _announce(session)
+    await notify(session, "integrations")
     return secret
-
-
-async def _announce(session: AsyncSession) -> None:
-    """Tell every process, on commit, to look at the integrations again."""
-    await session.execute(text("SELECT pg_notify(:channel, 'integrations')"), {"channel": CHANNEL})
