@@ -44,7 +44,7 @@ def test_the_webhook_stands_in_the_document_with_examples(document: dict[str, An
     webhook = document["paths"]["/webhooks/pagertree/{integration_id}"]["post"]
     content = webhook["requestBody"]["content"]["application/json"]
     assert content["example"]["data"]["id"]
-    assert {"202", "401", "403", "405", "413", "422", "503"} == webhook["responses"].keys()
+    assert {"202", "401", "403", "405", "408", "413", "422", "503"} == webhook["responses"].keys()
     assert webhook["responses"]["202"]["content"]["application/vnd.api+json"]["example"]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync import docs, health
 from pagersync.alerts import routes as alerts
 from pagersync.body_limit import BodyLimit
-from pagersync.database.engine import Sessions, create_engine, create_sessions
+from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
 from pagersync.database.notify import Listener
 from pagersync.http import AsyncClient
 from pagersync.inbox import routes as inbox
@@ -30,7 +30,7 @@ from pagersync.pagertree.client import create_http_client
 from pagersync.settings import Settings
 from pagersync.worker import run_workers
 
-WORKERS_STOP_S = 3
+WORKERS_STOP_S = 2
 
 TELEMETRY_OFF: Any = {
     "tracing": False,
@@ -148,7 +148,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await state["http"].aclose()
-        await engine.dispose()
+        await dispose(engine)
 
 
 def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -193,6 +193,7 @@ WEBHOOK: Final[dict[str, Any]] = {
         "401": _answer("The secret is missing or wrong, or there is no such integration."),
         "403": _answer("The integration is disabled."),
         "405": _answer("Only POST makes sense here."),
+        "408": _answer("The body did not arrive in time."),
         "413": _answer("The body is over the limit."),
         "422": _answer("Kept as `invalid`: no JSON object, or `type` or `data.id` is missing."),
         "503": _answer("Not stored; send it again after `Retry-After` seconds."),

@@ -1,5 +1,6 @@
 """`/livez`, `/readyz` and `/metrics`: for whoever watches the service."""
 
+import asyncio
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -16,6 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.migrate import current_revision, newest_revision
+
+ANSWER_S: Final = 2
+"""Whoever watches waits no longer than this for the database."""
 
 ROWS_COUNTED_MAX: Final = 10_000
 """Queue sizes are counted up to here: looking must not cost more the worse things are."""
@@ -66,7 +70,8 @@ async def metrics(request: Request) -> Response:
     counted = generate_latest(_process_registry())
     try:
         stored = CollectorRegistry()
-        stored.register(await _read_database(request.state.engine))
+        async with asyncio.timeout(ANSWER_S):
+            stored.register(await _read_database(request.state.engine))
         counted += generate_latest(stored)
     except Exception as error:  # noqa: BLE001 - half of the metrics are better than none
         log.warning("metrics are without the database's", error=repr(error))
@@ -76,12 +81,13 @@ async def metrics(request: Request) -> Response:
 async def check_readiness(engine: AsyncEngine) -> Readiness:
     """Look at everything that this process needs."""
     try:
-        async with engine.connect() as connection:
-            revision = await current_revision(connection)
-        queues = {}
-        if revision is not None:
-            async with raw_connection(engine) as raw:
-                queues["deliveries"] = await _queue_health(raw, "deliveries")
+        async with asyncio.timeout(ANSWER_S):
+            async with engine.connect() as connection:
+                revision = await current_revision(connection)
+            queues = {}
+            if revision is not None:
+                async with raw_connection(engine) as raw:
+                    queues["deliveries"] = await _queue_health(raw, "deliveries")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         log.warning("not ready: the database is away", error=repr(error))
         return Readiness(ready=False, database="away", migrations="unknown", queues={})

@@ -11,9 +11,11 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
-from threading import Thread
+from threading import Thread, Timer
+from time import monotonic
+from types import FrameType
 from typing import Final
 
 import structlog
@@ -21,13 +23,15 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from pagersync.database.engine import create_engine
+from pagersync.database.engine import create_engine, dispose
 from pagersync.database.notify import Listener
 from pagersync.errors import PagersyncError
 from pagersync.settings import Settings
 from pagersync.worker import run_workers
 
-REQUESTS_FINISH_S: Final = 4
+REQUESTS_FINISH_S: Final = 3
+END_S: Final = 8
+WORK_FINISHES_S: Final = 3
 PROCESS_ANSWERS_S: Final = 30
 """One of several processes that is silent for longer is replaced; a busy machine starts slowly."""
 
@@ -43,8 +47,8 @@ class ListenError(PagersyncError):
     title = "Listen"
 
 
-class AnnouncingServer(uvicorn.Server):
-    """Says where it serves once it does."""
+class OneServer(uvicorn.Server):
+    """The only process: says where it serves once it does, and ends when it is told to."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
@@ -52,6 +56,42 @@ class AnnouncingServer(uvicorn.Server):
         if self.started and sockets:
             host, port = sockets[0].getsockname()[:2]
             log.info("pagersync is ready", url=f"http://{host}:{port}", pid=os.getpid())
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end, and see to it that it does end."""
+        end_for_sure()
+        super().handle_exit(sig, frame)
+
+
+class SeveralServers(Multiprocess):
+    """Several processes that end together, in time."""
+
+    def join_all(self) -> None:
+        """Wait until all have ended; kill those that hang."""
+        deadline = monotonic() + END_S
+        for child in self.processes:
+            child.process.join(max(0.0, deadline - monotonic()))
+            if child.process.is_alive():
+                log.error(HANGS, pid=child.process.pid)
+                child.process.kill()
+
+
+def end_for_sure() -> None:
+    """End this process in a few seconds even if it cannot finish, say because PostgreSQL hangs.
+
+    Nothing is lost: what was in flight was not answered, or comes back when its lease runs out.
+    """
+    timer = Timer(END_S, _give_up)
+    timer.daemon = True
+    timer.start()
+
+
+def _give_up() -> None:
+    log.error(HANGS, pid=os.getpid())
+    os._exit(0)
+
+
+HANGS: Final = "could not finish in time: ended all the same, what was in flight comes back"
 
 
 def serve(
@@ -74,11 +114,11 @@ def serve(
         if processes == 1:
             with ending_well():
                 config = _uvicorn_config(lambda: create(settings), processes=1)
-                AnnouncingServer(config).run(sockets=[listening])
+                OneServer(config).run(sockets=[listening])
             return
         with _shared_environment(settings):
             log.info("pagersync starts", processes=processes, port=settings.port)
-            Multiprocess(_uvicorn_config(factory, processes=processes), sockets=[listening]).run()
+            SeveralServers(_uvicorn_config(factory, processes=processes), sockets=[listening]).run()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -164,10 +204,14 @@ async def work(settings: Settings) -> None:
     listener = Listener(engine)
     listening = asyncio.create_task(listener.run())
     log.info("pagersync works", pid=os.getpid())
-    try:
-        await run_workers(engine, listener, settings, stop)
-    finally:
-        listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await listening
-        await engine.dispose()
+    working = asyncio.create_task(run_workers(engine, listener, settings, stop))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    end_for_sure()
+    await asyncio.wait([working], timeout=WORK_FINISHES_S)
+    for task in (working, stopping, listening):
+        task.cancel()
+    ends = await asyncio.gather(working, stopping, listening, return_exceptions=True)
+    await dispose(engine)
+    if isinstance(ends[0], Exception):
+        raise ends[0]

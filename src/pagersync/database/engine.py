@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -25,7 +25,8 @@ else:
 Sessions: TypeAlias = async_sessionmaker[AsyncSession]
 
 CONNECT_TIMEOUT_S = 3
-COMMAND_TIMEOUT_S = 60
+COMMAND_TIMEOUT_S = 15
+DISPOSE_TIMEOUT_S = 1
 
 MAYBE_UNREACHABLE = (
     OSError,
@@ -95,7 +96,9 @@ async def raw_connection(engine: AsyncEngine) -> AsyncIterator[Connection]:
     Each statement commits by itself unless the caller opens `connection.transaction()`. When the
     connection breaks, the pool is told, so that nobody else gets it.
     """
-    async with engine.connect() as borrowed:
+    async with asyncio.timeout(CONNECT_TIMEOUT_S):  # a hung server answers no ping either
+        borrowed = await engine.connect()
+    try:
         pooled = await borrowed.get_raw_connection()
         connection = pooled.driver_connection
         assert connection is not None  # noqa: S101 - always set while it is borrowed
@@ -104,5 +107,15 @@ async def raw_connection(engine: AsyncEngine) -> AsyncIterator[Connection]:
         except BaseException as error:
             interrupted = isinstance(error, asyncio.CancelledError)
             if interrupted or is_unreachable(error) or connection.is_closed():
+                connection.terminate()  # saying goodbye to a server that hangs would hang too
                 await borrowed.invalidate()
             raise
+    finally:
+        await borrowed.close()
+
+
+async def dispose(engine: AsyncEngine) -> None:
+    """Close the pool, and do not wait for a server that hangs."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISPOSE_TIMEOUT_S):
+            await engine.dispose()

@@ -47,17 +47,14 @@ class Listener:
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:
+        """Listen on one connection; however it ends, the connection goes back to nobody."""
         lost = asyncio.Event()
         async with raw_connection(self._engine) as connection:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, self._wake)
             self._wake_all()  # whatever was said while nobody listened
-            try:
-                await lost.wait()
-                raise ConnectionError("the listening connection was closed")
-            finally:
-                if not connection.is_closed():
-                    await connection.remove_listener(CHANNEL, self._wake)
+            await lost.wait()
+            raise ConnectionError("the listening connection was closed")
 
     def _wake(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         for event in self._events[str(payload)]:

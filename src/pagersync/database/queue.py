@@ -227,17 +227,23 @@ RETURNING {returned}
 """Takes the rows in front that no worker was lost with, or else the one row in front alone."""
 
 _FINISH = """
+WITH held AS MATERIALIZED (
+    SELECT id FROM {table} WHERE id = ANY($2::uuid[]) AND lease_token = $1
+    ORDER BY id FOR UPDATE
+)
 UPDATE {table} q
 SET state = o.state, last_error = o.error, attempt = q.attempt - o.refund,
     lease_token = NULL, leased_until = NULL,
     run_at = CASE o.state WHEN 'queued' THEN now() + make_interval(secs => o.delay_s)
                           ELSE q.run_at END,
     finished_at = CASE o.state WHEN 'queued' THEN NULL ELSE now() END
-FROM unnest($2::uuid[], $3::text[], $4::text[], $5::float8[], $6::int[])
-     AS o (id, state, error, delay_s, refund)
-WHERE q.id = o.id AND q.lease_token = $1
+FROM held
+JOIN unnest($2::uuid[], $3::text[], $4::text[], $5::float8[], $6::int[])
+     AS o (id, state, error, delay_s, refund) USING (id)
+WHERE q.id = held.id
 RETURNING q.id
 """
+"""Locks in the order of ids, as everybody does who waits for rows of a queue: no deadlocks."""
 
 _EXPIRE = """
 WITH lost AS MATERIALIZED (

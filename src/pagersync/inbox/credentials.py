@@ -8,19 +8,29 @@ of basic authentication, which PagerTree's published sender writes without the `
 import base64
 import binascii
 from functools import lru_cache
+from typing import Final
 from urllib.parse import parse_qsl
 
+BYTES_MAX: Final = 2048
 
-@lru_cache(maxsize=1024)
+
 def presented_secrets(query: bytes, authorization: bytes | None) -> tuple[str, ...]:
     """Return every secret that a request carries, in no particular order.
 
-    PagerTree sends the same two values with every request, so the last answers are remembered.
+    PagerTree sends the same two values with every request, so a few answers are remembered. What
+    is longer than any secret of ours is not even looked at.
 
     Args:
         query: the raw query string.
         authorization: the raw `Authorization` header, if there is one.
     """
+    if len(query) > BYTES_MAX or len(authorization or b"") > BYTES_MAX:
+        return ()
+    return _find_secrets(query, authorization)
+
+
+@lru_cache(maxsize=128)
+def _find_secrets(query: bytes, authorization: bytes | None) -> tuple[str, ...]:
     secrets = _from_query(query) if query else []
     if authorization:
         secrets += _from_header(authorization.decode("latin-1").strip())

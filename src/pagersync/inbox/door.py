@@ -21,6 +21,7 @@ from pagersync.database.engine import raw_connection
 
 REFRESH_S: Final = 5.0
 READ_AT_MOST_EVERY_S: Final = 0.2
+READ_TIMEOUT_S: Final = 2.0
 
 log = structlog.get_logger()
 
@@ -131,7 +132,7 @@ class Door:
 
     async def _read(self) -> None:
         began = monotonic()
-        async with raw_connection(self._engine) as connection:
+        async with asyncio.timeout(READ_TIMEOUT_S), raw_connection(self._engine) as connection:
             rows = await connection.fetch(_READ)
         self._entrances = {
             row["id"]: Entrance(

@@ -1,12 +1,13 @@
 """`POST /webhooks/pagertree/{integration_id}`: let in, keep, answer.
 
 A plain ASGI callable in front of FastAPI, because this is the one path where every microsecond
-counts; `openapi.py` describes it in the API's document all the same.
+counts; `docs.py` describes it in the API's document all the same.
 """
 
+import asyncio
 import hashlib
-from functools import cache, lru_cache
-from typing import Final
+from functools import cache
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -32,6 +33,7 @@ from pagersync.metrics import WEBHOOK_REQUESTS
 from pagersync.pagertree.payloads import UnreadableError, read_webhook
 
 PREFIX: Final = "/webhooks/pagertree/"
+BODY_TIMEOUT_S: Final = 15
 
 UNAUTHORIZED: Final = (
     "the webhook secret is missing or wrong: PagerTree must call the URL that pagersync gave, "
@@ -54,6 +56,17 @@ class MethodNotAllowedError(PagersyncError):
     title = "Method not allowed"
 
 
+class TooSlowError(PagersyncError):
+    """The body did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
+    title = "Request timeout"
+
+
+Answer: TypeAlias = tuple[int, bytes, list[tuple[bytes, bytes]]]
+
+
 class WebhookEndpoint:
     """ASGI application that answers webhook requests itself and passes on everything else.
 
@@ -72,26 +85,29 @@ class WebhookEndpoint:
         try:
             status, body, headers = await self._answer(scope, receive)
         except PagersyncError as error:
-            status, body = error.status, error_body(to_error(error))
-            headers = [(k.encode(), v.encode()) for k, v in error_headers(error).items()]
-            if isinstance(error, MethodNotAllowedError):
-                headers.append((b"allow", b"POST"))
+            status, body, headers = _refusal(error)
         except Disconnected:
             return
+        except asyncio.CancelledError:  # the service ends before the request does
+            await _send(send, *_stopping())
+            raise
         except Exception:
             log.exception("a webhook request failed")
             status, body, headers = 500, INTERNAL_ERROR, []
         _counter(status).inc()
         await _send(send, status, body, headers)
 
-    async def _answer(
-        self, scope: Scope, receive: Receive
-    ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
             raise MethodNotAllowedError("a webhook is sent by POST")
         integration_id = await self._let_in(scope)
         try:
-            body = await _read_body(scope, receive, self._body_bytes_max)
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await _read_body(scope, receive, self._body_bytes_max)
+        except TimeoutError:
+            raise TooSlowError(
+                f"the body was not complete after {BODY_TIMEOUT_S} seconds: send it again"
+            ) from None
         except TooLargeError:
             _refusals(scope).count(integration_id, Refusal.BODY_TOO_LARGE)
             raise
@@ -132,12 +148,22 @@ def _refusals(scope: Scope) -> RefusalCounter:
     return counter
 
 
+def _refusal(error: PagersyncError) -> Answer:
+    headers = [(key.encode(), value.encode()) for key, value in error_headers(error).items()]
+    if isinstance(error, MethodNotAllowedError):
+        headers.append((b"allow", b"POST"))
+    return error.status, error_body(to_error(error)), headers
+
+
+def _stopping() -> Answer:
+    return _refusal(BusyError("pagersync is stopping", retry_after_s=RETRY_AFTER_S))
+
+
 @cache
 def _counter(status: int) -> Counter:
     return WEBHOOK_REQUESTS.labels(str(status))
 
 
-@lru_cache(maxsize=1024)
 def _integration_id(path: str) -> UUID:
     try:
         return UUID(path.removeprefix(PREFIX))

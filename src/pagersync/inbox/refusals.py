@@ -14,6 +14,7 @@ from pagersync.inbox.door import Refusal
 from pagersync.integrations.models import NO_INTEGRATION
 
 WRITE_EVERY_S: Final = 1.0
+LAST_WRITE_S: Final = 1.0
 
 log = structlog.get_logger()
 
@@ -40,7 +41,8 @@ class RefusalCounter:
                 await asyncio.sleep(WRITE_EVERY_S)
                 await self.write()
         finally:
-            await self.write()
+            async with asyncio.timeout(LAST_WRITE_S):
+                await self.write()
 
     async def write(self) -> None:
         """Add the counts to the database; they are kept for the next time when it is away."""

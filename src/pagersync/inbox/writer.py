@@ -31,7 +31,7 @@ class Arrival:
 
     Attributes:
         state: what becomes of it: `queued`, `ignored` or `invalid`.
-        error: why it is `invalid` or `ignored`.
+        error: why it is `invalid`.
     """
 
     integration_id: UUID
@@ -157,14 +157,18 @@ class InboxWriter:
 
 
 async def insert_deliveries(connection: Connection, arrivals: Sequence[Arrival]) -> list[Stored]:
-    """Commit arrivals in one statement; equal bodies become one row. Results are in their order."""
+    """Commit arrivals, equal bodies as one row; return their fates in their order.
+
+    New rows are one statement; those that were there before are counted by a second one. If the
+    connection breaks in between, the arrivals are stored, and counted when they are tried again.
+    """
     times: dict[tuple[UUID, bytes], int] = {}
     first: dict[tuple[UUID, bytes], Arrival] = {}
     for arrival in arrivals:
         key = (arrival.integration_id, arrival.body_sha256)
         times[key] = times.get(key, 0) + 1
         first.setdefault(key, arrival)
-    rows = [first[key] for key in sorted(first)]  # one order for all writers: no deadlocks
+    rows = [first[key] for key in sorted(first)]  # one order for all writers of new rows
     answer = await connection.fetch(
         _INSERT,
         [new_id() for _ in rows],
@@ -177,6 +181,14 @@ async def insert_deliveries(connection: Connection, arrivals: Sequence[Arrival])
         [row.error for row in rows],
         [times[row.integration_id, row.body_sha256] for row in rows],
     )
+    new = {(row["integration_id"], row["body_sha256"]) for row in answer}
+    if known := [row for row in rows if (row.integration_id, row.body_sha256) not in new]:
+        answer += await connection.fetch(
+            _AGAIN,
+            [row.integration_id for row in known],
+            [row.body_sha256 for row in known],
+            [times[row.integration_id, row.body_sha256] for row in known],
+        )
     return _in_order(arrivals, {(r["integration_id"], r["body_sha256"]): r for r in answer})
 
 
@@ -201,7 +213,21 @@ SELECT id, integration_id, body_sha256, body, event_type, pagertree_alert_id, st
 FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[],
             $8::text[], $9::bigint[])
   AS a (id, integration_id, body_sha256, body, event_type, pagertree_alert_id, state, error, times)
-ON CONFLICT (integration_id, body_sha256) DO UPDATE
-SET times_received = deliveries.times_received + excluded.times_received, last_received_at = now()
-RETURNING id, integration_id, body_sha256, xmax = 0 AS created
+ON CONFLICT (integration_id, body_sha256) DO NOTHING
+RETURNING id, integration_id, body_sha256, true AS created
 """
+
+_AGAIN = """
+WITH again AS MATERIALIZED (
+    SELECT d.id, d.integration_id, a.times
+    FROM deliveries d
+    JOIN unnest($1::uuid[], $2::bytea[], $3::bigint[]) AS a (integration_id, body_sha256, times)
+      USING (integration_id, body_sha256)
+    ORDER BY d.id FOR UPDATE OF d
+)
+UPDATE deliveries d
+SET times_received = d.times_received + again.times, last_received_at = now()
+FROM again WHERE d.id = again.id AND d.integration_id = again.integration_id
+RETURNING d.id, d.integration_id, d.body_sha256, false AS created
+"""
+"""A statement of its own, because workers lock deliveries too, and in the order of their ids."""
