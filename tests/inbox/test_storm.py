@@ -1,57 +1,53 @@
-"""A redelivery storm: old and new bodies at once, while workers apply them."""
+"""Old bodies come again at the moment at which a worker finishes them."""
 
 import asyncio
-import json
-import random
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pagersync.database.engine import Sessions
-from tests.support.account import Account
-from tests.support.events import eight_bodies
-from tests.support.wait import eventually
+from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.queue import Outcome, Queue
+from pagersync.inbox.writer import Arrival, insert_deliveries
 
-ALERTS = 60
-SENDERS = 24
-
-
-async def deadlocks(sessions: Sessions) -> int:
-    async with sessions() as session:
-        count: int = await session.scalar(
-            text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        )
-        return count
+OWNER = UUID(int=1)
+QUEUE = Queue("deliveries", columns=(), attempts_max=3, lease_s=60)
+REACHED_S = 0.3
+"""By then a statement waits for the lock that the test holds."""
 
 
-async def test_a_storm_of_redeliveries_and_the_workers_never_deadlock(
-    account: Account, sessions: Sessions
+def arrival(body: bytes) -> Arrival:
+    return Arrival(OWNER, body, hashlib.sha256(body).digest(), "alert.open", "a", "queued", None)
+
+
+@asynccontextmanager
+async def locked(connection: Connection, delivery_id: UUID) -> AsyncIterator[None]:
+    async with connection.transaction():
+        await connection.execute("SELECT FROM deliveries WHERE id = $1 FOR UPDATE", delivery_id)
+        yield
+
+
+async def test_a_redelivery_and_a_worker_take_the_same_rows_in_the_same_order(
+    engine: AsyncEngine,
 ) -> None:
-    before = await deadlocks(sessions)
-    bodies = [
-        json.dumps(body).encode()
-        for number in range(ALERTS)
-        for body in eight_bodies(f"alt_{number}")
-    ]
-    storm = bodies * 4
-    random.Random(3).shuffle(storm)
-
-    async def send(mine: list[bytes]) -> None:
-        for body in mine:
-            assert (await account.post(body)).status_code == 202
-
-    await asyncio.gather(*[send(storm[start::SENDERS]) for start in range(SENDERS)])
-
-    async def totals() -> tuple[int, int, int]:
-        async with sessions() as session:
-            row = await session.execute(
-                text(
-                    "SELECT count(*), sum(times_received)::int, "
-                    "count(*) FILTER (WHERE state = 'done') FROM deliveries"
-                )
-            )
-            found = row.one()
-            return found[0], found[1], found[2]
-
-    await eventually(totals, lambda seen: seen == (len(bodies), len(storm), len(bodies)))
-    await asyncio.sleep(1.1)  # PostgreSQL publishes its counts once a second
-    assert await deadlocks(sessions) == before
+    """Hold the row in the middle, so that both come as far as they can, and let go."""
+    bodies = sorted((b"a", b"b", b"c"), key=lambda body: hashlib.sha256(body).digest())
+    async with (
+        raw_connection(engine) as inbox,
+        raw_connection(engine) as worker,
+        raw_connection(engine) as test,
+    ):
+        for body in reversed(bodies):  # ids ascend while digests descend
+            await insert_deliveries(inbox, [arrival(body)])
+        batch = await QUEUE.claim(worker, rows_max=3)
+        ids = [row["id"] for row in batch.rows]
+        async with locked(test, ids[1]):
+            ends = [Outcome.done(row_id) for row_id in ids]
+            finishing = asyncio.create_task(QUEUE.finish(worker, batch.token, ends))
+            await asyncio.sleep(REACHED_S)
+            again = asyncio.create_task(insert_deliveries(inbox, [arrival(b) for b in bodies]))
+            await asyncio.sleep(REACHED_S)
+        assert await finishing == set(ids)
+        assert [stored.created for stored in await again] == [False] * 3
