@@ -10,6 +10,7 @@ from pagersync.settings import Settings
     ("given", "expected"),
     [
         ("postgresql://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
+        (" postgresql://u:p@h/d\n", "postgresql+asyncpg://u:p@h/d"),
         ("postgres://u:p@h:5433/d", "postgresql+asyncpg://u:p@h:5433/d"),
         ("postgresql+psycopg://u@h/d", "postgresql+asyncpg://u@h/d"),
         ("postgresql://u:p%40@h/d?sslmode=require", "postgresql+asyncpg://u:p%40@h/d?ssl=require"),
@@ -40,6 +41,28 @@ def test_another_url_is_refused_without_repeating_its_password(given: str, reaso
     assert "s3cret" not in error["msg"]
 
 
-def test_an_empty_url_means_the_embedded_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAGERSYNC_DATABASE_URL", "")
-    assert not Settings().database_url
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+def test_an_empty_url_means_the_embedded_database(
+    monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
+    monkeypatch.setenv("PAGERSYNC_DATABASE_URL", empty)
+    assert Settings().database_url is None
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "PUBLIC_URL", "SECRET_KEY", "LOG_LEVEL"):
+        monkeypatch.setenv(f"PAGERSYNC_{name}", "")
+    settings = Settings()
+    assert (settings.port, settings.log_level) == (8080, "info")
+    assert (settings.public_url, settings.secret_key) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("DATABASE_CONNECTIONS_MAX", "5"), ("SECRET_GRACE_HOURS", "8761")]
+)
+def test_a_value_that_could_not_work_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"PAGERSYNC_{name}", value)
+    with pytest.raises(ValidationError):
+        Settings()

@@ -39,11 +39,13 @@ def serve(
     from pagersync import serve as serving
     from pagersync.app import create_service
     from pagersync.database.access import open_database
+    from pagersync.integrations.vault import open_vault
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load_settings().model_copy(update=given)
     factory = "create_service_from_environment" if workers else "create_api_from_environment"
     with open_database(settings, keep=True, migrate=migrate) as found:
+        open_vault(found)  # a key that cannot be right is said here, in one line
         serving.serve(
             found,
             lambda served: create_service(served, with_workers=workers),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pagersync.database.access import open_database
 from pagersync.database.engine import Sessions, create_engine, create_sessions
-from pagersync.errors import PagersyncError
+from pagersync.errors import InvalidError, PagersyncError
 from pagersync.log import configure_logging
 from pagersync.settings import Settings
 
@@ -52,6 +52,18 @@ def run(action: Callable[[Context], Awaitable[T]]) -> T:
     """Run a short command's action against the database, beside a running `serve` or without."""
     with open_database(load_settings()) as settings:
         return asyncio.run(_run(settings, action))
+
+
+def checked(what: str, check: Callable[[T], T], value: T) -> T:
+    """Return what `check` makes of an argument or option that was entered.
+
+    Raises:
+        InvalidError: `check` refused it.
+    """
+    try:
+        return check(value)
+    except ValueError as error:
+        raise InvalidError(f"{what} {error}") from None
 
 
 async def _run(settings: Settings, action: Callable[[Context], Awaitable[T]]) -> T:

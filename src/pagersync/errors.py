@@ -1,4 +1,4 @@
-"""Every error this service answers or records.
+"""The errors this service answers or records, as far as several parts use them.
 
     PagersyncError                  code, status
     ├── RequestError                the caller can mend it
@@ -13,6 +13,11 @@
         ├── Unavailable             try again: nothing was refused
         ├── Rejected                PagerTree said no, in its own words
         └── Contract                the answer could not be read
+
+Errors of one part stand in it: `SettingsError` in `command.py`; `DatabaseError` in
+`database/access.py` and `EmbeddedPostgresError` in `database/postmaster.py`; `SecretKeyError` in
+`integrations/vault.py`; `MethodNotAllowedError` and `TooSlowError` in `inbox/endpoint.py`;
+`ListenError` in `serve.py`.
 
 One handler turns all of them into the same JSON; see `jsonapi.py`.
 """

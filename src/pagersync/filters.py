@@ -1,7 +1,7 @@
 """`filter[...]` parameters as Rootly names them, turned into conditions.
 
-One declaration of a list's filters reads them, refuses those that do not exist, and describes
-them in the OpenAPI document.
+One declaration of a list's filters reads them, refuses every query parameter that does not exist,
+and describes them in the OpenAPI document.
 """
 
 import re
@@ -20,6 +20,9 @@ from pagersync.pagertree.payloads import parse_time
 
 PARAMETER: Final = re.compile(r"filter\[(\w+)\](?:\[(\w+)\])?")
 CHOICE_OPERATORS: Final = ("eq", "not_eq", "in", "not_in")
+PAGE_PARAMETERS: Final = ("page[number]", "page[size]", "page[after]")
+"""Read by `pagination.py`."""
+
 TIME_OPERATORS: Final[Mapping[str, Callable[[Any, datetime], ColumnElement[bool]]]] = {
     "gt": lambda column, moment: column > moment,
     "gte": lambda column, moment: column >= moment,
@@ -47,18 +50,18 @@ class Filters:
         """Return the conditions that a request asks for, to be joined by AND.
 
         Raises:
-            InvalidError: a filter that does not exist, or a value that makes no sense for it.
+            InvalidError: a parameter that does not exist, or a value that makes no sense for it.
         """
         conditions = []
         for parameter, value in request.query_params.multi_items():
-            if not parameter.startswith("filter"):
+            if parameter in PAGE_PARAMETERS:
                 continue
             match = PARAMETER.fullmatch(parameter)
             condition = self._condition(match[1], match[2], value, parameter) if match else None
             if condition is None:
+                known = ", ".join((*self._names(), *PAGE_PARAMETERS))
                 raise InvalidError(
-                    f"there is no such filter; this list has {', '.join(self._names())}",
-                    parameter=parameter,
+                    f"there is no such parameter; this list has {known}", parameter=parameter
                 )
             conditions.append(condition)
         return conditions
@@ -76,9 +79,11 @@ class Filters:
         self, name: str, operator: str | None, value: str, parameter: str
     ) -> ColumnElement[bool] | None:
         if name in self.times and operator is not None and operator in TIME_OPERATORS:
-            moment = parse_time(value)
-            if moment is None:
-                raise InvalidError(f"{value!r} is no ISO 8601 time", parameter=parameter)
+            moment = parse_time(value) or parse_time("+".join(value.rsplit(" ", 1)))
+            if moment is None:  # nor is it one whose "+" was read as a space, as a form's is
+                raise InvalidError(
+                    f"{value!r} is no ISO 8601 time from 1970 to 9998", parameter=parameter
+                )
             return TIME_OPERATORS[operator](self.times[name], moment)
         if operator not in (None, *CHOICE_OPERATORS):
             return None

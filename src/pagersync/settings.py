@@ -23,7 +23,9 @@ def default_data_dir() -> Path:
 class Settings(BaseSettings):
     """Everything an operator can set. Sizes, counts and times carry their unit in the name."""
 
-    model_config = SettingsConfigDict(env_prefix="PAGERSYNC_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="PAGERSYNC_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     data_dir: Path = Field(
         default_factory=default_data_dir,
@@ -83,15 +85,21 @@ class Settings(BaseSettings):
         description="A worker that holds a delivery for longer is taken for dead, and it is "
         "applied again by another.",
     )
-    database_connections_max: Positive = Field(
-        default=8, description="Connections that one process opens at most."
+    database_connections_max: int = Field(
+        default=8,
+        ge=6,
+        description="Connections that one process opens at most. Six are the least: the listener, "
+        "the inbox and the worker loops hold four, and the rest answer requests.",
     )
     retention_days: Positive = Field(
         default=90,
         description="Applied and ignored deliveries and domain events older than this are removed.",
     )
     secret_grace_hours: float = Field(
-        default=24, ge=0, description="How long an old webhook secret works after a rotation."
+        default=24,
+        ge=0,
+        le=8760,
+        description="How long an old webhook secret works after a rotation.",
     )
     pagertree_timeout_s: float = Field(
         default=10, gt=0, description="Longest wait for an answer of PagerTree's API."
@@ -100,7 +108,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _use_asyncpg(cls, url: SecretStr | None) -> SecretStr | None:
-        return SecretStr(_to_asyncpg(url.get_secret_value())) if url else None
+        text = url.get_secret_value().strip() if url else ""
+        return SecretStr(_to_asyncpg(text)) if text else None
 
     def at_database(self, url: str) -> Self:
         """Return these settings, pointed at the database that was found or started."""

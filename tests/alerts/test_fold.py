@@ -151,7 +151,12 @@ def test_an_unknown_status_is_shown_but_changes_none() -> None:
 
 
 def test_the_summary_falls_back_to_the_description_and_then_to_the_id() -> None:
-    described = {"type": "alert.open", "data": {"id": "a", "description": "\n first line\nsecond"}}
+    described: dict[str, Any] = {
+        "type": "alert.open",
+        "data": {"id": "a", "description": "\n first line\nsecond"},
+    }
+    assert view(state_of(described), external_id="a").summary == "first line"
+    described["data"] |= {"title": " \n"}
     assert view(state_of(described), external_id="a").summary == "first line"
     assert view(EMPTY, external_id="a").summary == "a"
 

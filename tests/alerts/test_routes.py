@@ -124,6 +124,8 @@ async def test_filters_choose_by_status_source_label_and_time(
         f"filter[started_at][lt]={at(60)}": 1,
         f"filter[started_at][gte]={at(0)}&filter[started_at][lte]={at(60)}": 2,
         f"filter[ended_at][lt]={at(0)}": 0,
+        "filter[started_at][gt]=2026-03-01T02:00:00+00:00": 3,
+        "filter[started_at][gt]=2026-03-01 04:00:00.5+01:00": 2,
     }
     for query, count in expected.items():
         answer = await api.get(f"/v1/alerts?{query}")
@@ -142,6 +144,13 @@ async def test_filters_choose_by_status_source_label_and_time(
         "filter[labels]=a:%00",
         "filter[source]=%00",
         "filter=1",
+        "fitler[status]=open",
+        "Filter[status]=open",
+        "status=open",
+        "sort=created_at",
+        "include=events",
+        "page[limit]=1",
+        "filter[started_at][gt]=9999-12-31T23:59:59Z",
         "page[size]=0",
         "page[size]=201",
         "page[size]=x",

@@ -232,3 +232,14 @@ async def test_the_lock_of_a_migration_is_waited_for(url: str, empty: AsyncEngin
             await holder.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
             await upgrading
     assert await revision(empty) == newest_revision()
+
+
+async def test_a_revision_that_may_not_be_read_is_not_taken_for_an_empty_database(
+    empty: AsyncEngine,
+) -> None:
+    assert await revision(empty) is None
+    await upgrade(empty)
+    async with empty.connect() as connection:
+        await connection.execute(text("SET ROLE pg_monitor"))
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            await current_revision(connection)

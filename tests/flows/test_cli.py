@@ -85,3 +85,47 @@ async def test_what_a_command_cannot_do_is_one_line(setup: Setup) -> None:
     assert ended.stdout == ""
     assert ended.stderr.splitlines()[-1].startswith("pagersync: ")
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("integrations", "show", "\udcff"),
+        ("integrations", "disable", "\udcff"),
+        ("integrations", "add", "\udcff"),
+        ("integrations", "add", "01a208cf-fef7-741f-b5a2-3e10a979588c"),
+        ("integrations", "add", "x", "--pagertree-url", "http://x:99999"),
+        ("keys", "create", "\udcff"),
+        ("keys", "create", " "),
+    ],
+)
+async def test_what_cannot_be_a_name_or_an_address_is_one_line(
+    setup: Setup, arguments: tuple[str, ...]
+) -> None:
+    ended = await setup.run(*arguments)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-1].startswith("pagersync: ")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("keys", "create", "x", "--days", "3651"),
+        ("integrations", "rotate-secret", "x", "--grace-hours", "8761"),
+        ("integrations", "add", "x", "--alerts-per-day-max", "1000000001"),
+    ],
+)
+async def test_a_number_beyond_its_limit_is_a_usage_error(
+    setup: Setup, arguments: tuple[str, ...]
+) -> None:
+    ended = await setup.run(*arguments)
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+
+
+async def test_serve_with_a_malformed_secret_key_ends_in_one_line(setup: Setup) -> None:
+    ended = await setup.having(PAGERSYNC_SECRET_KEY="short").run("serve")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("pagersync: PAGERSYNC_SECRET_KEY is malformed")
+    assert "Traceback" not in ended.stderr

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.database.engine import Sessions, raw_connection
 from pagersync.inbox import retention
 from pagersync.inbox.models import Delivery
+from pagersync.integrations.models import AlertsPerDay
 
 
 def id_of(moment: datetime, number: int) -> UUID:
@@ -49,3 +50,15 @@ async def test_only_old_finished_rows_are_removed(
         "queued",
     ]
     assert len([day for day, _ in rows if day == "29"]) == len(states)
+
+
+async def test_old_daily_counts_are_removed(engine: AsyncEngine, sessions: Sessions) -> None:
+    days = [f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}" for days in (0, 29, 31, 400)]
+    async with sessions.begin() as session:
+        session.add_all(AlertsPerDay(integration_id=UUID(int=1), day=day, alerts=1) for day in days)
+    async with raw_connection(engine) as connection:
+        removed = await retention.remove_old_rows(connection, days=30, stop=asyncio.Event())
+    assert removed == 2
+    async with sessions() as session:
+        kept = (await session.scalars(select(AlertsPerDay.day))).all()
+    assert sorted(kept, reverse=True) == days[:2]

@@ -112,8 +112,9 @@ async def test_a_bulk_replay_first_says_how_many_it_would_touch(
             update(Delivery).where(Delivery.pagertree_alert_id != "a").values(state="dead")
         )
     url = "/v1/deliveries/replay?filter[state]=dead"
-    asked = (await api.post(url, json=replay())).json()["data"]["attributes"]
-    assert asked == {"dry_run": True, "matched": 2, "replayed": 0}
+    for body in (replay(), None):
+        asked = (await api.post(url, json=body)).json()["data"]["attributes"]
+        assert asked == {"dry_run": True, "matched": 2, "replayed": 0}
     assert sorted(await states(api)) == ["dead", "dead", "done"]
     done = (await api.post(url, json=replay(dry_run=False))).json()["data"]["attributes"]
     assert done == {"dry_run": False, "matched": 2, "replayed": 2}
@@ -134,6 +135,20 @@ async def test_a_bulk_replay_with_a_wrong_body_is_422(api: AsyncClient, body: An
     answer = await api.post("/v1/deliveries/replay", json=body)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["source"]["pointer"].startswith("/data") or body == []
+
+
+@pytest.mark.parametrize(
+    "query", ["state=dead", "fitler[state]=dead", "Filter[state]=dead", "dry_run"]
+)
+async def test_a_misspelt_filter_replays_nothing(
+    api: AsyncClient, account: Account, query: str
+) -> None:
+    await account.post(b"nonsense")
+    url = f"/v1/deliveries/replay?{query}"
+    answer = await api.post(url, json=replay(dry_run=False))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["source"]["parameter"] == query.partition("=")[0]
+    assert await states(api) == ["invalid"]
 
 
 async def test_an_unknown_delivery_is_404(api: AsyncClient) -> None:

@@ -94,6 +94,10 @@ async def test_a_pagertree_that_cannot_be_reached_is_502(api: AsyncClient) -> No
         ({"name": "", "api_key": "k"}, {"/data/attributes/name"}),
         ({"name": "x" * 101, "api_key": "k"}, {"/data/attributes/name"}),
         ({"name": "a\x00", "api_key": "k"}, {"/data/attributes/name"}),
+        (
+            {"name": "01a208cf-fef7-741f-b5a2-3e10a979588c", "api_key": "k"},
+            {"/data/attributes/name"},
+        ),
         ({"name": 7, "api_key": ""}, {"/data/attributes/name", "/data/attributes/api_key"}),
         ({"name": "a", "api_key": "k", "colour": 1}, {"/data/attributes/colour"}),
         (
@@ -214,6 +218,35 @@ async def test_refusals_are_counted_by_reason_with_their_last_time(
     assert f'integration_id="{account.id}",reason="wrong_secret"}} 3.0' in metrics
 
 
+async def test_a_stored_key_is_never_taken_to_a_new_address(
+    api: AsyncClient, pagertree: str
+) -> None:
+    made = await api.post(
+        "/v1/integrations", json=new(name="acme", api_key=GOOD_KEY, pagertree_url=pagertree)
+    )
+    path = f"/v1/integrations/{made.json()['data']['id']}"
+    async with serving(create_simulator_api(frozenset({GOOD_KEY}))) as other:
+        elsewhere = f"{other}/api/v4"
+        for verify in (True, False):
+            body = new(pagertree_url=elsewhere, verify_api_key=verify)
+            refused = await api.patch(path, json=body)
+            assert refused.status_code == 422
+            (error,) = refused.json()["errors"]
+            assert error["source"]["pointer"] == "/data/attributes/api_key"
+        moved = await api.patch(path, json=new(pagertree_url=elsewhere, api_key=GOOD_KEY))
+    assert moved.json()["data"]["attributes"]["pagertree_url"] == elsewhere
+    same = await api.patch(path, json=new(pagertree_url=elsewhere, name="acme 2"))
+    assert same.status_code == 200, "the address did not change"
+
+
+async def test_a_list_without_filters_refuses_them(api: AsyncClient) -> None:
+    assert (await api.get("/v1/integrations?page[size]=1&page[number]=1")).status_code == 200
+    for parameter in ("filter[name]", "sort", "name"):
+        answer = await api.get("/v1/integrations", params={parameter: "x"})
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["source"]["parameter"] == parameter
+
+
 async def test_a_changed_key_is_asked_of_pagertree_first(api: AsyncClient, pagertree: str) -> None:
     made = await api.post(
         "/v1/integrations", json=new(name="acme", api_key=GOOD_KEY, pagertree_url=pagertree)
@@ -221,7 +254,8 @@ async def test_a_changed_key_is_asked_of_pagertree_first(api: AsyncClient, pager
     path = f"/v1/integrations/{made.json()['data']['id']}"
     assert (await api.patch(path, json=new(api_key="wrong"))).status_code == 422
     assert (await api.patch(path, json=new(api_key=GOOD_KEY))).status_code == 200
-    moved = await api.patch(path, json=new(pagertree_url="http://127.0.0.1:9/api/v4"))
+    elsewhere = "http://127.0.0.1:9/api/v4"
+    moved = await api.patch(path, json=new(pagertree_url=elsewhere, api_key=GOOD_KEY))
     assert moved.status_code == 502
     assert (await api.patch(path, json=new(alerts_per_day_max=9))).json()["data"]["attributes"][
         "alerts_per_day_max"

@@ -1,5 +1,7 @@
 """Encryption of stored credentials."""
 
+import errno
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,3 +44,24 @@ def test_a_malformed_key_is_refused_without_being_repeated(tmp_path: Path) -> No
     with pytest.raises(SecretKeyError, match="secret-key") as refused:
         open_vault(settings(tmp_path, "too short"))
     assert "too short" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"too short", b"\xff\x00"])
+def test_a_malformed_key_file_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "secret.key"
+    path.write_bytes(content)
+    with pytest.raises(SecretKeyError, match="malformed") as refused:
+        open_vault(settings(tmp_path))
+    assert str(path) in str(refused.value)
+
+
+def test_a_full_disk_leaves_no_half_made_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(SecretKeyError, match="No space left"):
+        open_vault(settings(tmp_path))
+    assert list(tmp_path.iterdir()) == []

@@ -13,9 +13,16 @@ BASE = "https://api.pagertree.example/api/v4"
 EMPTY = {"data": [], "has_more": False, "total_count": 0}
 
 
-async def verify(key: str = "k-planted") -> None:
+async def verify(key: str = "k-planted", url: str = BASE) -> None:
     async with create_http_client(timeout_s=1) as client:
-        await verify_api_key(client, pagertree_url=BASE, api_key=key)
+        await verify_api_key(client, pagertree_url=url, api_key=key)
+
+
+@pytest.mark.parametrize("url", ["http://xn--/\xe9", "http://\U0001f4a9.example", "http://x:port"])
+async def test_an_address_that_cannot_be_asked_is_rejected(url: str) -> None:
+    with pytest.raises(Rejected, match="no usable address") as raised:
+        await verify(url=url)
+    assert "k-planted" not in str(raised.value)
 
 
 @respx.mock

@@ -8,7 +8,8 @@ from uuid import UUID
 import typer
 
 from pagersync.access.models import ApiKey, Scope
-from pagersync.command import Context, run
+from pagersync.access.names import checked_name
+from pagersync.command import Context, checked, run
 
 app = typer.Typer(no_args_is_help=True, help="API keys.")
 
@@ -19,13 +20,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def create(
     name: Annotated[str, typer.Argument(help="Who or what the key is for.")],
     scope: Annotated[list[Scope] | None, typer.Option(help="May be given several times.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="Days until it expires.")
+    ] = None,
     *,
     as_json: Json = False,
 ) -> None:
     """Make an API key and print it, once. Without --scope it may do everything."""
     from pagersync.access.keys import NewKey, create_key
 
+    name = checked("NAME", checked_name, name)
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
 
     async def action(context: Context) -> NewKey:

@@ -167,7 +167,7 @@ def view(state: AlertState, *, external_id: str) -> AlertView:
         status=AlertStatus.RESOLVED
         if state.is_resolved
         else _value(state, "status") or AlertStatus.OPEN,
-        summary=_value(state, "title") or _first_line(description) or external_id,
+        summary=(_value(state, "title") or "").strip() or _first_line(description) or external_id,
         description=description,
         labels=_labels(state),
         data=_value(state, "data"),

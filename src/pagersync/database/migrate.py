@@ -6,6 +6,7 @@ from typing import Any, Final
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from asyncpg import UndefinedTableError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -40,13 +41,19 @@ _CURRENT: Final = text("SELECT version_num FROM alembic_version")
 
 
 async def current_revision(connection: AsyncConnection) -> str | None:
-    """Return the revision that the database is at; None when it is empty."""
+    """Return the revision that the database is at; None when it is empty.
+
+    Raises:
+        ProgrammingError: the revision is there but cannot be read.
+    """
     try:
         async with connection.begin_nested():
             revision: str | None = await connection.scalar(_CURRENT)
             return revision
-    except ProgrammingError:
-        return None
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) == UndefinedTableError.sqlstate:
+            return None
+        raise
 
 
 async def upgrade(engine: AsyncEngine) -> None:

@@ -22,7 +22,7 @@ _STATEMENTS: Final = (
 
 
 async def remove_old_rows(connection: Connection, *, days: int, stop: asyncio.Event) -> int:
-    """Remove applied and ignored deliveries, and domain events, older than `days`.
+    """Remove applied and ignored deliveries, domain events and daily counts older than `days`.
 
     What needs a person (`invalid`, `limited`, `dead`) stays. Returns how many rows went; ends
     early, between two batches, when `stop` is set.
@@ -35,6 +35,8 @@ async def remove_old_rows(connection: Connection, *, days: int, stop: asyncio.Ev
             removed += rows
             if rows < ROWS_MAX:
                 break
+    if not stop.is_set():
+        removed += int((await connection.execute(_REMOVE_COUNTS, days)).split()[-1])
     return removed
 
 
@@ -43,3 +45,9 @@ SELECT (lpad(to_hex(ms::bigint), 12, '0') || '70008000000000000000')::uuid
 FROM (SELECT extract(epoch FROM now() - make_interval(days => $1)) * 1000) AS t (ms)
 """
 """The smallest UUIDv7 of that moment: ids are ordered by time, so no index on a time is needed."""
+
+_REMOVE_COUNTS = """
+DELETE FROM alerts_per_day
+WHERE day < to_char((now() - make_interval(days => $1)) AT TIME ZONE 'UTC', 'YYYY-MM-DD')
+"""
+"""One row an integration and day: few enough to go at once."""

@@ -133,9 +133,11 @@ async def replay_delivery(session: SessionDep, id: UUID) -> Document[DeliveryAtt
     responses=errors(400, 422),
 )
 async def replay_deliveries(
-    session: SessionDep, where: Where, body: NewDocument[Literal["replays"], ReplayRequest]
+    session: SessionDep,
+    where: Where,
+    body: NewDocument[Literal["replays"], ReplayRequest] | None = None,
 ) -> Document[ReplayResult]:
-    dry_run = body.data.attributes.dry_run
+    dry_run = body.data.attributes.dry_run if body else True
     replay = await (service.count_replay if dry_run else service.replay_deliveries)(session, where)
     result = ReplayResult(dry_run=dry_run, matched=replay.matched, replayed=replay.replayed)
     return Document(data=Resource(id="replay", type="replays", attributes=result))

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import SecretStr
 
-from pagersync.command import Context, run
-from pagersync.errors import InvalidError
+from pagersync.command import Context, checked, run
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
 from pagersync.integrations.models import (
@@ -42,7 +41,8 @@ def add(
     ],
     pagertree_url: Annotated[str, typer.Option(help="Base of PagerTree's API.")] = PAGERTREE_URL,
     alerts_per_day_max: Annotated[
-        int | None, typer.Option(min=0, help="New alerts a day (UTC) at most.")
+        int | None,
+        typer.Option(min=0, max=1_000_000_000, help="New alerts a day (UTC) at most."),
     ] = None,
     *,
     verify: Annotated[
@@ -51,12 +51,12 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Connect a PagerTree account: print its webhook's URL and secret, once."""
-    columns = {
-        "name": _checked("NAME", checked_name, name),
-        "pagertree_url": _checked("--pagertree-url", checked_url, pagertree_url),
+    columns: dict[str, Any] = {
+        "name": checked("NAME", checked_name, name),
+        "pagertree_url": checked("--pagertree-url", checked_url, pagertree_url),
         "alerts_per_day_max": alerts_per_day_max,
     }
-    key = _checked("--api-key", checked_api_key, SecretStr(api_key))
+    key = checked("--api-key", checked_api_key, SecretStr(api_key))
 
     async def action(context: Context) -> None:
         async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as client:
@@ -127,7 +127,9 @@ def rotate_secret(
     reference: Reference,
     grace_hours: Annotated[
         float | None,
-        typer.Option(min=0, help="How long the old secret still works. By default the setting's."),
+        typer.Option(
+            min=0, max=8760, help="How long the old secret still works. By default the setting's."
+        ),
     ] = None,
     *,
     as_json: Json = False,
@@ -166,7 +168,7 @@ def remove(
 ) -> None:
     """Disconnect an account. Its API key and secrets are erased; its alerts stay."""
     if not yes:
-        typer.confirm(f"Disconnect {reference}?", abort=True)
+        typer.confirm(f"Disconnect {reference!r}?", abort=True)
 
     async def action(context: Context) -> None:
         async with context.sessions.begin() as session:
@@ -184,13 +186,6 @@ def _change(reference: str, **columns: Any) -> None:
             await service.change_integration(session, integration.id, **columns)
 
     run(action)
-
-
-def _checked(what: str, check: Any, value: Any) -> Any:
-    try:
-        return check(value)
-    except ValueError as error:
-        raise InvalidError(f"{what} {error}") from None
 
 
 def _described(context: Context, row: Integration) -> dict[str, Any]:

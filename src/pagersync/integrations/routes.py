@@ -5,15 +5,16 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.guard import needs
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
 from pagersync.errors import InvalidError
+from pagersync.filters import Filters
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
 from pagersync.integrations.models import (
@@ -50,6 +51,8 @@ ApiKey = Annotated[SecretStr, AfterValidator(checked_api_key)]
 PerDay = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
+FILTERS = Filters(texts={})
+
 REQUIRED = ("name", "pagertree_url", "alert_url_template", "enabled")
 """Attributes that may be left out of a change but not be null."""
 
@@ -75,7 +78,10 @@ class ChangedIntegration(Attributes):
 
     name: Name | None = None
     api_key: ApiKey | None = None
-    pagertree_url: Url | None = None
+    pagertree_url: Url | None = Field(
+        default=None,
+        description="A new one needs `api_key` too: a key goes only where it was meant.",
+    )
     alert_url_template: Template | None = None
     alerts_per_day_max: PerDay | None = None
     enabled: bool | None = None
@@ -127,9 +133,12 @@ class IntegrationWithSecret(IntegrationAttributes):
     responses=errors(422),
 )
 async def list_integrations(
-    request: Request, session: SessionDep, page: PageDep
+    request: Request,
+    session: SessionDep,
+    page: PageDep,
+    where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[IntegrationAttributes]:
-    statement = select(Integration).where(Integration.removed_at.is_(None))
+    statement = select(Integration).where(Integration.removed_at.is_(None), *where)
     found = await find(session, statement, Integration.id, page)
     return Collection(
         data=await _resources(request, session, found.rows), links=found.links, meta=found.meta
@@ -171,7 +180,7 @@ async def get_integration(
 @router.patch(
     "/integrations/{id}",
     summary="Change an integration",
-    description="A new address or API key is asked of PagerTree before it is stored.",
+    description="A new API key is asked of PagerTree before it is stored; a new address needs one.",
     dependencies=[needs(Scope.ADMIN)],
     responses=errors(400, 404, 409, 422, 502),
 )
@@ -222,16 +231,25 @@ async def rotate_secret(
 async def _changed_columns(
     request: Request, before: Integration, changes: ChangedIntegration
 ) -> dict[str, Any]:
-    """Return the columns to set; whatever concerns PagerTree's API was asked of PagerTree."""
+    """Return the columns to set. A key and its address change together or not at all.
+
+    Raises:
+        InvalidError: a null that cannot be, or a new address without the key to send there.
+        PagerTreeError: PagerTree did not accept the new key.
+    """
     columns = changes.model_dump(exclude_unset=True, exclude={"api_key", "verify_api_key"})
     nulls = [name for name, value in columns.items() if value is None and name in REQUIRED]
     if nulls:
         raise InvalidError("it cannot be null", pointer=f"/data/attributes/{nulls[0]}")
-    if changes.api_key is None and changes.pagertree_url in (None, before.pagertree_url):
-        return columns
-    url = changes.pagertree_url or before.pagertree_url
-    api_key = changes.api_key or SecretStr(_vault(request).decrypt(before.api_key_encrypted or b""))
-    return columns | await _take_api_key(request, api_key, url, changes.verify_api_key)
+    url = columns.pop("pagertree_url", before.pagertree_url)
+    if changes.api_key is not None:
+        key_columns = await _take_api_key(request, changes.api_key, url, changes.verify_api_key)
+        return columns | {"pagertree_url": url} | key_columns
+    if url != before.pagertree_url:
+        raise InvalidError(
+            "enter the API key again with a new address", pointer="/data/attributes/api_key"
+        )
+    return columns
 
 
 async def _take_api_key(

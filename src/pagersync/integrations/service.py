@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Text, cast, delete, or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,6 +16,7 @@ from pagersync.database.base import new_id
 from pagersync.database.notify import notify
 from pagersync.errors import ConflictError, NotFoundError
 from pagersync.integrations.models import Integration, WebhookRefusal, WebhookSecret
+from pagersync.integrations.values import to_uuid
 from pagersync.settings import Settings
 
 EVENTS_TO_TICK: Final = (
@@ -69,7 +70,7 @@ async def rotate_secret(
     Raises:
         NotFoundError: there is no such integration.
     """
-    integration = await get_integration(session, integration_id)
+    integration = await get_integration(session, integration_id, lock=True)
     until = datetime.now(UTC) + grace
     await session.execute(
         update(WebhookSecret)
@@ -91,7 +92,7 @@ async def change_integration(
         NotFoundError: there is no such integration.
         ConflictError: the new name is taken.
     """
-    integration = await get_integration(session, integration_id)
+    integration = await get_integration(session, integration_id, lock=True)
     for name, value in columns.items():
         setattr(integration, name, value)
     try:
@@ -113,7 +114,7 @@ async def remove_integration(session: AsyncSession, integration_id: UUID) -> Non
     Raises:
         NotFoundError: there is no such integration.
     """
-    integration = await get_integration(session, integration_id)
+    integration = await get_integration(session, integration_id, lock=True)
     integration.removed_at = datetime.now(UTC)
     integration.enabled = False
     integration.api_key_encrypted = None
@@ -129,8 +130,10 @@ async def list_integrations(session: AsyncSession) -> Sequence[Integration]:
     return (await session.scalars(statement)).all()
 
 
-async def get_integration(session: AsyncSession, integration_id: UUID) -> Integration:
-    """Return one integration.
+async def get_integration(
+    session: AsyncSession, integration_id: UUID, *, lock: bool = False
+) -> Integration:
+    """Return one integration; with `lock`, as nobody else changes it until the transaction ends.
 
     Raises:
         NotFoundError: there is none, or it was removed.
@@ -138,6 +141,10 @@ async def get_integration(session: AsyncSession, integration_id: UUID) -> Integr
     statement = select(Integration).where(
         Integration.id == integration_id, Integration.removed_at.is_(None)
     )
+    if lock:
+        statement = statement.with_for_update(key_share=True).execution_options(
+            populate_existing=True
+        )
     integration = await session.scalar(statement)
     if integration is None:
         raise NotFoundError(f"there is no integration {integration_id}")
@@ -150,11 +157,15 @@ async def find_integration(session: AsyncSession, reference: str) -> Integration
     Raises:
         NotFoundError: there is none, or it was removed.
     """
+    integration_id = to_uuid(reference)
     statement = select(Integration).where(
-        or_(cast(Integration.id, Text) == reference, Integration.name == reference),
+        Integration.name == reference
+        if integration_id is None
+        else Integration.id == integration_id,
         Integration.removed_at.is_(None),
     )
-    integration = await session.scalar(statement)
+    # What is not printable is no name, and may be text that PostgreSQL cannot take.
+    integration = await session.scalar(statement) if reference.isprintable() else None
     if integration is None:
         raise NotFoundError(f"there is no integration {reference!r}: `pagersync integrations list`")
     return integration

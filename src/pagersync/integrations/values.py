@@ -1,11 +1,13 @@
 """Checks of what an operator enters for an integration. Pure."""
 
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
 
 from pydantic import SecretStr
 
-NAME_CHARACTERS_MAX: Final = 100
+from pagersync.access import names
+
 API_KEY_CHARACTERS_MAX: Final = 1000
 
 
@@ -13,12 +15,20 @@ def checked_name(name: str) -> str:
     """Return the name without surrounding space.
 
     Raises:
-        ValueError: it is empty, too long, or holds control characters.
+        ValueError: it is no name, or a UUID, which would be taken for an id.
     """
-    name = name.strip()
-    if not 0 < len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
-        raise ValueError(f"must be 1 to {NAME_CHARACTERS_MAX} printable characters")
+    name = names.checked_name(name)
+    if to_uuid(name) is not None:
+        raise ValueError("must not be a UUID: ids are")
     return name
+
+
+def to_uuid(text: str) -> UUID | None:
+    """Return the UUID that a text is, or None."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def checked_api_key(api_key: SecretStr) -> SecretStr:
@@ -40,12 +50,23 @@ def checked_url(url: str) -> str:
         ValueError: it is no http or https address, or carries what belongs elsewhere.
     """
     url = url.strip().rstrip("/")
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable():
         raise ValueError("must be an address that begins with https:// or http://")
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("must have neither a user name nor ? nor #")
     return url
+
+
+def _split(url: str) -> SplitResult:
+    """Split an address whose port is a number and whose host can be asked for."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        (parts.hostname or "").encode("idna").decode("idna")
+    except ValueError:
+        raise ValueError("must have a host and a port that can exist") from None
+    return parts
 
 
 def checked_template(template: str) -> str:

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -23,16 +25,20 @@ class SecretKeyError(PagersyncError):
 class Vault:
     """Encrypts with the first key and decrypts with any of them.
 
+    Args:
+        keys: in the form that `new_secret_key` has.
+        source: where they were found, for the message of the error.
+
     Raises:
         SecretKeyError: a key is not 32 bytes in URL-safe base64.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(self, keys: Sequence[str], *, source: str = "PAGERSYNC_SECRET_KEY") -> None:
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError:
             raise SecretKeyError(
-                "PAGERSYNC_SECRET_KEY is malformed: `pagersync secret-key` prints a good one"
+                f"{source} is malformed: `pagersync secret-key` prints a good one"
             ) from None
 
     def encrypt(self, plain: str) -> bytes:
@@ -68,8 +74,9 @@ def open_vault(settings: Settings) -> Vault:
     if settings.secret_key is not None and settings.secret_key.get_secret_value():
         keys = settings.secret_key.get_secret_value().split(",")
         return Vault([key.strip() for key in keys if key.strip()])
+    path = settings.data_dir / KEY_FILE
     try:
-        return Vault([_key_from_file(settings.data_dir / KEY_FILE)])
+        return Vault([_key_from_file(path)], source=f"the key in the file {path}")
     except OSError as error:
         raise SecretKeyError(
             f"cannot keep the secret key in {settings.data_dir} ({error.strerror}): "
@@ -81,13 +88,9 @@ def _key_from_file(path: Path) -> str:
     """Return the key in `path`; make it first if need be, whole or not at all."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(new_secret_key())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # another process was faster: its key counts
-        finally:
-            draft.unlink()
-    return path.read_text().strip()
+        with NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.", buffering=0) as draft:
+            draft.write(new_secret_key().encode())
+            os.fsync(draft.fileno())
+            with suppress(FileExistsError):  # another process was faster: its key counts
+                os.link(draft.name, path)
+    return path.read_text(errors="replace").strip()

@@ -57,7 +57,7 @@ async def _ask_for_a_team(client: AsyncClient, pagertree_url: str, api_key: str)
             params={"limit": 1},
             headers={"Authorization": f"Bearer {api_key}"},
         )
-    except InvalidURL as error:
+    except (InvalidURL, ValueError) as error:  # ValueError: a host name that cannot be encoded
         raise Rejected(f"{pagertree_url} is no usable address: {error}") from None
     except HTTPError as error:
         raise Unavailable(f"PagerTree at {pagertree_url} could not be reached: {error!r}") from None

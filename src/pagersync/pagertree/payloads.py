@@ -18,6 +18,7 @@ from typing import Any, Final
 ID_CHARACTERS_MAX: Final = 255
 LABEL_CHARACTERS_MAX: Final = 255
 DEPTH_MAX: Final = 100
+YEARS: Final = range(1970, 9999)
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -220,15 +221,23 @@ def _time(data: dict[str, Any], *names: str) -> datetime | None:
 
 
 def parse_time(value: Any) -> datetime | None:
-    """Return an aware UTC time from ISO 8601 text or unix seconds; None when it is neither."""
+    """Return an aware UTC time from ISO 8601 text or unix seconds; None when it is neither.
+
+    Years outside 1970 to 9998 are nonsense, and the last ones would be stored as infinity.
+    """
     try:
-        if isinstance(value, str):
-            moment = datetime.fromisoformat(value)
-            return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return datetime.fromtimestamp(value, UTC)
+        moment = _to_moment(value)
     except (ValueError, OverflowError, OSError):
         return None
+    return moment if moment is not None and moment.year in YEARS else None
+
+
+def _to_moment(value: Any) -> datetime | None:
+    if isinstance(value, str):
+        moment = datetime.fromisoformat(value)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return datetime.fromtimestamp(value, UTC)
     return None
 
 
