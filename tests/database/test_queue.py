@@ -3,11 +3,9 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,7 +21,6 @@ from pagersync.database.queue import (
 from pagersync.settings import Settings
 from tests.support.things import (
     TABLE,
-    Tables,
     add_thing,
     add_things,
     queue_of_things,
@@ -49,31 +46,6 @@ asyncio.run(claim_and_hang())
 """
 
 jitters = st.floats(0, 1)
-
-
-@pytest.fixture(scope="module")
-async def things(migrated_engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
-    """Yield an engine on a database that has the table."""
-    async with migrated_engine.begin() as connection:
-        await connection.run_sync(Tables.metadata.create_all)
-    yield migrated_engine
-    async with migrated_engine.begin() as connection:
-        await connection.run_sync(Tables.metadata.drop_all)
-
-
-@pytest.fixture
-async def connection(things: AsyncEngine) -> AsyncIterator[Connection]:
-    async with raw_connection(things) as borrowed:
-        yield borrowed
-        await borrowed.execute(f"TRUNCATE {TABLE}")
-
-
-@pytest.fixture
-async def other(things: AsyncEngine, connection: Connection) -> AsyncIterator[Connection]:
-    """Yield a second worker's connection."""
-    async with raw_connection(things) as borrowed:
-        assert borrowed is not connection
-        yield borrowed
 
 
 async def test_rows_are_claimed_in_batches_oldest_first(connection: Connection) -> None:

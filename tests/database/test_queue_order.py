@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from random import Random
 from uuid import UUID
@@ -13,8 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.queue import Batch, Outcome
 from tests.support.things import (
-    TABLE,
-    Tables,
     add_thing,
     add_things,
     queue_of_things,
@@ -23,31 +20,6 @@ from tests.support.things import (
 from tests.support.wait import eventually
 
 WORKERS = 5
-
-
-@pytest.fixture(scope="module")
-async def things(migrated_engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
-    """Yield an engine on a database that has the table."""
-    async with migrated_engine.begin() as connection:
-        await connection.run_sync(Tables.metadata.create_all)
-    yield migrated_engine
-    async with migrated_engine.begin() as connection:
-        await connection.run_sync(Tables.metadata.drop_all)
-
-
-@pytest.fixture
-async def connection(things: AsyncEngine) -> AsyncIterator[Connection]:
-    async with raw_connection(things) as borrowed:
-        yield borrowed
-        await borrowed.execute(f"TRUNCATE {TABLE}")
-
-
-@pytest.fixture
-async def other(things: AsyncEngine, connection: Connection) -> AsyncIterator[Connection]:
-    """Yield a second worker's connection."""
-    async with raw_connection(things) as borrowed:
-        assert borrowed is not connection
-        yield borrowed
 
 
 def ids(batch: Batch) -> list[UUID]:
