@@ -8,10 +8,13 @@
     │   ├── ConflictError           409
     │   ├── TooLargeError           413
     │   └── InvalidError            422
+    │       └── ManyInvalidError    422, everything that is wrong at once
     ├── BusyError                   503, comes with Retry-After
     └── PagerTreeError              what a call to PagerTree ended in
-        ├── Unavailable             try again: nothing was refused
+        ├── Unavailable             try again: PagerTree did not act
         ├── Rejected                PagerTree said no, in its own words
+        │   └── CredentialsRefused  it does not know the API key
+        ├── Ambiguous               it may have acted: look before trying again
         └── Contract                the answer could not be read
 
 Errors of one part stand in it: `SettingsError` in `command.py`; `DatabaseError` in
@@ -22,6 +25,7 @@ Errors of one part stand in it: `SettingsError` in `command.py`; `DatabaseError`
 One handler turns all of them into the same JSON; see `jsonapi.py`.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -99,6 +103,18 @@ class InvalidError(RequestError):
     title = "Invalid request"
 
 
+class ManyInvalidError(InvalidError):
+    """Several values of one request cannot be right: the answer lists every one.
+
+    Attributes:
+        problems: one error for each, with its own pointer.
+    """
+
+    def __init__(self, problems: Sequence[InvalidError]) -> None:
+        super().__init__("; ".join(problem.detail for problem in problems))
+        self.problems = problems
+
+
 class BusyError(PagersyncError):
     """The service cannot store or answer right now.
 
@@ -116,15 +132,27 @@ class BusyError(PagersyncError):
 
 
 class PagerTreeError(PagersyncError):
-    """A call to PagerTree's API did not end in a value."""
+    """A call to PagerTree's API did not end in a value.
+
+    Attributes:
+        http_status: what PagerTree answered; None when no answer came.
+        retry_after_s: how long PagerTree asked to wait, in seconds, when it did.
+    """
 
     code = "pagertree_error"
     status = 502
     title = "PagerTree error"
 
+    def __init__(
+        self, detail: str, *, http_status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.http_status = http_status
+        self.retry_after_s = retry_after_s
+
 
 class Unavailable(PagerTreeError):
-    """PagerTree could not be reached, or asked to come back later (408, 429, 5xx)."""
+    """PagerTree did not act: it was not reached, it asked to come back later, or it only read."""
 
     code = "pagertree_unavailable"
     title = "PagerTree is unavailable"
@@ -136,6 +164,20 @@ class Rejected(PagerTreeError):
     code = "pagertree_rejected"
     status = 422
     title = "PagerTree refused"
+
+
+class CredentialsRefused(Rejected):
+    """PagerTree does not accept the API key (401): every further call would end the same."""
+
+    code = "pagertree_credentials_refused"
+    title = "PagerTree refused the API key"
+
+
+class Ambiguous(PagerTreeError):
+    """Nobody knows whether PagerTree acted: look before you send again."""
+
+    code = "pagertree_ambiguous"
+    title = "PagerTree's answer was lost"
 
 
 class Contract(PagerTreeError):

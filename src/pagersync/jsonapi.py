@@ -16,7 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from pagersync.database.engine import MAYBE_UNREACHABLE, is_unreachable
-from pagersync.errors import BusyError, PagersyncError, TooLargeError, UnauthorizedError
+from pagersync.errors import (
+    BusyError,
+    ManyInvalidError,
+    PagersyncError,
+    TooLargeError,
+    UnauthorizedError,
+)
 
 MEDIA_TYPE: Final = "application/vnd.api+json"
 DATABASE_RETRY_AFTER_S: Final = 5
@@ -176,7 +182,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def _answer_own(_: Request, error: Exception) -> Response:
     assert isinstance(error, PagersyncError)  # noqa: S101 - registered for it alone
-    return _answer(error.status, to_error(error), headers=error_headers(error))
+    each = error.problems if isinstance(error, ManyInvalidError) else [error]
+    return _answer(error.status, *map(to_error, each), headers=error_headers(error))
 
 
 async def _answer_invalid(_: Request, error: Exception) -> Response:
