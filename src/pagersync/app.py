@@ -136,7 +136,13 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         state["refusals"].run(),
     ]
     tasks = [_start(coroutine) for coroutine in background]
-    workers = _start(run_workers(engine, listener, settings, stop)) if with_workers else None
+    workers = (
+        _start(
+            run_workers(engine, listener, settings, stop, http=state["http"], vault=state["vault"])
+        )
+        if with_workers
+        else None
+    )
     try:
         yield state
     finally:

@@ -14,3 +14,9 @@ DELIVERIES_APPLIED = Counter(
 BATCH_SECONDS = Histogram(
     "pagersync_apply_batch_seconds", "Time to apply one batch of deliveries to alerts."
 )
+OPERATIONS = Counter(
+    "pagersync_operations",
+    "Turns at operations, by kind and by the state they ended in.",
+    ["kind", "state"],
+)
+OPERATION_SECONDS = Histogram("pagersync_operation_seconds", "Time for one turn at an operation.")

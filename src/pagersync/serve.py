@@ -26,6 +26,8 @@ from uvicorn.supervisors import Multiprocess
 from pagersync.database.engine import create_engine, dispose
 from pagersync.database.notify import Listener
 from pagersync.errors import PagersyncError
+from pagersync.integrations.vault import open_vault
+from pagersync.pagertree.client import create_http_client
 from pagersync.settings import Settings
 from pagersync.worker import run_workers
 
@@ -204,7 +206,10 @@ async def work(settings: Settings) -> None:
     listener = Listener(engine)
     listening = asyncio.create_task(listener.run())
     log.info("pagersync works", pid=os.getpid())
-    working = asyncio.create_task(run_workers(engine, listener, settings, stop))
+    http = create_http_client(timeout_s=settings.pagertree_timeout_s)
+    working = asyncio.create_task(
+        run_workers(engine, listener, settings, stop, http=http, vault=open_vault(settings))
+    )
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
     end_for_sure()
@@ -212,6 +217,7 @@ async def work(settings: Settings) -> None:
     for task in (working, stopping, listening):
         task.cancel()
     ends = await asyncio.gather(working, stopping, listening, return_exceptions=True)
+    await http.aclose()
     await dispose(engine)
     if isinstance(ends[0], Exception):
         raise ends[0]

@@ -86,10 +86,10 @@ class Settings(BaseSettings):
         "applied again by another.",
     )
     database_connections_max: int = Field(
-        default=8,
+        default=10,
         ge=6,
         description="Connections that one process opens at most. Six are the least: the listener, "
-        "the inbox and the worker loops hold four, and the rest answer requests.",
+        "the inbox and the worker loops hold four, and the rest answer requests and page.",
     )
     retention_days: Positive = Field(
         default=90,
@@ -103,6 +103,41 @@ class Settings(BaseSettings):
     )
     pagertree_timeout_s: float = Field(
         default=10, gt=0, description="Longest wait for an answer of PagerTree's API."
+    )
+    pagertree_calls_per_s: float = Field(
+        default=10,
+        gt=0,
+        le=1000,
+        description="Calls to PagerTree's API per second and integration, of all processes "
+        "together. PagerTree publishes no limit.",
+    )
+    pagertree_burst_calls: Positive = Field(
+        default=20, description="Calls that may go out at once after a quiet time."
+    )
+    operation_concurrency: Positive = Field(
+        default=8, description="Calls to PagerTree that one process makes at the same time."
+    )
+    operation_attempts_max: Positive = Field(
+        default=100,
+        description="Attempts at an operation before it is kept as `dead` or `unknown`. The pauses "
+        "between them grow to 15 minutes; while PagerTree is away altogether none is used up.",
+    )
+    operation_lease_s: float = Field(
+        default=60,
+        gt=0,
+        description="A worker that holds an operation for longer is taken for dead. It must be "
+        "longer than `PAGERSYNC_PAGERTREE_TIMEOUT_S` by far.",
+    )
+    search_settle_s: float = Field(
+        default=20,
+        gt=0,
+        description="How long PagerTree's search may lag behind: a page whose sending was "
+        "interrupted is sent again only after this time, and after searches that found nothing.",
+    )
+    page_stuck_s: float = Field(
+        default=120,
+        gt=0,
+        description="A page that PagerTree has but pages nobody for is `stuck` after this time.",
     )
 
     @field_validator("database_url")

@@ -4,7 +4,9 @@ import pagersync.access.models
 import pagersync.alerts.models
 import pagersync.events.models
 import pagersync.inbox.models
+import pagersync.integrations.gate
 import pagersync.integrations.models
+import pagersync.paging.models
 from pagersync.database.base import Base
 
 __all__ = ["Base", "pagersync"]

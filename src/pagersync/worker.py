@@ -13,11 +13,17 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts.apply import CLAIMED_COLUMNS, apply_batch
+from pagersync.alerts.read_back import read_back
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.notify import Listener
 from pagersync.database.queue import Batch, Queue
+from pagersync.http import AsyncClient
 from pagersync.inbox.retention import remove_old_rows
+from pagersync.integrations.vault import Vault
 from pagersync.metrics import BATCH_SECONDS, DELIVERIES_APPLIED
+from pagersync.paging.confirm import Checker
+from pagersync.paging.sender import Sender, operations_queue
+from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
 
 POLL_S: Final = 2.0
@@ -46,9 +52,23 @@ def deliveries_queue(settings: Settings) -> Queue:
 
 
 async def run_workers(
-    engine: AsyncEngine, listener: Listener, settings: Settings, stop: asyncio.Event
+    engine: AsyncEngine,
+    listener: Listener,
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    http: AsyncClient,
+    vault: Vault,
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
+    turns = Turns(
+        engine,
+        operations_queue(settings),
+        http=http,
+        vault=vault,
+        settings=settings,
+        read_back=read_back,
+    )
     async with asyncio.TaskGroup() as group:
         for _ in range(LOOPS):
             group.create_task(
@@ -61,6 +81,8 @@ async def run_workers(
                     stop=stop,
                 )
             )
+        group.create_task(Sender(turns, settings).run(listener.subscribe("operations"), stop))
+        group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
         group.create_task(_run_retention(engine, settings, stop))
 
 

@@ -20,8 +20,10 @@ from pagersync.alerts.store import (
     AlertKey,
     NewEvent,
     StoredAlert,
+    adopt_alerts,
     insert_alerts,
     insert_events,
+    link_pages,
     lock_alerts,
     update_alerts,
 )
@@ -36,6 +38,8 @@ from pagersync.pagertree.payloads import (
     UnreadableError,
     read_snapshot,
 )
+from pagersync.paging.confirm import Sighting, note_sightings, sighting
+from pagersync.paging.store import LockedPage
 
 log = structlog.get_logger()
 
@@ -49,9 +53,9 @@ class LeaseLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A readable delivery: what it says and what that means."""
+    """What a readable delivery says, or what PagerTree's API showed, and what that means."""
 
-    delivery_id: UUID
+    delivery_id: UUID | None
     integration_id: UUID
     received_at: datetime
     snapshot: AlertSnapshot
@@ -66,6 +70,17 @@ class Event:
     def state(self) -> AlertState:
         """What it says about the alert."""
         return AlertState.of(self.snapshot, self.happening.implied_status)
+
+    @property
+    def sighting(self) -> Sighting:
+        """What it says about a page, if its alert is one's."""
+        return sighting(
+            self.integration_id,
+            self.delivery_id,
+            self.snapshot,
+            status=self.snapshot.status or self.happening.implied_status,
+            occurred_at=self.occurred_at,
+        )
 
     @property
     def occurred_at(self) -> datetime:
@@ -117,13 +132,16 @@ async def _apply(
 ) -> None:
     events, outcomes = _read(rows)
     async with connection.transaction():
-        limited = await _write(connection, events)
+        told = await note_sightings(connection, [event.sighting for event in _each(events)])
+        pages = {AlertKey(*key): page for key, page in told.items()}
+        limited = await write_events(connection, events, pages)
         outcomes += [
             Outcome(event.delivery_id, DeliveryState.LIMITED, _LIMITED)
             if key in limited
             else Outcome.done(event.delivery_id)
             for key, group in events.items()
             for event in group
+            if event.delivery_id is not None
         ]
         if len(await queue.finish(connection, token, outcomes)) < len(rows):
             raise LeaseLostError
@@ -155,20 +173,37 @@ def _read(rows: Sequence[asyncpg.Record]) -> tuple[Events, list[Outcome]]:
     return events, unreadable
 
 
-async def _write(connection: Connection, events: Events) -> set[AlertKey]:
-    """Fold events into their alerts; return the alerts that a limit kept from being made."""
+def _each(events: Events) -> list[Event]:
+    return [event for group in events.values() for event in group]
+
+
+async def write_events(
+    connection: Connection, events: Events, pages: Mapping[AlertKey, LockedPage]
+) -> set[AlertKey]:
+    """Fold events into their alerts; return the alerts that a limit kept from being made.
+
+    Args:
+        connection: inside a transaction.
+        events: by alert.
+        pages: those that began alerts among these. They have been told; an alert that is a page's
+            for an incident, or about another alert, gets no row of its own.
+    """
     if not events:
         return set()
     accounts = await load_accounts(connection, {key.integration_id for key in events})
+    templates = {account.id: account.alert_url_template for account in accounts.values()}
+    homes = {key: page.alert_id for key in events if (page := pages.get(key)) and page.alert_id}
+    if homes:
+        await adopt_alerts(connection, homes, templates)
     heard = {key: fold(event.state for event in group) for key, group in events.items()}
     stored = await lock_alerts(connection, heard)
-    limited = await take_from_limits(
-        connection, accounts, [key for key in heard if key not in stored]
-    )
+    homeless = {
+        key for key in events if key not in stored and (page := pages.get(key)) and _has_home(page)
+    }
+    new = [key for key in heard if key not in stored and key not in homeless]
+    limited = await take_from_limits(connection, accounts, new)
     created = await insert_alerts(
-        connection,
-        {key: state for key, state in heard.items() if key not in stored and key not in limited},
-        {account.id: account.alert_url_template for account in accounts.values()},
+        connection, {key: heard[key] for key in new if key not in limited}, templates
     )
     joined = {key: alert.state.join(heard[key]) for key, alert in stored.items()}
     await update_alerts(
@@ -177,7 +212,15 @@ async def _write(connection: Connection, events: Events) -> set[AlertKey]:
     ids = created | {key: alert.id for key, alert in stored.items()}
     await insert_events(connection, _history(events, ids))
     await publish(connection, _facts(events, ids, stored, heard | joined))
+    begun = {page.id: ids[key] for key in ids if (page := pages.get(key)) and not page.alert_id}
+    if begun:
+        await link_pages(connection, begun)
     return limited
+
+
+def _has_home(page: LockedPage) -> bool:
+    """Tell whether a page belongs to something that its alert only adds activity to."""
+    return page.alert_id is not None or page.incident_id is not None
 
 
 def _history(events: Events, ids: Mapping[AlertKey, UUID]) -> list[NewEvent]:

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from pagersync.alerts.models import AlertStatus
 from pagersync.pagertree.payloads import LABEL_CHARACTERS_MAX, AlertSnapshot
+from pagersync.pagertree.statuses import rank
 
 T = TypeVar("T")
 
@@ -32,9 +33,6 @@ ALERT_STATUSES: Final[Mapping[str, AlertStatus]] = MappingProxyType(
     }
 )
 """PagerTree's alert states (its documentation, "Alert States") and what they are here."""
-
-RANKS: Final = ("queued", "open", "dropped", "acknowledged", "resolved")
-"""Which of two states in the same millisecond is the later one, along PagerTree's diagram."""
 
 
 class Version(NamedTuple):
@@ -79,7 +77,9 @@ class AlertState:
         """
         status = snapshot.status or implied_status
         version = _version(snapshot, status)
-        values: dict[str, Any] = {"data": snapshot.data, **snapshot.fields}
+        values: dict[str, Any] = dict(snapshot.fields)
+        if snapshot.data is not None:
+            values["data"] = snapshot.data
         if status is not None:
             values["pagertree_status"] = status
             if status in ALERT_STATUSES:
@@ -111,7 +111,7 @@ def _version(snapshot: AlertSnapshot, status: str | None) -> Version:
     moment = snapshot.updated_at
     return Version(
         updated_ms=-1 if moment is None else round(moment.timestamp() * 1000),
-        rank=RANKS.index(status) if status in RANKS else -1,
+        rank=rank(status),
         digest=snapshot.content_sha256.hex()[:16],
     )
 

@@ -98,4 +98,4 @@ HANDLERS: Final[Mapping[EventType, Callable[[AlertSnapshot], Happening]]] = Mapp
 
 def handle(snapshot: AlertSnapshot) -> Happening:
     """Route an event to its handler."""
-    return HANDLERS[snapshot.event_type](snapshot)
+    return HANDLERS[EventType(snapshot.event_type)](snapshot)

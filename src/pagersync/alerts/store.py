@@ -38,7 +38,7 @@ class NewEvent:
 
     key: AlertKey
     alert_id: UUID
-    delivery_id: UUID
+    delivery_id: UUID | None
     content_sha256: bytes
     kind: str
     action: str
@@ -97,6 +97,31 @@ async def update_alerts(connection: Connection, states: Mapping[AlertKey, AlertS
     """Write new states of alerts that this transaction has locked."""
     if states:
         await connection.execute(_UPDATE, *_columns(list(states), states))
+
+
+async def adopt_alerts(
+    connection: Connection,
+    homes: Mapping[AlertKey, UUID],
+    url_templates: Mapping[UUID, str],
+) -> None:
+    """Give alerts that were made here the names that PagerTree has for them.
+
+    An alert that has such a name already keeps it. So does one whose name is taken: PagerTree's
+    events were not recognised in time, and stand as an alert of their own.
+    """
+    keys = list(homes)
+    await connection.execute(
+        _ADOPT,
+        list(homes.values()),
+        [key.integration_id for key in keys],
+        [key.external_id for key in keys],
+        [external_url(url_templates[key.integration_id], key.external_id) for key in keys],
+    )
+
+
+async def link_pages(connection: Connection, alerts: Mapping[UUID, UUID]) -> None:
+    """Note which alert a page has become, by the page's id."""
+    await connection.execute(_LINK_PAGES, list(alerts), list(alerts.values()))
 
 
 async def insert_events(connection: Connection, events: Sequence[NewEvent]) -> None:
@@ -165,8 +190,8 @@ _INSERT = f"""
 INSERT INTO alerts (integration_id, external_id, status, summary, description, labels, data,
     thirdparty_id, started_at, acknowledged_at, ended_at, fold, id, short_id, external_url)
 SELECT n.integration_id, n.external_id, n.status, n.summary, n.description, n.labels::jsonb,
-    n.data::jsonb, n.thirdparty_id, coalesce(n.started_at, now()), n.acknowledged_at, n.ended_at,
-    n.fold::jsonb, n.id, n.short_id, n.external_url
+    coalesce(n.data::jsonb, '{{}}'), n.thirdparty_id, coalesce(n.started_at, now()),
+    n.acknowledged_at, n.ended_at, n.fold::jsonb, n.id, n.short_id, n.external_url
 FROM {
     _FOLDED.format(
         more=", $13::uuid[], $14::text[], $15::text[]", names=", id, short_id, external_url"
@@ -185,6 +210,22 @@ SET status = n.status, summary = n.summary, description = n.description,
 FROM {_FOLDED.format(more="", names="")}
 WHERE a.integration_id = n.integration_id AND a.external_id = n.external_id
 """  # noqa: S608 - built from constants of this module
+
+_ADOPT = """
+UPDATE alerts a SET external_id = k.external_id, external_url = k.external_url, updated_at = now()
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+    AS k (id, integration_id, external_id, external_url)
+WHERE a.id = k.id AND a.integration_id = k.integration_id
+  AND a.external_id = 'local:' || a.id
+  AND NOT EXISTS (SELECT FROM alerts b WHERE b.integration_id = k.integration_id
+                  AND b.external_id = k.external_id)
+"""
+
+_LINK_PAGES = """
+UPDATE pages p SET alert_id = k.alert_id
+FROM unnest($1::uuid[], $2::uuid[]) AS k (id, alert_id)
+WHERE p.id = k.id AND p.alert_id IS NULL
+"""
 
 _INSERT_EVENTS = """
 INSERT INTO alert_events (id, integration_id, alert_id, delivery_id, content_sha256, kind, action,

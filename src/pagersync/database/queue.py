@@ -140,16 +140,27 @@ class Queue:
         columns: what a claim returns besides `id` and `attempt`.
         attempts_max: claims of one row before it is dead.
         lease_s: how long a claim holds.
+        where: SQL about the row `q` that must hold too for it to be claimed.
+        order_by: which of the rows that can be claimed come first.
     """
 
     def __init__(
-        self, table: str, *, columns: Sequence[str], attempts_max: int, lease_s: float
+        self,
+        table: str,
+        *,
+        columns: Sequence[str],
+        attempts_max: int,
+        lease_s: float,
+        where: str = "true",
+        order_by: str = "q.run_at, q.id",
     ) -> None:
         self.table = table
         self.attempts_max = attempts_max
         self._lease_s = lease_s
         returned = ", ".join(f"q.{column}" for column in ("id", "attempt", *columns))
-        self._claim_sql = _CLAIM.format(table=table, returned=returned)
+        self._claim_sql = _CLAIM.format(
+            table=table, returned=returned, where=where, order_by=order_by
+        )
         self._finish_sql = _FINISH.format(table=table)
         self._expire_sql = _EXPIRE.format(table=table)
         self._redrive_sql = _REDRIVE.format(table=table)
@@ -211,7 +222,8 @@ WITH head AS MATERIALIZED (
         EXISTS (SELECT 1 FROM {table} r WHERE r.state = 'running' AND r.lock_key = q.lock_key)
         OR EXISTS (SELECT 1 FROM {table} w
                    WHERE w.state = 'queued' AND w.lock_key = q.lock_key AND w.id < q.id)))
-    ORDER BY q.run_at, q.id
+      AND {where}
+    ORDER BY {order_by}
     LIMIT $1
     FOR UPDATE OF q SKIP LOCKED
 ), front AS (

@@ -123,17 +123,19 @@ class AlertSnapshot:
     Attributes:
         content_sha256: digest of type and data, whatever their order of keys and whatever
             stood beside them; the same for every copy of one event.
-        data: `data` as JSON text, made storable as `jsonb`.
+        event_type: one of the eight, or a name of ours for what PagerTree's API showed.
+        data: `data` as JSON text, made storable as `jsonb`; None for what is no webhook.
         acknowledged_by: whom PagerTree names as the one who acknowledged.
         resolved_by: whom it names as the one who resolved.
         fields: the texts among title, description, urgency and thirdparty_id that `data` has;
             a null is a value, an absent key is not.
+        tags: the texts among its tags.
     """
 
-    event_type: EventType
+    event_type: str
     alert_id: str
     content_sha256: bytes
-    data: str
+    data: str | None
     updated_at: datetime | None
     created_at: datetime | None
     acknowledged_at: datetime | None
@@ -142,6 +144,7 @@ class AlertSnapshot:
     resolved_by: str | None
     status: str | None
     fields: dict[str, str | None]
+    tags: tuple[str, ...] = ()
 
 
 def read_snapshot(body: bytes) -> AlertSnapshot:
@@ -168,6 +171,7 @@ def read_snapshot(body: bytes) -> AlertSnapshot:
         resolved_by=_name(data.get("resolvedby")),
         status=_status(data),
         fields=_fields(data),
+        tags=_tags(data),
     )
 
 
@@ -209,6 +213,11 @@ def _fields(data: dict[str, Any]) -> dict[str, str | None]:
         if value is None or isinstance(value, str):
             fields[name] = value
     return fields
+
+
+def _tags(data: dict[str, Any]) -> tuple[str, ...]:
+    tags = data.get("tags")
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
 
 
 def _time(data: dict[str, Any], *names: str) -> datetime | None:

@@ -1,0 +1,63 @@
+"""What PagerTree's API shows of an alert, folded into it like any event."""
+
+import hashlib
+from datetime import UTC, datetime
+from uuid import UUID
+
+from pagersync.alerts.apply import Event, write_events
+from pagersync.alerts.handlers import Happening
+from pagersync.alerts.store import AlertKey
+from pagersync.database.engine import Connection
+from pagersync.pagertree.payloads import AlertSnapshot
+from pagersync.pagertree.resources import RemoteAlert
+from pagersync.paging.store import LockedPage
+
+EVENT_TYPE = "api.read_back"
+
+
+async def read_back(
+    connection: Connection,
+    integration_id: UUID,
+    external_id: str,
+    page: LockedPage | None,
+    remote: RemoteAlert,
+) -> None:
+    """Fold an alert as PagerTree showed it into the one that is kept here.
+
+    Args:
+        connection: inside a transaction that holds the page's lock.
+        integration_id: the account.
+        external_id: PagerTree's id of the alert, as webhooks name it.
+        page: the page that the alert belongs to, if any.
+        remote: the alert.
+    """
+    event = _event(integration_id, external_id, remote, datetime.now(UTC))
+    pages: dict[AlertKey, LockedPage] = {} if page is None else {event.key: page}
+    await write_events(connection, {event.key: [event]}, pages)
+
+
+def _event(integration_id: UUID, external_id: str, remote: RemoteAlert, now: datetime) -> Event:
+    """Return what PagerTree showed as an event; one status stands once in an alert's history."""
+    texts = {
+        "title": remote.title,
+        "description": remote.description,
+        "urgency": remote.urgency,
+        "thirdparty_id": remote.thirdparty_id,
+    }
+    status = remote.status or "of unknown status"
+    snapshot = AlertSnapshot(
+        event_type=EVENT_TYPE,
+        alert_id=external_id,
+        content_sha256=hashlib.sha256(f"{EVENT_TYPE}\n{status}".encode()).digest(),
+        data=None,
+        updated_at=remote.updated_at,
+        created_at=remote.created_at,
+        acknowledged_at=remote.acknowledged_at,
+        resolved_at=remote.resolved_at,
+        acknowledged_by=None,
+        resolved_by=None,
+        status=remote.status,
+        fields={name: text for name, text in texts.items() if text is not None},
+    )
+    happening = Happening(None, "informational", "updated", f"{status.capitalize()} in PagerTree.")
+    return Event(None, integration_id, now, snapshot, happening)

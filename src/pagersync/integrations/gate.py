@@ -1,0 +1,188 @@
+"""The gate before an account's PagerTree API: a rate shared by all processes, and a breaker.
+
+One row an integration. Tokens that are not there yet are lent, up to `LENT_S`, and whoever borrows
+one waits until it is there. `open_until` is the breaker: while it lies ahead nothing is sent, and
+operations wait as they are, with no attempt used up. When it has passed, one call goes through to
+try, and the gate stays shut for everybody else until that call is over.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pagersync.database.base import Base
+from pagersync.database.engine import Connection
+from pagersync.errors import CredentialsRefused, PagerTreeError, Rejected
+
+FAILURES_MAX: Final = 5
+"""So many failures in a row shut the gate."""
+
+SHUT_FIRST_S: Final = 5.0
+SHUT_MAX_S: Final = 300.0
+PROBE_S: Final = 60.0
+"""How long one call may take to try a gate that was shut."""
+
+LENT_S: Final = 5.0
+"""Nobody waits longer than this for a token: who comes later comes back later."""
+
+TOO_MANY_REQUESTS: Final = 429
+
+
+class GateReason(StrEnum):
+    """Why a gate is shut."""
+
+    FAILING = "failing"
+    RATE_LIMITED = "rate_limited"
+    CREDENTIALS_REFUSED = "credentials_refused"
+
+
+class IntegrationGate(Base):
+    """How an account's PagerTree API is doing.
+
+    Attributes:
+        tokens: calls that may go out at once, as of `refilled_at`; below zero they wait.
+        failures: calls in a row that PagerTree did not answer as it should.
+        open_until: nothing is sent before this moment.
+        probing_until: one call is trying a gate that was shut; the others wait for how it ends.
+        names_urgency: PagerTree said that it wants an urgency, so none is left out any more.
+    """
+
+    __tablename__ = "integration_gates"
+
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tokens: Mapped[float]
+    refilled_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    failures: Mapped[int] = mapped_column(server_default="0")
+    open_until: Mapped[datetime | None]
+    probing_until: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    last_error: Mapped[str | None]
+    names_urgency: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Leave to make one call.
+
+    Attributes:
+        wait_s: how long to wait before it, so that all processes together keep the rate.
+        is_failing: whether the calls before it failed: a success must be recorded.
+        names_urgency: whether PagerTree wants an urgency with every alert.
+    """
+
+    wait_s: float
+    is_failing: bool
+    names_urgency: bool
+
+
+async def enter(
+    connection: Connection, integration_id: UUID, *, calls_per_s: float, burst: int
+) -> Permit | None:
+    """Ask for leave to make one call; None means that the gate is shut, or the queue too long."""
+    row = await connection.fetchrow(
+        _ENTER, integration_id, calls_per_s, float(burst), PROBE_S, LENT_S
+    )
+    if row is None:
+        return None
+    return Permit(
+        wait_s=max(0.0, -row["tokens"] / calls_per_s),
+        is_failing=row["is_failing"],
+        names_urgency=row["names_urgency"],
+    )
+
+
+def shut_s(error: PagerTreeError, failures: int) -> float | None:
+    """Return how long a failure shuts the gate; None leaves it as it is. Pure.
+
+    Args:
+        error: how a call ended.
+        failures: calls in a row that failed, this one included.
+    """
+    if isinstance(error, CredentialsRefused):
+        return SHUT_MAX_S
+    if error.retry_after_s is not None:
+        return max(error.retry_after_s, 0.1)
+    if error.http_status == TOO_MANY_REQUESTS:
+        return min(SHUT_MAX_S, 2.0 ** min(failures - 1, 10))
+    if failures >= FAILURES_MAX:
+        return min(SHUT_MAX_S, SHUT_FIRST_S * 2.0 ** min(failures - FAILURES_MAX, 10))
+    return None
+
+
+def is_working(error: PagerTreeError) -> bool:
+    """Tell a refusal of one call from a service that is not well. Pure."""
+    return isinstance(error, Rejected) and not isinstance(error, CredentialsRefused)
+
+
+async def record_success(connection: Connection, integration_id: UUID) -> None:
+    """Open the gate, and wake who waited before it."""
+    await connection.execute(_SUCCESS, integration_id)
+    await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+
+
+async def record_failure(
+    connection: Connection, integration_id: UUID, error: PagerTreeError
+) -> None:
+    """Count a call that PagerTree did not answer as it should, and perhaps shut the gate."""
+    failures = await connection.fetchval(_FAILURE, integration_id, error.detail[:500])
+    shut = shut_s(error, failures or 1)
+    if shut is not None:
+        await connection.execute(_SHUT, integration_id, shut, _reason(error).value)
+
+
+async def remember_urgency(connection: Connection, integration_id: UUID) -> None:
+    """Keep in mind that PagerTree wants an urgency with every alert of this account."""
+    await connection.execute(
+        "UPDATE integration_gates SET names_urgency = true WHERE integration_id = $1",
+        integration_id,
+    )
+
+
+def _reason(error: PagerTreeError) -> GateReason:
+    if isinstance(error, CredentialsRefused):
+        return GateReason.CREDENTIALS_REFUSED
+    if error.http_status == TOO_MANY_REQUESTS:
+        return GateReason.RATE_LIMITED
+    return GateReason.FAILING
+
+
+_ENTER = """
+INSERT INTO integration_gates AS g (integration_id, tokens) VALUES ($1, $3::float8 - 1)
+ON CONFLICT (integration_id) DO UPDATE
+SET tokens = least($3::float8, g.tokens + $2 * extract(epoch FROM now() - g.refilled_at)) - 1,
+    refilled_at = now(),
+    probing_until = CASE WHEN g.open_until IS NOT NULL THEN now() + make_interval(secs => $4) END
+WHERE (g.open_until IS NULL OR g.open_until <= now())
+  AND (g.probing_until IS NULL OR g.probing_until <= now())
+  AND g.tokens + $2 * extract(epoch FROM now() - g.refilled_at) > -$2 * $5::float8
+RETURNING tokens, (failures > 0 OR open_until IS NOT NULL) AS is_failing, names_urgency
+"""
+
+_SUCCESS = """
+UPDATE integration_gates
+SET failures = 0, open_until = NULL, probing_until = NULL, reason = NULL, last_error = NULL
+WHERE integration_id = $1
+"""
+
+_FAILURE = """
+UPDATE integration_gates
+SET failures = failures + 1, last_error = $2, probing_until = NULL
+WHERE integration_id = $1 RETURNING failures
+"""
+
+_SHUT = """
+UPDATE integration_gates
+SET open_until = greatest(now() + make_interval(secs => $2), open_until), reason = $3
+WHERE integration_id = $1
+"""
+
+IS_OPEN: Final = """
+NOT EXISTS (SELECT FROM integration_gates g WHERE g.integration_id = q.integration_id
+            AND (g.open_until > now() OR g.probing_until > now()))
+"""
+"""SQL: the gate of a row `q` is open."""

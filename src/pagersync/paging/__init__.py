@@ -1,0 +1,1 @@
+"""Paging: what people asked for, the calls that follow from it, and what became of them."""

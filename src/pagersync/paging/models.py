@@ -1,0 +1,222 @@
+"""Pages, the operations that carry them out, and every HTTP exchange of those."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, func, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
+
+from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
+from pagersync.database.queue import QueueColumns, queue_indexes
+
+MARKER_PREFIX: Final = "pagersync:"
+
+
+class PageStatus(StrEnum):
+    """Where a page stands; docs/paging.md draws which may follow which.
+
+    `sent` means that PagerTree has it, `confirmed` that PagerTree is paging people. `unknown`
+    means that nobody can tell yet whether PagerTree has it.
+    """
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    DROPPED = "dropped"
+    STUCK = "stuck"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+class OperationKind(StrEnum):
+    """What PagerTree is to do."""
+
+    CREATE_ALERT = "create_alert"
+    UPDATE_ALERT = "update_alert"
+    ACKNOWLEDGE_ALERT = "acknowledge_alert"
+    RESOLVE_ALERT = "resolve_alert"
+    ADD_COMMENT = "add_comment"
+
+
+class OperationState(StrEnum):
+    """Where an operation stands.
+
+    `queued` and `running` are on their way to `done`. The others can be redriven: `failed`
+    (PagerTree refused), `dead` (every attempt failed, and none of them acted), `unknown` (every
+    attempt ended without knowing whether one acted), `canceled`, `expired` (too old to be sent).
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+def _is_one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(
+        f"{column} IN ({', '.join(repr(value.value) for value in values)})", name=column
+    )
+
+
+class Page(UpdatedAt, Base):
+    """What somebody asked for: these targets are to be paged, with this text.
+
+    Attributes:
+        alert_id: the alert here that it became, or that it is about.
+        targets: `[{"kind": "team", "pagertree_id", "prefix_id", "name"}]`.
+        urgency: one of PagerTree's, or `auto`.
+        pagertree_alert_id: PagerTree's id of the alert as its webhooks name it.
+        pagertree_id: the id of the same alert in PagerTree's API.
+        remote_status: PagerTree's newest known status of it, as of `remote_updated_ms`.
+        check_at: when PagerTree is asked next how it stands; null when it no longer is.
+    """
+
+    __tablename__ = "pages"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
+    alert_id: Mapped[UUID | None]
+    incident_id: Mapped[UUID | None]
+    status: Mapped[str] = mapped_column(server_default="queued")
+    title: Mapped[str]
+    description: Mapped[str | None]
+    urgency: Mapped[str]
+    severity: Mapped[str | None]
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    targets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    requested_by: Mapped[str]
+    expires_at: Mapped[datetime | None]
+    pagertree_alert_id: Mapped[str | None]
+    pagertree_id: Mapped[str | None]
+    remote_status: Mapped[str | None]
+    remote_updated_ms: Mapped[int | None]
+    sent_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str | None]
+    resolved_at: Mapped[datetime | None]
+    dropped_at: Mapped[datetime | None]
+    stuck_at: Mapped[datetime | None]
+    unknown_at: Mapped[datetime | None]
+    check_at: Mapped[datetime | None]
+    checks: Mapped[int] = mapped_column(server_default="0")
+
+    __table_args__ = (
+        Index(
+            "pages_pagertree_alert_idx",
+            "integration_id",
+            "pagertree_alert_id",
+            unique=True,
+            postgresql_where=text("pagertree_alert_id IS NOT NULL"),
+        ),
+        Index(
+            "pages_pagertree_id_idx",
+            "integration_id",
+            "pagertree_id",
+            unique=True,
+            postgresql_where=text("pagertree_id IS NOT NULL"),
+        ),
+        Index("pages_alert_idx", "alert_id", postgresql_where=text("alert_id IS NOT NULL")),
+        Index(
+            "pages_incident_idx", "incident_id", postgresql_where=text("incident_id IS NOT NULL")
+        ),
+        Index("pages_status_idx", "status", "id"),
+        Index("pages_check_idx", "check_at", postgresql_where=text("check_at IS NOT NULL")),
+        _is_one_of("status", PageStatus),
+    )
+
+
+class Operation(QueueColumns, CreatedAt, Base):
+    """One call that PagerTree must see: exactly once if it creates, at least once otherwise.
+
+    Attributes:
+        page_id: the page it belongs to; null for an alert that PagerTree made by itself.
+        pagertree_alert_id: the alert that it is about, where there is no page.
+        params: what is sent, as far as the page does not say it.
+        may_have_been_sent: true from the moment before a creating call goes out until it is known
+            what became of it. While it is true, nothing is sent before PagerTree was searched.
+        lookups: searches that found nothing since the last creating call.
+    """
+
+    __tablename__ = "operations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
+    page_id: Mapped[UUID | None]
+    alert_id: Mapped[UUID | None]
+    pagertree_alert_id: Mapped[str | None]
+    kind: Mapped[str]
+    params: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    requested_by: Mapped[str]
+    may_have_been_sent: Mapped[bool] = mapped_column(server_default=text("false"))
+    last_sent_at: Mapped[datetime | None]
+    first_sent_at: Mapped[datetime | None]
+    lookups: Mapped[int] = mapped_column(server_default="0")
+
+    __table_args__ = (
+        Index("operations_page_idx", "page_id", "id", postgresql_where=text("page_id IS NOT NULL")),
+        Index("operations_alert_idx", "alert_id", postgresql_where=text("alert_id IS NOT NULL")),
+        Index(
+            "operations_one_create_idx",
+            "page_id",
+            unique=True,
+            postgresql_where=text("kind = 'create_alert'"),
+        ),
+        Index(
+            "operations_attention_idx",
+            "state",
+            "id",
+            postgresql_where=text("state NOT IN ('queued', 'running', 'done')"),
+        ),
+        Index("operations_oldest_idx", "id", postgresql_where=text("state = 'queued'")),
+        _is_one_of("state", OperationState),
+        _is_one_of("kind", OperationKind),
+        *queue_indexes("operations"),
+    )
+
+
+class Attempt(Base):
+    """One HTTP exchange with PagerTree, without secrets."""
+
+    __tablename__ = "attempts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
+    operation_id: Mapped[UUID]
+    number: Mapped[int]
+    method: Mapped[str]
+    path: Mapped[str]
+    http_status: Mapped[int | None]
+    error: Mapped[str | None]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    duration_ms: Mapped[int]
+
+    __table_args__ = (Index("attempts_operation_idx", "operation_id", "id"),)
+
+
+def marker_of(operation_id: UUID) -> str:
+    """Return the mark that a created alert carries, by which it can be found again."""
+    return f"{MARKER_PREFIX}{operation_id}"
+
+
+def operation_of(marker: str) -> UUID | None:
+    """Return the operation that a mark names, or None when it is none of ours."""
+    if not marker.startswith(MARKER_PREFIX):
+        return None
+    try:
+        return UUID(marker.removeprefix(MARKER_PREFIX))
+    except ValueError:
+        return None

@@ -1,0 +1,235 @@
+"""Asking for pages and operations: the intent, committed before anything is sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.database.base import new_id
+from pagersync.database.notify import notify
+from pagersync.errors import ConflictError, NotFoundError
+from pagersync.events.models import DomainEvent
+from pagersync.paging.models import (
+    Attempt,
+    Operation,
+    OperationKind,
+    OperationState,
+    Page,
+    PageStatus,
+)
+
+ENDED: Final = (
+    OperationState.FAILED,
+    OperationState.DEAD,
+    OperationState.UNKNOWN,
+    OperationState.CANCELED,
+    OperationState.EXPIRED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPage:
+    """A page as it is asked for, its targets resolved.
+
+    Attributes:
+        targets: `[{"kind", "pagertree_id", "prefix_id", "name"}]`, at least one.
+        urgency: one of PagerTree's, or `auto`.
+        requested_by: who asks, for people: `api key "ci"`, `cli`, `workflow "..."`.
+    """
+
+    integration_id: UUID
+    title: str
+    targets: list[dict[str, Any]]
+    requested_by: str
+    description: str | None = None
+    urgency: str = "auto"
+    severity: str | None = None
+    tags: list[str] = field(default_factory=list)
+    alert_id: UUID | None = None
+    incident_id: UUID | None = None
+    expires_at: datetime | None = None
+
+
+async def create_page(session: AsyncSession, new: NewPage) -> Page:
+    """Ask for a page: it, and the operation that sends it, exist when the transaction commits."""
+    page = Page(
+        id=new_id(),
+        **{name: getattr(new, name) for name in NewPage.__dataclass_fields__},
+    )
+    session.add(page)
+    await session.flush()
+    await request_operation(
+        session,
+        OperationKind.CREATE_ALERT,
+        integration_id=new.integration_id,
+        page=page,
+        requested_by=new.requested_by,
+    )
+    await session.refresh(page)
+    return page
+
+
+async def request_operation(  # noqa: PLR0913 - all but the first two are named
+    session: AsyncSession,
+    kind: OperationKind,
+    *,
+    integration_id: UUID,
+    requested_by: str,
+    page: Page | None = None,
+    alert_id: UUID | None = None,
+    pagertree_alert_id: str | None = None,
+    params: dict[str, Any] | None = None,
+) -> Operation:
+    """Ask for one call to PagerTree, about a page's alert or about one of PagerTree's own.
+
+    Operations about one alert are worked one at a time, in the order in which they were asked for.
+    """
+    operation = Operation(
+        id=new_id(),
+        integration_id=integration_id,
+        page_id=page.id if page else None,
+        alert_id=page.alert_id if page else alert_id,
+        pagertree_alert_id=pagertree_alert_id,
+        kind=kind.value,
+        params=params or {},
+        requested_by=requested_by,
+        lock_key=f"page {page.id}" if page else f"{integration_id} {pagertree_alert_id}",
+    )
+    session.add(operation)
+    await session.flush()
+    await session.refresh(operation)
+    return operation
+
+
+async def get_page(session: AsyncSession, page_id: UUID) -> Page:
+    """Return one page.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    page = await session.scalar(select(Page).where(Page.id == page_id))
+    if page is None:
+        raise NotFoundError(f"there is no page {page_id}")
+    return page
+
+
+async def get_operation(
+    session: AsyncSession, operation_id: UUID, *, lock: bool = False
+) -> Operation:
+    """Return one operation; with `lock`, its page and it stay as they are, whoever works them.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    statement = select(Operation).where(Operation.id == operation_id)
+    operation = await session.scalar(statement)
+    if operation is None:
+        raise NotFoundError(f"there is no operation {operation_id}")
+    if lock:
+        if operation.page_id is not None:
+            await session.execute(
+                select(Page.id).where(Page.id == operation.page_id).with_for_update()
+            )
+        await session.refresh(operation, with_for_update=True)
+    return operation
+
+
+async def list_operations_of(session: AsyncSession, page_ids: Sequence[UUID]) -> list[Operation]:
+    """Return the operations of pages, oldest first."""
+    statement = select(Operation).where(Operation.page_id.in_(page_ids)).order_by(Operation.id)
+    return list((await session.scalars(statement)).all())
+
+
+async def list_attempts_of(session: AsyncSession, operation_ids: Sequence[UUID]) -> list[Attempt]:
+    """Return what was exchanged with PagerTree for operations, oldest first."""
+    statement = select(Attempt).where(Attempt.operation_id.in_(operation_ids)).order_by(Attempt.id)
+    return list((await session.scalars(statement)).all())
+
+
+async def cancel_operation(session: AsyncSession, operation_id: UUID) -> Operation:
+    """Cancel an operation of which nothing can have been sent.
+
+    Raises:
+        NotFoundError: there is no such operation.
+        ConflictError: it may have been sent, or it has ended.
+    """
+    operation = await get_operation(session, operation_id, lock=True)
+    if operation.state == OperationState.RUNNING or operation.may_have_been_sent:
+        raise ConflictError(
+            f"operation {operation_id} may have been sent already: it cannot be taken back"
+        )
+    if operation.state != OperationState.QUEUED:
+        raise ConflictError(f"operation {operation_id} is {operation.state} already")
+    operation.state = OperationState.CANCELED
+    operation.finished_at = datetime.now(UTC)
+    operation.last_error = "canceled by a person"
+    await _follow(session, operation, PageStatus.CANCELED)
+    return operation
+
+
+async def redrive_operation(
+    session: AsyncSession, operation_id: UUID, *, is_absent: bool = False
+) -> Operation:
+    """Queue an operation once more that failed, died, was canceled, expired, or is unknown.
+
+    One that may have been sent is searched for first, however often it is redriven.
+
+    Args:
+        session: inside a transaction.
+        operation_id: the operation.
+        is_absent: a person has looked in PagerTree and vouches that its alert is not there.
+
+    Raises:
+        NotFoundError: there is no such operation.
+        ConflictError: it is on its way, or done.
+    """
+    operation = await get_operation(session, operation_id, lock=True)
+    waits_unknown = operation.state == OperationState.QUEUED and operation.may_have_been_sent
+    if operation.state not in ENDED and not (waits_unknown and is_absent):
+        raise ConflictError(f"operation {operation_id} is {operation.state} already")
+    if operation.state == OperationState.EXPIRED:
+        await session.execute(
+            update(Page).where(Page.id == operation.page_id).values(expires_at=None)
+        )
+    operation.state = OperationState.QUEUED
+    operation.attempt = 0
+    operation.run_at = datetime.now(UTC)
+    operation.finished_at = None
+    operation.may_have_been_sent = operation.may_have_been_sent and not is_absent
+    await _follow(
+        session,
+        operation,
+        PageStatus.UNKNOWN if operation.may_have_been_sent else PageStatus.QUEUED,
+    )
+    await notify(session, "operations")
+    return operation
+
+
+async def _follow(session: AsyncSession, operation: Operation, status: PageStatus) -> None:
+    """Let a page follow the operation that creates its alert, and publish how it ended."""
+    await session.flush()
+    if operation.kind != OperationKind.CREATE_ALERT:
+        return
+    page = await session.scalar(select(Page).where(Page.id == operation.page_id))
+    assert page is not None  # noqa: S101 - a create always has one
+    if page.status == status:
+        return
+    if status == PageStatus.CANCELED:
+        session.add(
+            DomainEvent(
+                integration_id=page.integration_id,
+                type="page.canceled",
+                subject_type="page",
+                subject_id=page.id,
+                data={"from": page.status, "to": status.value, "operation_id": str(operation.id)},
+                occurred_at=datetime.now(UTC),
+            )
+        )
+    page.status = status.value
+    page.updated_at = func.now()
+    await session.flush()
+    await session.refresh(page)

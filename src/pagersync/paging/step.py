@@ -1,0 +1,242 @@
+"""What is to be done next about an operation, and how what came of it ends. Pure.
+
+PagerTree's API has no idempotency key. So a creating call that may have arrived is never simply
+repeated: PagerTree is searched for its mark, more than once and over some seconds, since its
+search may lag behind. An empty answer counts only if the same search finds an alert that is
+certainly there; else the page stays `unknown`, and is looked for again later.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from random import random
+from typing import Any, Final
+from uuid import UUID
+
+from pagersync.database.queue import Outcome, backoff_s
+from pagersync.errors import (
+    Ambiguous,
+    Contract,
+    CredentialsRefused,
+    PagerTreeError,
+    Rejected,
+)
+from pagersync.paging.models import OperationKind, OperationState
+
+LOOKUPS_MIN: Final = 3
+"""Searches that must have found nothing before a creating call may be repeated."""
+
+HELD_BACK_S: Final = 30.0
+"""How long to wait for a create whose end is unknown, before an operation on its alert."""
+
+
+class Step(Enum):
+    """What to do about a claimed operation."""
+
+    SEND = auto()
+    LOOK = auto()
+    CALL = auto()
+    ADOPT = auto()
+    EXPIRE = auto()
+    CANCEL = auto()
+    WAIT = auto()
+    BURY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed operation with what it needs of its page.
+
+    Attributes:
+        attempt: this one's number, from 1.
+        pagertree_alert_id: the alert that it is about, where there is no page.
+        target: PagerTree's id of the alert that it is about; None while there is none.
+        creation: state of the create that its page began with; None where there is no page.
+        last_sent_at: when the creating call last went out.
+        lookups: searches since then that found nothing.
+    """
+
+    id: UUID
+    integration_id: UUID
+    kind: OperationKind
+    attempt: int
+    created_at: datetime
+    params: dict[str, Any] = field(default_factory=dict)
+    page_id: UUID | None = None
+    pagertree_alert_id: str | None = None
+    target: str | None = None
+    creation: OperationState | None = None
+    expires_at: datetime | None = None
+    may_have_been_sent: bool = False
+    first_sent_at: datetime | None = None
+    last_sent_at: datetime | None = None
+    lookups: int = 0
+
+
+def next_step(work: Work, *, now: datetime, attempts_max: int) -> Step:
+    """Return what to do about an operation that was just claimed."""
+    if work.kind != OperationKind.CREATE_ALERT:
+        return _next_call(work, attempts_max)
+    if work.target is not None:
+        return Step.ADOPT
+    if work.attempt > attempts_max:
+        return Step.BURY
+    if work.may_have_been_sent:
+        return Step.LOOK
+    if work.expires_at is not None and now >= work.expires_at:
+        return Step.EXPIRE
+    return Step.SEND
+
+
+def _next_call(work: Work, attempts_max: int) -> Step:
+    if work.attempt > attempts_max:
+        return Step.BURY
+    if work.target is not None:
+        return Step.CALL
+    if work.creation in (OperationState.QUEUED, OperationState.RUNNING, OperationState.UNKNOWN):
+        return Step.WAIT
+    return Step.CANCEL
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How one turn at an operation ended.
+
+    Attributes:
+        outcome: what becomes of its row.
+        may_have_been_sent: what is known now about the creating call.
+        lookups: searches that found nothing since it went out.
+        is_unknown: the ambiguity has outlasted the search.
+    """
+
+    outcome: Outcome
+    may_have_been_sent: bool = False
+    lookups: int = 0
+    is_unknown: bool = False
+
+
+def unchanged(work: Work, outcome: Outcome) -> End:
+    """Return the end of a turn at which nothing was learnt."""
+    return End(outcome, may_have_been_sent=work.may_have_been_sent, lookups=work.lookups)
+
+
+def after_error(work: Work, error: PagerTreeError, *, attempts_max: int, settle_s: float) -> End:
+    """Return how an operation goes on after a call that did not end in a value.
+
+    Args:
+        work: the operation; for a create, as it was when the call went out.
+        error: how the call ended.
+        attempts_max: attempts before it is given up.
+        settle_s: how long PagerTree's search may lag behind.
+    """
+    if isinstance(error, CredentialsRefused):
+        return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
+    if isinstance(error, Rejected):
+        return End(Outcome(work.id, OperationState.FAILED, error.detail))
+    if isinstance(error, Ambiguous | Contract) and work.kind == OperationKind.CREATE_ALERT:
+        return _look_soon(work, error.detail, attempts_max=attempts_max, settle_s=settle_s)
+    return End(_again(work, error.detail, attempts_max, retry_after_s=error.retry_after_s))
+
+
+def after_failed_lookup(work: Work, error: PagerTreeError, *, attempts_max: int) -> End:
+    """Return how a create goes on whose search for its mark did not end in an answer."""
+    detail = f"it may have been sent, and PagerTree could not be searched: {error.detail}"
+    if isinstance(error, CredentialsRefused):
+        outcome = Outcome.snooze(work.id, delay_s=0, reason=detail)
+    else:
+        outcome = _again(work, detail, attempts_max, retry_after_s=error.retry_after_s)
+    return End(outcome, may_have_been_sent=True, lookups=work.lookups, is_unknown=True)
+
+
+def is_settled(work: Work, *, now: datetime, settle_s: float) -> bool:
+    """Tell whether an empty search, the one just made included, could mean that nothing is there.
+
+    If so, one question is left: would the search find an alert that is there?
+    """
+    waited = work.last_sent_at is None or now - work.last_sent_at >= timedelta(seconds=settle_s)
+    return work.lookups + 1 >= LOOKUPS_MIN and waited
+
+
+def after_empty_lookup(
+    work: Work, *, finds_others: bool | None, attempts_max: int, settle_s: float
+) -> End:
+    """Return how a create goes on whose mark was searched for and not found.
+
+    Args:
+        work: the operation.
+        finds_others: whether the search finds an alert that is certainly there; None when it is
+            too early to ask.
+        attempts_max: attempts before it is given up.
+        settle_s: how long PagerTree's search may lag behind.
+    """
+    lookups = work.lookups + 1
+    if finds_others is None:
+        pause = Outcome.snooze(
+            work.id, delay_s=settle_s / LOOKUPS_MIN, reason="searched for, not found so far"
+        )
+        return End(pause, may_have_been_sent=True, lookups=lookups)
+    if finds_others:
+        again = Outcome.snooze(work.id, delay_s=0, reason="not in PagerTree: sent again")
+        return End(again, may_have_been_sent=False)
+    outcome = _again(
+        work,
+        "it may have been sent: PagerTree's search does not find it, and there is no alert by "
+        "which to tell whether it would",
+        attempts_max,
+    )
+    return End(outcome, may_have_been_sent=True, lookups=lookups, is_unknown=True)
+
+
+def buried(work: Work) -> End:
+    """Return the end of an operation that took its workers along once too often."""
+    error = "every attempt ended without a word: its workers stopped or hung"
+    return End(
+        Outcome(work.id, _last_state(work.may_have_been_sent), error),
+        may_have_been_sent=work.may_have_been_sent,
+        is_unknown=work.may_have_been_sent,
+    )
+
+
+def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_max: int) -> End:
+    """Return how an acknowledge or a resolve goes on that PagerTree refused.
+
+    PagerTree documents which statuses each needs: resolving `open`, `dropped` or `acknowledged`,
+    acknowledging `open`, `dropped` or `suppressed`. An alert that is already there is done; one
+    that is still `queued` gets there in time, so the operation waits.
+
+    Args:
+        work: the operation.
+        error: PagerTree's refusal.
+        status: of the alert, asked for after the refusal.
+        attempts_max: attempts before it is given up.
+    """
+    reached = {
+        OperationKind.RESOLVE_ALERT: ("resolved",),
+        OperationKind.ACKNOWLEDGE_ALERT: ("acknowledged", "resolved"),
+    }
+    if status in reached.get(work.kind, ()):
+        return End(Outcome.done(work.id))
+    if status == "queued":
+        return End(_again(work, f"the alert is still queued: {error.detail}", attempts_max))
+    return End(Outcome(work.id, OperationState.FAILED, error.detail))
+
+
+def _look_soon(work: Work, detail: str, *, attempts_max: int, settle_s: float) -> End:
+    if work.attempt >= attempts_max:
+        outcome = Outcome(work.id, OperationState.UNKNOWN, detail)
+    else:
+        outcome = Outcome(work.id, OperationState.QUEUED, detail, settle_s / LOOKUPS_MIN)
+    return End(outcome, may_have_been_sent=True, is_unknown=work.attempt >= attempts_max)
+
+
+def _again(
+    work: Work, detail: str, attempts_max: int, *, retry_after_s: float | None = None
+) -> Outcome:
+    if work.attempt >= attempts_max:
+        return Outcome(work.id, _last_state(work.may_have_been_sent), detail)
+    pause_s = max(backoff_s(work.attempt, random()), retry_after_s or 0)  # noqa: S311 - spreads load, guards nothing
+    return Outcome(work.id, OperationState.QUEUED, detail, pause_s)
+
+
+def _last_state(may_have_been_sent: bool) -> OperationState:  # noqa: FBT001 - a private shorthand
+    return OperationState.UNKNOWN if may_have_been_sent else OperationState.DEAD

@@ -1,0 +1,361 @@
+"""Pages and operations in PostgreSQL, by fixed SQL on a raw connection.
+
+Whoever changes pages locks them first, in the order of their ids, and locks alerts after them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from pagersync.database.base import new_id
+from pagersync.database.engine import Connection
+from pagersync.events.publish import Fact, publish
+from pagersync.pagertree.client import Exchange
+from pagersync.paging.calls import PageContent
+from pagersync.paging.models import OperationKind, OperationState, PageStatus
+from pagersync.paging.status import Creation, PageState, events_between, status_of
+from pagersync.paging.step import End, Work
+
+CHECKS_MAX: Final = 200
+REFERENCES_MAX: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LockedPage:
+    """A page that nobody else changes until the transaction ends."""
+
+    id: UUID
+    integration_id: UUID
+    alert_id: UUID | None
+    incident_id: UUID | None
+    title: str
+    checks: int
+    state: PageState
+    creation: Creation
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a page has become, and why.
+
+    Attributes:
+        occurred_at: when it became so.
+        delivery_id: the webhook that showed it, if one did.
+        operation_id: the operation that came to it, if one did.
+    """
+
+    page: LockedPage
+    state: PageState
+    occurred_at: datetime
+    delivery_id: UUID | None = None
+    operation_id: UUID | None = None
+
+
+async def load_work(connection: Connection, operation_id: UUID) -> Work:
+    """Return a claimed operation with what it needs of its page."""
+    row = await connection.fetchrow(_WORK, operation_id)
+    assert row is not None  # noqa: S101 - it was claimed, and claimed rows are not removed
+    return Work(
+        **{
+            **row,
+            "kind": OperationKind(row["kind"]),
+            "params": json.loads(row["params"]),
+            "creation": row["creation"] and OperationState(row["creation"]),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An integration, as far as calling its PagerTree needs it."""
+
+    pagertree_url: str
+    api_key_encrypted: bytes | None
+
+
+async def load_account(connection: Connection, integration_id: UUID) -> Account:
+    """Return where an integration's PagerTree is; one that was removed has no key."""
+    row = await connection.fetchrow(
+        "SELECT pagertree_url, api_key_encrypted FROM integrations WHERE id = $1", integration_id
+    )
+    return Account(**row) if row else Account("", None)
+
+
+async def load_content(connection: Connection, page_id: UUID | None) -> PageContent:
+    """Return what a page says and whom it is for."""
+    row = await connection.fetchrow(_CONTENT, page_id)
+    assert row is not None  # noqa: S101 - pages are not removed before their operations
+    return PageContent(**{**row, "targets": json.loads(row["targets"])})
+
+
+async def load_references(connection: Connection, work: Work) -> list[tuple[UUID, datetime]]:
+    """Return creating operations whose alerts are certainly in PagerTree, newest first."""
+    rows = await connection.fetch(_REFERENCES, work.integration_id, work.id, REFERENCES_MAX)
+    return [(row["id"], row["sent_at"]) for row in rows]
+
+
+async def show_lost(connection: Connection) -> None:
+    """Show pages as `unknown` whose sender was lost while it was sending."""
+    await connection.execute(_SHOW_LOST)
+
+
+async def mark_sending(
+    connection: Connection, operation_id: UUID, token: UUID, *, lease_s: float
+) -> bool:
+    """Note that a creating call is about to go out; False when the lease is lost.
+
+    From here on the call may have arrived, whatever happens to this process.
+    """
+    async with connection.transaction():
+        page_id = await connection.fetchval(_MARK_SENDING, operation_id, token, lease_s)
+        await connection.execute(_PAGE_SENDING, page_id)
+    return page_id is not None
+
+
+async def note_operation(connection: Connection, work: Work, end: End) -> None:
+    """Keep what is known of a creating call."""
+    await connection.execute(_NOTE, work.id, end.may_have_been_sent, end.lookups)
+
+
+async def insert_attempts(
+    connection: Connection, work: Work, exchanges: Sequence[Exchange]
+) -> None:
+    """Keep what was exchanged with PagerTree."""
+    await connection.executemany(
+        _INSERT_ATTEMPT,
+        [
+            (
+                new_id(),
+                work.integration_id,
+                work.id,
+                work.attempt,
+                exchange.method,
+                exchange.path,
+                exchange.status,
+                exchange.error,
+                exchange.started_at,
+                exchange.duration_ms,
+            )
+            for exchange in exchanges
+        ],
+    )
+
+
+async def lock_pages(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, LockedPage]:
+    """Lock pages, in one order, and return how they stand."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    await connection.fetch(_LOCK_PAGES, wanted)
+    rows = await connection.fetch(_READ_PAGES, wanted)
+    return {row["id"]: _locked(row) for row in rows}
+
+
+def _locked(row: asyncpg.Record) -> LockedPage:
+    state = {field.name: row[field.name] for field in fields(PageState)}
+    return LockedPage(
+        id=row["id"],
+        integration_id=row["integration_id"],
+        alert_id=row["alert_id"],
+        incident_id=row["incident_id"],
+        title=row["title"],
+        checks=row["checks"],
+        state=PageState(**{**state, "status": PageStatus(row["status"])}),
+        creation=Creation(OperationState(row["creation"]), row["may_have_been_sent"]),
+    )
+
+
+async def find_pages(
+    connection: Connection,
+    alert_ids: Sequence[tuple[UUID, str]],
+    operation_ids: Mapping[UUID, tuple[UUID, str]],
+) -> dict[tuple[UUID, str], UUID]:
+    """Return the pages of alerts in PagerTree, by (integration, PagerTree's id).
+
+    Args:
+        connection: to read from.
+        alert_ids: alerts that webhooks tell of.
+        operation_ids: which of those carry the mark of an operation.
+    """
+    rows = await connection.fetch(
+        _FIND_PAGES,
+        [integration_id for integration_id, _ in alert_ids],
+        [alert_id for _, alert_id in alert_ids],
+        list(operation_ids),
+        [integration_id for integration_id, _ in operation_ids.values()],
+        [alert_id for _, alert_id in operation_ids.values()],
+    )
+    return {(row["integration_id"], row["pagertree_alert_id"]): row["page_id"] for row in rows}
+
+
+async def write_pages(connection: Connection, changes: Sequence[Change]) -> None:
+    """Write what pages have become, publish it, and wake the operations that waited for it."""
+    now = datetime.now(UTC)
+    facts: list[Fact] = []
+    for change in changes:
+        status = status_of(change.state, change.page.creation)
+        columns = asdict(change.state) | {
+            "status": status.value,
+            "check_at": next_check_at(status, change.page, now),
+        }
+        await connection.execute(_WRITE_PAGE, change.page.id, *columns.values())
+        facts += _facts(change, status)
+    await publish(connection, facts)
+    known = [change.page.id for change in changes if change.state.is_created]
+    await connection.execute(_SETTLE_CREATES, known)
+    moved = [c.page.id for c in changes if c.state.remote_status != c.page.state.remote_status]
+    if await connection.fetch(_WAKE_OPERATIONS, moved):
+        await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+
+
+def _facts(change: Change, status: PageStatus) -> list[Fact]:
+    page = change.page
+    after = replace(change.state, status=status)
+    causes = {
+        "operation_id": change.operation_id,
+        "alert_id": page.alert_id,
+        "incident_id": page.incident_id,
+        "acknowledged_by": after.acknowledged_by,
+    }
+    data: dict[str, Any] = {"from": page.state.status.value, "to": status.value}
+    data |= {name: str(value) for name, value in causes.items() if value is not None}
+    return [
+        Fact(
+            integration_id=page.integration_id,
+            type=event,
+            subject_type="page",
+            subject_id=page.id,
+            delivery_id=change.delivery_id,
+            data=data,
+            occurred_at=change.occurred_at,
+        )
+        for event in events_between(page.state, after)
+    ]
+
+
+_CHECK_FIRST_S: Final[Mapping[PageStatus, float]] = {
+    PageStatus.SENT: 2,
+    PageStatus.STUCK: 60,
+    PageStatus.CONFIRMED: 60,
+    PageStatus.DROPPED: 300,
+    PageStatus.ACKNOWLEDGED: 600,
+}
+_CHECK_MAX_S: Final[Mapping[PageStatus, float]] = {PageStatus.SENT: 30}
+
+
+def next_check_at(status: PageStatus, page: LockedPage, now: datetime) -> datetime | None:
+    """Return when PagerTree is asked next how a page stands; None when it no longer is. Pure."""
+    first_s = _CHECK_FIRST_S.get(status)
+    if first_s is None or page.checks >= CHECKS_MAX:
+        return None
+    checks = page.checks if status == page.state.status else 0
+    pause_s = min(first_s * 2.0 ** min(checks, 20), _CHECK_MAX_S.get(status, 3600))
+    return now + timedelta(seconds=pause_s)
+
+
+_WORK = """
+SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page_id,
+    o.pagertree_alert_id,
+    coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
+    c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
+    o.lookups
+FROM operations o
+LEFT JOIN pages p ON p.id = o.page_id
+LEFT JOIN operations c ON c.page_id = o.page_id AND c.kind = 'create_alert'
+WHERE o.id = $1
+"""
+
+_CONTENT = """
+SELECT title, description, urgency, severity, tags, targets FROM pages WHERE id = $1
+"""
+
+_REFERENCES = """
+SELECT o.id, coalesce(o.first_sent_at, o.created_at) AS sent_at
+FROM operations o JOIN pages p ON p.id = o.page_id
+WHERE o.integration_id = $1 AND o.kind = 'create_alert' AND o.state = 'done' AND o.id <> $2
+  AND coalesce(p.pagertree_id, p.pagertree_alert_id) IS NOT NULL
+ORDER BY o.id DESC LIMIT $3
+"""
+
+_SHOW_LOST = """
+UPDATE pages p SET status = 'unknown', updated_at = now()
+FROM operations o
+WHERE p.status = 'sending' AND o.page_id = p.id AND o.kind = 'create_alert'
+  AND o.state = 'queued' AND o.may_have_been_sent
+"""
+
+_MARK_SENDING = """
+UPDATE operations
+SET may_have_been_sent = true, last_sent_at = now(), lookups = 0,
+    first_sent_at = coalesce(first_sent_at, now()),
+    leased_until = now() + make_interval(secs => $3)
+WHERE id = $1 AND lease_token = $2 AND leased_until > now()
+RETURNING page_id
+"""
+
+_PAGE_SENDING = """
+UPDATE pages SET status = 'sending', updated_at = now()
+WHERE id = $1 AND status IN ('queued', 'unknown')
+"""
+
+_NOTE = "UPDATE operations SET may_have_been_sent = $2, lookups = $3 WHERE id = $1"
+
+_INSERT_ATTEMPT = """
+INSERT INTO attempts (id, integration_id, operation_id, number, method, path, http_status, error,
+    started_at, duration_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+
+_LOCK_PAGES = "SELECT FROM pages WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
+
+_READ_PAGES = """
+SELECT p.*, c.state AS creation, c.may_have_been_sent
+FROM pages p
+JOIN operations c ON c.page_id = p.id AND c.kind = 'create_alert'
+WHERE p.id = ANY($1::uuid[])
+"""
+"""Read after the locks were taken, so that it sees what the last one to hold them wrote."""
+
+_FIND_PAGES = """
+SELECT k.integration_id, k.pagertree_alert_id, p.id AS page_id
+FROM unnest($1::uuid[], $2::text[]) AS k (integration_id, pagertree_alert_id)
+JOIN pages p USING (integration_id, pagertree_alert_id)
+UNION
+SELECT k.integration_id, k.pagertree_id, p.id
+FROM unnest($1::uuid[], $2::text[]) AS k (integration_id, pagertree_id)
+JOIN pages p USING (integration_id, pagertree_id)
+UNION
+SELECT k.integration_id, k.pagertree_alert_id, o.page_id
+FROM unnest($3::uuid[], $4::uuid[], $5::text[]) AS k (id, integration_id, pagertree_alert_id)
+JOIN operations o USING (id, integration_id)
+JOIN pages p ON p.id = o.page_id
+WHERE p.pagertree_alert_id IS NULL OR p.pagertree_alert_id = k.pagertree_alert_id
+"""
+
+_WRITE_PAGE = """
+UPDATE pages
+SET status = $2, pagertree_alert_id = $3, pagertree_id = $4, remote_status = $5,
+    remote_updated_ms = $6, sent_at = $7, confirmed_at = $8, acknowledged_at = $9,
+    acknowledged_by = $10, resolved_at = $11, dropped_at = $12, stuck_at = $13, unknown_at = $14,
+    check_at = $15, checks = CASE WHEN status = $2 THEN checks ELSE 0 END, updated_at = now()
+WHERE id = $1
+"""
+
+_SETTLE_CREATES = """
+UPDATE operations
+SET state = 'done', may_have_been_sent = false, finished_at = now(), last_error = NULL
+WHERE page_id = ANY($1::uuid[]) AND kind = 'create_alert'
+  AND state IN ('failed', 'dead', 'unknown', 'canceled', 'expired')
+"""
+"""A webhook has shown that PagerTree has the alert, whatever we believed."""
+
+_WAKE_OPERATIONS = """
+UPDATE operations SET run_at = now()
+WHERE page_id = ANY($1::uuid[]) AND state = 'queued' AND run_at > now()
+RETURNING id
+"""

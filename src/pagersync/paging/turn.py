@@ -1,0 +1,355 @@
+"""One turn at an operation: ask the gate, decide what to do, do it, record what came of it.
+
+Between any two of these the process may die. What makes that safe is one column:
+`may_have_been_sent` is committed before a creating call goes out, so whoever claims the operation
+next looks before it sends. No transaction is open while PagerTree is called.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.queue import Outcome, Queue
+from pagersync.errors import PagerTreeError, Rejected
+from pagersync.http import AsyncClient
+from pagersync.integrations import gate
+from pagersync.integrations.vault import Vault
+from pagersync.metrics import OPERATIONS
+from pagersync.pagertree.client import Exchange, PagerTree
+from pagersync.pagertree.outcome import is_urgency_demanded
+from pagersync.pagertree.resources import RemoteAlert
+from pagersync.paging import step
+from pagersync.paging.calls import call, is_refusal_of_state, new_alert
+from pagersync.paging.models import OperationKind, OperationState, marker_of
+from pagersync.paging.search import find_marked
+from pagersync.paging.status import Creation, PageState, see, seen_in
+from pagersync.paging.step import End, Step, Work
+from pagersync.paging.store import (
+    Account,
+    Change,
+    LockedPage,
+    insert_attempts,
+    load_account,
+    load_content,
+    load_references,
+    load_work,
+    lock_pages,
+    mark_sending,
+    note_operation,
+    write_pages,
+)
+from pagersync.settings import Settings
+
+ReadBack: TypeAlias = Callable[
+    [Connection, UUID, str, LockedPage | None, RemoteAlert], Awaitable[None]
+]
+"""What becomes of an alert as PagerTree showed it.
+
+Called with the connection, the integration, PagerTree's id of the alert as webhooks name it, the
+page it belongs to, and what was shown.
+"""
+
+GATE_S: Final = 1.0
+"""How long an operation steps aside when the gate is shut in its face."""
+
+CALLING: Final = (Step.SEND, Step.LOOK, Step.CALL)
+
+NEEDS_NONE: Final = gate.Permit(wait_s=0, is_failing=False, names_urgency=False)
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Turn:
+    """What one turn works with, and what it has learnt."""
+
+    token: UUID
+    work: Work
+    account: Account
+    permit: gate.Permit
+    pagertree: PagerTree
+    exchanges: list[Exchange] = field(default_factory=list)
+    remote: RemoteAlert | None = None
+    error: PagerTreeError | None = None
+
+
+class Turns:
+    """Takes turns at operations.
+
+    Args:
+        engine: of the database.
+        queue: the operations.
+        http: the process's one HTTP client.
+        vault: decrypts API keys.
+        settings: limits.
+        read_back: told of every alert that PagerTree shows, in the transaction that records it.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        queue: Queue,
+        *,
+        http: AsyncClient,
+        vault: Vault,
+        settings: Settings,
+        read_back: ReadBack,
+    ) -> None:
+        self.engine = engine
+        self.queue = queue
+        self._http = http
+        self._vault = vault
+        self._settings = settings
+        self.read_back = read_back
+        self._attempts_max = settings.operation_attempts_max
+        self._settle_s = settings.search_settle_s
+
+    async def take(self, token: UUID, operation_id: UUID) -> None:
+        """Take one turn at an operation that is held under `token`."""
+        async with raw_connection(self.engine) as connection:
+            work = await load_work(connection, operation_id)
+            account = await load_account(connection, work.integration_id)
+            what = step.next_step(work, now=datetime.now(UTC), attempts_max=self._attempts_max)
+            permit: gate.Permit | None = NEEDS_NONE
+            if what in CALLING:
+                permit = await self.ask_gate(connection, work.integration_id)
+        if account.api_key_encrypted is None:
+            gone = Outcome(work.id, OperationState.CANCELED, "the integration was removed")
+            await self._record(token, work, step.unchanged(work, gone))
+        elif permit is None:
+            aside = Outcome.snooze(work.id, delay_s=GATE_S, reason="PagerTree is given a rest")
+            await self._record(token, work, step.unchanged(work, aside))
+        else:
+            await self._act(self._turn(token, work, account, permit), what)
+
+    async def give_back(self, token: UUID, operation_id: UUID) -> None:
+        """End a turn that failed on our side: it counts as an attempt."""
+        async with raw_connection(self.engine) as connection:
+            work = await load_work(connection, operation_id)
+        again = Outcome.failed(
+            work.id,
+            attempt=work.attempt,
+            attempts_max=self._attempts_max + 1,  # the next turn buries it, and tells its page
+            error="pagersync failed at it: the log says how",
+        )
+        await self._record(token, work, step.unchanged(work, again))
+
+    async def ask_gate(self, connection: Connection, integration_id: UUID) -> gate.Permit | None:
+        """Ask for leave to call an integration's PagerTree; None means not now."""
+        return await gate.enter(
+            connection,
+            integration_id,
+            calls_per_s=self._settings.pagertree_calls_per_s,
+            burst=self._settings.pagertree_burst_calls,
+        )
+
+    def open(self, account: Account, record: Callable[[Exchange], None] | None = None) -> PagerTree:
+        """Return a client of an account's PagerTree.
+
+        Raises:
+            SecretKeyError: the API key was encrypted with another secret key.
+        """
+        assert account.api_key_encrypted is not None  # noqa: S101 - asked by the caller
+        return PagerTree(
+            self._http,
+            pagertree_url=account.pagertree_url,
+            api_key=self._vault.decrypt(account.api_key_encrypted),
+            timeout_s=self._settings.pagertree_timeout_s,
+            record=record,
+        )
+
+    def _turn(self, token: UUID, work: Work, account: Account, permit: gate.Permit) -> Turn:
+        exchanges: list[Exchange] = []
+        pagertree = self.open(account, exchanges.append)
+        return Turn(token, work, account, permit, pagertree, exchanges)
+
+    async def _act(self, turn: Turn, what: Step) -> None:
+        await asyncio.sleep(turn.permit.wait_s)
+        acts: dict[Step, Callable[[Turn], Awaitable[End | None]]] = {
+            Step.SEND: self._send,
+            Step.LOOK: self._look,
+            Step.CALL: self._call,
+        }
+        end = await acts[what](turn) if what in acts else _end_without_a_call(turn.work, what)
+        if end is None:
+            log.warning("an operation was taken over", operation_id=str(turn.work.id))
+            return
+        if turn.error is not None or turn.permit.is_failing:
+            async with raw_connection(self.engine) as connection:
+                await self.tell_gate(connection, turn.work.integration_id, turn.permit, turn.error)
+        await self._record(turn.token, turn.work, end, turn.exchanges, turn.remote)
+
+    async def _send(self, turn: Turn) -> End | None:
+        """Create the alert; nobody has, or it is certain that it did not arrive."""
+        work = turn.work
+        async with raw_connection(self.engine) as connection:
+            content = await load_content(connection, work.page_id)
+            if not await mark_sending(
+                connection, work.id, turn.token, lease_s=self._settings.operation_lease_s
+            ):
+                return None
+        new = new_alert(content, marker_of(work.id), must_name=turn.permit.names_urgency)
+        try:
+            turn.remote = await turn.pagertree.create_alert(new)
+        except PagerTreeError as error:
+            turn.error = error
+            if new.urgency is None and isinstance(error, Rejected) and is_urgency_demanded(error):
+                return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
+            return step.after_error(
+                work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
+            )
+        return End(Outcome.done(work.id))
+
+    async def _look(self, turn: Turn) -> End:
+        """Search for the alert that may have been created."""
+        work = turn.work
+        sent_after = work.first_sent_at or work.created_at
+        try:
+            turn.remote = await find_marked(
+                turn.pagertree, marker_of(work.id), sent_after=sent_after
+            )
+            if turn.remote is not None:
+                return End(Outcome.done(work.id))
+            finds_others = None
+            if step.is_settled(work, now=datetime.now(UTC), settle_s=self._settle_s):
+                finds_others = await self._finds_others(turn)
+        except PagerTreeError as error:
+            turn.error = error
+            return step.after_failed_lookup(work, error, attempts_max=self._attempts_max)
+        return step.after_empty_lookup(
+            work,
+            finds_others=finds_others,
+            attempts_max=self._attempts_max,
+            settle_s=self._settle_s,
+        )
+
+    async def _finds_others(self, turn: Turn) -> bool:
+        """Tell whether the search finds an alert that was certainly created."""
+        async with raw_connection(self.engine) as connection:
+            references = await load_references(connection, turn.work)
+        for operation_id, sent_at in references:
+            marker = marker_of(operation_id)
+            if await find_marked(turn.pagertree, marker, sent_after=sent_at):
+                return True
+        return False
+
+    async def _call(self, turn: Turn) -> End:
+        """Make a call that may be made twice: updating, acknowledging, resolving, commenting."""
+        work = turn.work
+        assert work.target is not None  # noqa: S101 - decided by `next_step`
+        try:
+            turn.remote = await call(turn.pagertree, work)
+            if turn.remote is None and work.kind != OperationKind.ADD_COMMENT:
+                turn.remote = await turn.pagertree.get_alert(work.target)
+        except PagerTreeError as error:
+            turn.error = error
+            if isinstance(error, Rejected) and is_refusal_of_state(work, error):
+                return await self._after_refusal(turn, error)
+            return step.after_error(
+                work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
+            )
+        return End(Outcome.done(work.id))
+
+    async def _after_refusal(self, turn: Turn, refusal: Rejected) -> End:
+        assert turn.work.target is not None  # noqa: S101 - decided by `next_step`
+        try:
+            turn.remote = await turn.pagertree.get_alert(turn.work.target)
+        except PagerTreeError as error:
+            return step.after_error(
+                turn.work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
+            )
+        return step.after_refusal(
+            turn.work, refusal, turn.remote.status, attempts_max=self._attempts_max
+        )
+
+    async def _record(
+        self,
+        token: UUID,
+        work: Work,
+        end: End,
+        exchanges: list[Exchange] | None = None,
+        remote: RemoteAlert | None = None,
+    ) -> None:
+        """Write everything that a turn came to, if the operation is still ours."""
+        async with raw_connection(self.engine) as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                pages = await lock_pages(connection, [work.page_id] if work.page_id else [])
+                held = await self.queue.finish(connection, token, [end.outcome])
+                await insert_attempts(connection, work, exchanges or [])
+                if held:
+                    await note_operation(connection, work, end)
+                    page = pages.get(work.page_id) if work.page_id else None
+                    await self._write(connection, work, end, page, remote)
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await transaction.commit()
+        if held:
+            OPERATIONS.labels(kind=work.kind.value, state=end.outcome.state).inc()
+
+    async def _write(
+        self,
+        connection: Connection,
+        work: Work,
+        end: End,
+        page: LockedPage | None,
+        remote: RemoteAlert | None,
+    ) -> None:
+        external_id = work.pagertree_alert_id
+        if page is not None:
+            now = datetime.now(UTC)
+            if work.kind == OperationKind.CREATE_ALERT:
+                creation = Creation(OperationState(end.outcome.state), end.may_have_been_sent)
+                page = replace(page, creation=creation)
+            state = _learnt(page.state, end, remote, now)
+            external_id = state.pagertree_alert_id
+            await write_pages(connection, [Change(page, state, now, operation_id=work.id)])
+        if remote is not None and external_id is not None:
+            await self.read_back(connection, work.integration_id, external_id, page, remote)
+
+    async def tell_gate(
+        self,
+        connection: Connection,
+        integration_id: UUID,
+        permit: gate.Permit,
+        error: PagerTreeError | None,
+    ) -> None:
+        """Record how PagerTree is doing, where that is news."""
+        if error is not None and not gate.is_working(error):
+            await gate.record_failure(connection, integration_id, error)
+        elif permit.is_failing:
+            await gate.record_success(connection, integration_id)
+        if isinstance(error, Rejected) and is_urgency_demanded(error):
+            await gate.remember_urgency(connection, integration_id)
+
+
+def _learnt(page: PageState, end: End, remote: RemoteAlert | None, now: datetime) -> PageState:
+    state = page if remote is None else see(page, seen_in(remote, now))
+    if end.is_unknown and state.unknown_at is None:
+        state = replace(state, unknown_at=now)
+    return state
+
+
+def _end_without_a_call(work: Work, what: Step) -> End:
+    match what:
+        case Step.ADOPT:
+            return End(Outcome.done(work.id))
+        case Step.EXPIRE:
+            return End(Outcome(work.id, OperationState.EXPIRED, "too old to be sent: `expires_at`"))
+        case Step.CANCEL:
+            reason = "its page was never created in PagerTree"
+            return End(Outcome(work.id, OperationState.CANCELED, reason))
+        case Step.WAIT:
+            reason = "waits until it is known whether its page is in PagerTree"
+            return End(Outcome.snooze(work.id, delay_s=step.HELD_BACK_S, reason=reason))
+        case _:
+            return step.buried(work)
