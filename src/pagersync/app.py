@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync import docs, health
+from pagersync.alerts import action_routes as alert_actions
 from pagersync.alerts import routes as alerts
 from pagersync.body_limit import BodyLimit
 from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
@@ -27,6 +28,8 @@ from pagersync.integrations.vault import Vault, open_vault
 from pagersync.jsonapi import add_error_handlers
 from pagersync.log import configure_logging
 from pagersync.pagertree.client import create_http_client
+from pagersync.paging import operation_routes as operations
+from pagersync.paging import routes as pages
 from pagersync.settings import Settings
 from pagersync.worker import run_workers
 
@@ -81,7 +84,7 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     add_error_handlers(app)
-    for part in (alerts, inbox, integrations, health, docs):
+    for part in (alerts, alert_actions, pages, operations, inbox, integrations, health, docs):
         app.include_router(part.router)
     docs.describe_webhook(app)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)

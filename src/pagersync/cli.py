@@ -7,6 +7,7 @@ import typer
 from pagersync.access import cli as keys
 from pagersync.command import load_settings
 from pagersync.integrations import cli as integrations
+from pagersync.paging import cli as paging
 from pagersync.simulator import cli as simulator
 
 app = typer.Typer(
@@ -17,7 +18,9 @@ app = typer.Typer(
 )
 app.add_typer(integrations.app, name="integrations")
 app.add_typer(keys.app, name="keys")
+app.add_typer(paging.app, name="operations")
 app.add_typer(simulator.app, name="simulator")
+app.command()(paging.page)
 
 
 @app.command()

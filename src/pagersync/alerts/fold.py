@@ -56,8 +56,8 @@ class AlertState:
 
     Attributes:
         fields: by name: `title`, `description`, `urgency`, `thirdparty_id`, `pagertree_status`
-            (any text), `status` (an `AlertStatus`), and `data`: JSON text, or None for what the
-            row holds already.
+            (any text), `status` (an `AlertStatus`), `labels` (those that people gave it), and
+            `data`: JSON text, or None for what the row holds already.
         times: earliest known `started_at`, `acknowledged_at`, `ended_at`.
         is_resolved: whether any event said so.
     """
@@ -193,7 +193,8 @@ def _labels(state: AlertState) -> dict[str, str]:
     if state.is_resolved and status in ALERT_STATUSES:
         status = "resolved"
     labels = {"pagertree_status": status, "pagertree_urgency": _value(state, "urgency")}
-    return {name: text[:LABEL_CHARACTERS_MAX] for name, text in labels.items() if text}
+    known = {name: text[:LABEL_CHARACTERS_MAX] for name, text in labels.items() if text}
+    return {**(_value(state, "labels") or {}), **known}
 
 
 def to_json(state: AlertState) -> dict[str, Any]:

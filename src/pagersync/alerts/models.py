@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -17,6 +17,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.base import Base, UpdatedAt, new_id
+
+LOCAL_PREFIX: Final = "local:"
+"""Begins the external id of an alert that has no counterpart in PagerTree so far."""
 
 
 class AlertStatus(StrEnum):

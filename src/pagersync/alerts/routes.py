@@ -6,13 +6,13 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.guard import needs
 from pagersync.access.models import Scope
-from pagersync.alerts.models import Alert, AlertEvent, AlertStatus
+from pagersync.alerts.models import LOCAL_PREFIX, Alert, AlertEvent, AlertStatus
 from pagersync.database.session import SessionDep
 from pagersync.errors import NotFoundError
 from pagersync.filters import Filters
@@ -57,8 +57,8 @@ class AlertAttributes(BaseModel):
     status: AlertStatus
     summary: str
     description: str | None
-    external_id: str
-    external_url: str
+    external_id: str | None = Field(description="PagerTree's id; null while it is not there.")
+    external_url: str | None
     labels: list[Label]
     data: dict[str, Any]
     integration_id: UUID
@@ -94,12 +94,14 @@ async def list_alerts(
     where: Annotated[list[ColumnElement[bool]], Depends(ALERT_FILTERS)],
 ) -> Collection[AlertAttributes]:
     found = await find(session, select(Alert).where(*where), Alert.id, page)
-    return Collection(data=[_alert(row) for row in found.rows], links=found.links, meta=found.meta)
+    return Collection(
+        data=[alert_resource(row) for row in found.rows], links=found.links, meta=found.meta
+    )
 
 
 @router.get("/alerts/{id}", summary="Show an alert", responses=errors(404))
 async def get_alert(session: SessionDep, id: str) -> Document[AlertAttributes]:
-    return Document(data=_alert(await find_alert(session, id)))
+    return Document(data=alert_resource(await find_alert(session, id)))
 
 
 @router.get(
@@ -143,15 +145,17 @@ def _is_called(reference: str) -> ColumnElement[bool]:
         raise NotFoundError(f"{reference!r} is neither a UUID nor a short id") from None
 
 
-def _alert(row: Alert) -> Resource[AlertAttributes]:
+def alert_resource(row: Alert) -> Resource[AlertAttributes]:
+    """Return an alert as the API shows it."""
+    is_local = row.external_id.startswith(LOCAL_PREFIX)
     attributes = AlertAttributes(
         short_id=row.short_id,
         source=row.source,
         status=AlertStatus(row.status),
         summary=row.summary,
         description=row.description,
-        external_id=row.external_id,
-        external_url=row.external_url,
+        external_id=None if is_local else row.external_id,
+        external_url=row.external_url or None,
         labels=[Label(key=key, value=value) for key, value in row.labels.items()],
         data=row.data,
         integration_id=row.integration_id,

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from pagersync.alerts.fold import AlertState, AlertView, from_json, to_json, view
-from pagersync.alerts.models import AlertStatus
+from pagersync.alerts.models import LOCAL_PREFIX, AlertStatus
 from pagersync.alerts.short_id import short_id
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection
@@ -142,7 +142,12 @@ async def insert_events(connection: Connection, events: Sequence[NewEvent]) -> N
 
 
 def external_url(template: str, external_id: str) -> str:
-    """Return the link to the alert in PagerTree: `{id}` in the template becomes its id."""
+    """Return the link to the alert in PagerTree: `{id}` in the template becomes its id.
+
+    An alert that is not there has none.
+    """
+    if external_id.startswith(LOCAL_PREFIX):
+        return ""
     return template.replace("{id}", quote(external_id, safe=""))
 
 
@@ -216,7 +221,7 @@ UPDATE alerts a SET external_id = k.external_id, external_url = k.external_url, 
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
     AS k (id, integration_id, external_id, external_url)
 WHERE a.id = k.id AND a.integration_id = k.integration_id
-  AND a.external_id = 'local:' || a.id
+  AND a.external_id LIKE 'local:%'
   AND NOT EXISTS (SELECT FROM alerts b WHERE b.integration_id = k.integration_id
                   AND b.external_id = k.external_id)
 """

@@ -4,7 +4,10 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.database.engine import Connection
 
 
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -18,3 +21,17 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
 
 
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
+
+
+async def driver_connection(session: AsyncSession) -> Connection:
+    """Return the session's own connection, inside its transaction, for fixed SQL.
+
+    What the session holds is written first, so that the statements see it. Rows that they change
+    must be read anew.
+    """
+    await session.flush()
+    connection = await session.connection()
+    await connection.execute(text("SELECT"))  # the driver begins a transaction at a statement
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert raw is not None  # noqa: S101 - always set while it is borrowed
+    return raw

@@ -3,7 +3,6 @@
 Whoever changes pages locks them first, in the order of their ids, and locks alerts after them.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -64,7 +63,7 @@ async def load_work(connection: Connection, operation_id: UUID) -> Work:
         **{
             **row,
             "kind": OperationKind(row["kind"]),
-            "params": json.loads(row["params"]),
+            "params": row["params"],
             "creation": row["creation"] and OperationState(row["creation"]),
         }
     )
@@ -90,7 +89,7 @@ async def load_content(connection: Connection, page_id: UUID | None) -> PageCont
     """Return what a page says and whom it is for."""
     row = await connection.fetchrow(_CONTENT, page_id)
     assert row is not None  # noqa: S101 - pages are not removed before their operations
-    return PageContent(**{**row, "targets": json.loads(row["targets"])})
+    return PageContent(**row)
 
 
 async def load_references(connection: Connection, work: Work) -> list[tuple[UUID, datetime]]:

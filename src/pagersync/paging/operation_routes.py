@@ -1,0 +1,182 @@
+"""`/v1/operations`: the calls that PagerTree must see, redriven and canceled."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.access.guard import needs
+from pagersync.access.idempotency import IdempotentRoute
+from pagersync.access.models import Scope
+from pagersync.database.session import SessionDep
+from pagersync.filters import Filters
+from pagersync.jsonapi import (
+    Attributes,
+    Collection,
+    Document,
+    JsonApiResponse,
+    NewDocument,
+    Resource,
+    errors,
+)
+from pagersync.pagination import PageDep, find
+from pagersync.paging import service
+from pagersync.paging.models import Attempt, Operation, OperationKind, OperationState
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["Operations"],
+    default_response_class=JsonApiResponse,
+    route_class=IdempotentRoute,
+)
+
+FILTERS = Filters(
+    texts={
+        "state": Operation.state,
+        "kind": Operation.kind,
+        "page_id": Operation.page_id,
+        "alert_id": Operation.alert_id,
+        "integration_id": Operation.integration_id,
+    },
+    choices={"state": list(OperationState), "kind": list(OperationKind)},
+    times={"created_at": Operation.created_at, "finished_at": Operation.finished_at},
+)
+
+
+class AttemptAttributes(BaseModel):
+    """One HTTP exchange with PagerTree."""
+
+    number: int = Field(description="The turn it belongs to, from 1; counted anew by a redrive.")
+    method: str
+    path: str
+    http_status: int | None = Field(description="Null when no answer came.")
+    error: str | None
+    started_at: datetime
+    duration_ms: int
+
+
+class OperationAttributes(BaseModel):
+    """What is known of an operation."""
+
+    id: UUID
+    kind: OperationKind
+    state: OperationState
+    page_id: UUID | None
+    alert_id: UUID | None
+    integration_id: UUID
+    pagertree_alert_id: str | None
+    params: dict[str, Any]
+    requested_by: str
+    attempt: int
+    may_have_been_sent: bool = Field(
+        description="Whether PagerTree may have acted on it without our knowing."
+    )
+    last_error: str | None
+    run_at: datetime = Field(description="When it is, or was, to be tried next.")
+    created_at: datetime
+    finished_at: datetime | None
+    attempts: list[AttemptAttributes]
+
+
+class Redrive(Attributes):
+    """How to redrive an operation."""
+
+    confirmed_absent: bool = Field(
+        default=False,
+        description="You have looked in PagerTree and its alert is not there: send it without "
+        "searching. Without this, one that may have been sent is searched for first.",
+    )
+
+
+@router.get(
+    "/operations",
+    summary="List operations",
+    dependencies=[needs(Scope.READ)],
+    openapi_extra=FILTERS.openapi(),
+    responses=errors(422),
+)
+async def list_operations(
+    session: SessionDep,
+    page: PageDep,
+    where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
+) -> Collection[OperationAttributes]:
+    found = await find(session, select(Operation).where(*where), Operation.id, page)
+    attempts = await service.list_attempts_of(session, [row.id for row in found.rows])
+    return Collection(
+        data=[_resource(row, attempts) for row in found.rows], links=found.links, meta=found.meta
+    )
+
+
+@router.get(
+    "/operations/{id}",
+    summary="Show an operation with its attempts",
+    dependencies=[needs(Scope.READ)],
+    responses=errors(404, 422),
+)
+async def get_operation(session: SessionDep, id: UUID) -> Document[OperationAttributes]:
+    return await _shown(session, await service.get_operation(session, id))
+
+
+@router.post(
+    "/operations/{id}/redrive",
+    summary="Try an ended operation once more",
+    description="For operations that are `failed`, `dead`, `unknown`, `canceled` or `expired`. One "
+    "that may have been sent is searched for before anything is sent.",
+    status_code=202,
+    dependencies=[needs(Scope.PAGE)],
+    responses=errors(400, 404, 409, 422),
+)
+async def redrive_operation(
+    session: SessionDep,
+    id: UUID,
+    body: NewDocument[Literal["redrives"], Redrive] | None = None,
+) -> Document[OperationAttributes]:
+    is_absent = body.data.attributes.confirmed_absent if body else False
+    redriven = await service.redrive_operation(session, id, is_absent=is_absent)
+    return await _shown(session, redriven)
+
+
+@router.post(
+    "/operations/{id}/cancel",
+    summary="Cancel an operation of which nothing was sent yet",
+    dependencies=[needs(Scope.PAGE)],
+    responses=errors(404, 409, 422),
+)
+async def cancel_operation(session: SessionDep, id: UUID) -> Document[OperationAttributes]:
+    return await _shown(session, await service.cancel_operation(session, id))
+
+
+async def _shown(session: AsyncSession, row: Operation) -> Document[OperationAttributes]:
+    return Document(data=_resource(row, await service.list_attempts_of(session, [row.id])))
+
+
+def _resource(row: Operation, attempts: Sequence[Attempt]) -> Resource[OperationAttributes]:
+    attributes = operation_attributes(row, attempts)
+    return Resource(id=str(row.id), type="operations", attributes=attributes)
+
+
+def operation_attributes(row: Operation, attempts: Sequence[Attempt]) -> OperationAttributes:
+    """Return what is known of an operation.
+
+    Args:
+        row: the operation.
+        attempts: exchanges with PagerTree, its own among them.
+    """
+    columns = {
+        name: getattr(row, name) for name in OperationAttributes.model_fields if name != "attempts"
+    }
+    own = [each for each in attempts if each.operation_id == row.id]
+    return OperationAttributes(
+        **columns,
+        attempts=[
+            AttemptAttributes(
+                **{name: getattr(each, name) for name in AttemptAttributes.model_fields}
+            )
+            for each in own
+        ],
+    )

@@ -1,0 +1,255 @@
+"""What a request for a page says, and everything that is wrong with it at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.errors import InvalidError, ManyInvalidError, NotFoundError
+from pagersync.integrations.directory import resolve_targets
+from pagersync.integrations.models import Integration
+from pagersync.integrations.service import find_integration, list_integrations
+from pagersync.integrations.targets import TargetReference
+from pagersync.jsonapi import Attributes
+from pagersync.pagertree.payloads import storable
+from pagersync.pagertree.severity import AUTO, SEV, Severity, Urgency, read_severity
+from pagersync.paging.service import NewPage
+
+TITLE_CHARACTERS_MAX: Final = 500
+DESCRIPTION_CHARACTERS_MAX: Final = 20_000
+TAG_CHARACTERS_MAX: Final = 100
+TAGS_MAX: Final = 20
+TARGETS_MAX: Final = 50
+
+URGENCIES: Final = (*Urgency, AUTO)
+SEVERITIES: Final = (*Severity, *SEV.values())
+
+
+class Reference(Attributes):
+    """A team, a user or a router: its id or its name is enough."""
+
+    id: str | None = Field(default=None, description="PagerTree's id, prefix id, or ours.")
+    name: str | None = Field(default=None, description="Its name; of a user also an e-mail.")
+
+
+References = Annotated[list[Reference], Field(max_length=TARGETS_MAX)]
+
+
+def shown(**schema: Any) -> Any:
+    """Return a field whose limits stand in the API's document but are checked here.
+
+    So that an answer names every attribute that is wrong, not the first kind of wrong.
+    """
+    return Field(json_schema_extra=schema)
+
+
+Title = Annotated[
+    str,
+    shown(minLength=1, maxLength=TITLE_CHARACTERS_MAX, examples=["Checkout is down"]),
+]
+Description = Annotated[str | None, shown(maxLength=DESCRIPTION_CHARACTERS_MAX)]
+UrgencyText = Annotated[
+    str,
+    Field(description="`auto` leaves it to PagerTree.", json_schema_extra={"enum": [*URGENCIES]}),
+]
+SeverityText = Annotated[
+    str | None,
+    Field(
+        description="Makes the alert an incident in PagerTree: critical is SEV-1, low is SEV-4.",
+        json_schema_extra={"enum": [*SEVERITIES, None]},
+    ),
+]
+Tags = Annotated[
+    list[str],
+    shown(maxItems=TAGS_MAX, items={"type": "string", "maxLength": TAG_CHARACTERS_MAX}),
+]
+
+
+class Targets(Attributes):
+    """Whom to page: at least one."""
+
+    teams: References = Field(default_factory=list)
+    users: References = Field(default_factory=list)
+    routers: References = Field(default_factory=list)
+
+
+class PageRequest(Targets):
+    """A page to send."""
+
+    title: Title
+    description: Description = None
+    urgency: UrgencyText = AUTO
+    severity: SeverityText = None
+    tags: Tags = Field(default_factory=list)
+    integration: str | None = Field(
+        default=None, description="Its name or id; needed when there are several."
+    )
+    incident_id: UUID | None = None
+    expires_at: Annotated[AwareDatetime | None, Field(strict=False)] = Field(
+        default=None,
+        description="A page that could not be sent by then is `expired`, and not sent any more.",
+    )
+    dry_run: bool = Field(
+        default=False, description="Answer what would be sent and to whom, and send nothing."
+    )
+
+
+async def to_new_page(
+    session: AsyncSession,
+    request: PageRequest,
+    *,
+    requested_by: str,
+    alert_id: UUID | None = None,
+    title_name: str = "title",
+    needs_targets: bool = True,
+) -> NewPage:
+    """Return the page that a request asks for, its targets resolved.
+
+    Args:
+        session: to look things up.
+        request: what is asked for, of the right types.
+        requested_by: who asks, for people.
+        alert_id: the alert that it is about.
+        title_name: what the request calls the title.
+        needs_targets: whether a page without a target is wrong.
+
+    Raises:
+        ManyInvalidError: values that cannot be right, every one of them.
+    """
+    problems = list(problems_of(request, title_name, now=datetime.now(UTC)))
+    targets: list[dict[str, Any]] = Field(default_factory=list)
+    try:
+        integration = await choose_integration(session, request.integration)
+        if needs_targets or request.teams or request.users or request.routers:
+            targets = await find_targets(session, integration.id, request)
+    except ManyInvalidError as error:
+        problems += error.problems
+    except InvalidError as error:
+        problems.append(error)
+    if problems:
+        raise ManyInvalidError(problems)
+    severity = read_severity(request.severity)
+    return NewPage(
+        integration_id=integration.id,
+        title=request.title.strip(),
+        description=request.description or None,
+        targets=targets,
+        urgency=request.urgency,
+        severity=severity.value if severity else None,
+        tags=list(dict.fromkeys(request.tags)),
+        incident_id=request.incident_id,
+        alert_id=alert_id,
+        expires_at=request.expires_at,
+        requested_by=requested_by,
+    )
+
+
+async def choose_integration(session: AsyncSession, reference: str | None) -> Integration:
+    """Return the integration that a request means: the named one, or the only one.
+
+    Raises:
+        InvalidError: there is none, or several, or the named one cannot page.
+    """
+    pointer = "/data/attributes/integration"
+    if reference is not None:
+        try:
+            chosen = await find_integration(session, reference)
+        except NotFoundError as error:
+            raise InvalidError(error.detail, pointer=pointer) from None
+    else:
+        every = await list_integrations(session)
+        if len(every) != 1:
+            names = ", ".join(repr(each.name) for each in every[:10])
+            raise InvalidError(
+                f"name the integration, one of {names}"
+                if every
+                else "no PagerTree account is connected: `pagersync integrations add NAME`",
+                pointer=pointer,
+            )
+        (chosen,) = every
+    if not chosen.enabled:
+        raise InvalidError(f"the integration {chosen.name!r} is disabled", pointer=pointer)
+    return chosen
+
+
+async def find_targets(
+    session: AsyncSession, integration_id: UUID, request: Targets
+) -> list[dict[str, Any]]:
+    """Return the targets of a request as a page keeps them.
+
+    Raises:
+        ManyInvalidError: there is none, or one cannot be found.
+    """
+    if not (request.teams or request.users or request.routers):
+        raise ManyInvalidError(
+            [
+                InvalidError(
+                    "name at least one target: a team, a user or a router",
+                    pointer="/data/attributes/teams",
+                )
+            ]
+        )
+    found = await resolve_targets(
+        session,
+        integration_id,
+        teams=_references(request.teams),
+        users=_references(request.users),
+        routers=_references(request.routers),
+    )
+    return [asdict(target) for target in found]
+
+
+def _references(references: Sequence[Reference]) -> list[TargetReference]:
+    return [TargetReference(id=each.id, name=each.name) for each in references]
+
+
+def problems_of(request: PageRequest, title_name: str, *, now: datetime) -> Iterator[InvalidError]:
+    """Yield everything that is wrong with a page's own values. Pure."""
+    yield from text_problems(request.title, request.description, title_name)
+    yield from severity_problems(request.urgency, request.severity)
+    yield from tag_problems(request.tags)
+    if request.expires_at is not None and request.expires_at <= now:
+        yield _invalid("expires_at", "lies in the past")
+
+
+def text_problems(
+    title: str | None, description: str | None, title_name: str
+) -> Iterator[InvalidError]:
+    """Yield what is wrong with a title and a description; None is nothing to check."""
+    if title is not None and not title.strip():
+        yield _invalid(title_name, "must not be empty")
+    texts = (
+        (title_name, title, TITLE_CHARACTERS_MAX),
+        ("description", description, DESCRIPTION_CHARACTERS_MAX),
+    )
+    for name, text, characters_max in texts:
+        if text is not None and len(text) > characters_max:
+            yield _invalid(name, f"has {len(text)} characters: at most {characters_max}")
+        if text is not None and text != storable(text):
+            yield _invalid(name, "holds a NUL character or half a surrogate pair")
+
+
+def severity_problems(urgency: str | None, severity: str | None) -> Iterator[InvalidError]:
+    """Yield what is wrong with an urgency and a severity; None is nothing to check."""
+    if urgency is not None and urgency not in URGENCIES:
+        yield _invalid("urgency", f"{urgency!r} is none of {', '.join(URGENCIES)}")
+    if severity is not None and read_severity(severity) is None:
+        yield _invalid("severity", f"{severity!r} is none of {', '.join(SEVERITIES)}")
+
+
+def tag_problems(tags: Sequence[str]) -> Iterator[InvalidError]:
+    """Yield what is wrong with tags."""
+    if len(tags) > TAGS_MAX:
+        yield _invalid("tags", f"has {len(tags)} tags: at most {TAGS_MAX}")
+    for position, tag in enumerate(tags[: TAGS_MAX + 1]):
+        if not tag.strip() or len(tag) > TAG_CHARACTERS_MAX or not tag.isprintable():
+            detail = f"must be 1 to {TAG_CHARACTERS_MAX} printable characters"
+            yield _invalid(f"tags/{position}", detail)
+
+
+def _invalid(name: str, detail: str) -> InvalidError:
+    return InvalidError(f"{name}: {detail}", pointer=f"/data/attributes/{name}")

@@ -1,0 +1,196 @@
+"""`/v1/pages`: pages of PagerTree teams, users and routers."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.access.guard import needs, requester
+from pagersync.access.idempotency import IdempotentRoute
+from pagersync.access.models import Scope
+from pagersync.database.session import SessionDep
+from pagersync.filters import Filters
+from pagersync.integrations.gate import IntegrationGate
+from pagersync.jsonapi import (
+    Collection,
+    Document,
+    JsonApiResponse,
+    NewDocument,
+    Resource,
+    errors,
+)
+from pagersync.pagination import PageDep, find
+from pagersync.paging import service
+from pagersync.paging.calls import PageContent, new_alert
+from pagersync.paging.models import MARKER_PREFIX, Page, PageStatus
+from pagersync.paging.operation_routes import OperationAttributes, operation_attributes
+from pagersync.paging.requests import PageRequest, to_new_page
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["Pages"],
+    default_response_class=JsonApiResponse,
+    route_class=IdempotentRoute,
+)
+
+FILTERS = Filters(
+    texts={
+        "status": Page.status,
+        "urgency": Page.urgency,
+        "severity": Page.severity,
+        "integration_id": Page.integration_id,
+        "alert_id": Page.alert_id,
+        "incident_id": Page.incident_id,
+        "pagertree_alert_id": Page.pagertree_alert_id,
+    },
+    choices={"status": list(PageStatus)},
+    times={"created_at": Page.created_at, "updated_at": Page.updated_at},
+)
+
+
+class TargetAttributes(BaseModel):
+    """Whom a page goes to."""
+
+    kind: str
+    name: str
+    pagertree_id: str
+    prefix_id: str | None
+
+
+class PageAttributes(BaseModel):
+    """What is known of a page."""
+
+    status: PageStatus
+    title: str
+    description: str | None
+    urgency: str
+    severity: str | None
+    tags: list[str]
+    targets: list[TargetAttributes]
+    integration_id: UUID
+    alert_id: UUID | None = Field(description="The alert that it became, or that it is about.")
+    incident_id: UUID | None
+    requested_by: str
+    pagertree_alert_id: str | None = Field(description="As PagerTree's webhooks name the alert.")
+    pagertree_id: str | None = Field(description="As PagerTree's API names the alert.")
+    pagertree_status: str | None
+    expires_at: datetime | None
+    sent_at: datetime | None
+    confirmed_at: datetime | None = Field(description="When PagerTree was seen to page people.")
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+    dropped_at: datetime | None
+    stuck_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class PageWithOperations(PageAttributes):
+    """A page with every operation and attempt that it led to."""
+
+    operations: list[OperationAttributes]
+
+
+class PagePreview(BaseModel):
+    """What a page would send, and to whom. Nothing was sent and nothing is kept."""
+
+    integration_id: UUID
+    targets: list[TargetAttributes]
+    method: str
+    path: str
+    body: dict[str, Any] = Field(description="The request body, but for the id in its mark.")
+
+
+@router.post(
+    "/pages",
+    summary="Page teams, users and routers",
+    description="Answers as soon as the page is certain to be sent; `GET /v1/pages/{id}` tells "
+    "what became of it. With `dry_run` it answers 200 with what would be sent.",
+    status_code=202,
+    dependencies=[needs(Scope.PAGE)],
+    responses={200: {"model": Document[PagePreview], "description": "With `dry_run`"}}
+    | errors(400, 409, 422),
+)
+async def create_page(
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    body: NewDocument[Literal["pages"], PageRequest],
+) -> Document[PageWithOperations] | Document[PagePreview]:
+    new = await to_new_page(session, body.data.attributes, requested_by=requester(request))
+    if body.data.attributes.dry_run:
+        response.status_code = 200
+        return await _preview(session, new)
+    return await _shown(session, await service.create_page(session, new))
+
+
+@router.get(
+    "/pages",
+    summary="List pages",
+    dependencies=[needs(Scope.READ)],
+    openapi_extra=FILTERS.openapi(),
+    responses=errors(422),
+)
+async def list_pages(
+    session: SessionDep,
+    page: PageDep,
+    where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
+) -> Collection[PageAttributes]:
+    found = await find(session, select(Page).where(*where), Page.id, page)
+    return Collection(
+        data=[
+            Resource(id=str(row.id), type="pages", attributes=PageAttributes(**_columns(row)))
+            for row in found.rows
+        ],
+        links=found.links,
+        meta=found.meta,
+    )
+
+
+@router.get(
+    "/pages/{id}",
+    summary="Show a page with its operations and attempts",
+    dependencies=[needs(Scope.READ)],
+    responses=errors(404, 422),
+)
+async def get_page(session: SessionDep, id: UUID) -> Document[PageWithOperations]:
+    return await _shown(session, await service.get_page(session, id))
+
+
+async def _shown(session: AsyncSession, page: Page) -> Document[PageWithOperations]:
+    operations = await service.list_operations_of(session, [page.id])
+    attempts = await service.list_attempts_of(session, [each.id for each in operations])
+    attributes = PageWithOperations(
+        **_columns(page),
+        operations=[operation_attributes(each, attempts) for each in operations],
+    )
+    return Document(data=Resource(id=str(page.id), type="pages", attributes=attributes))
+
+
+async def _preview(session: AsyncSession, new: service.NewPage) -> Document[PagePreview]:
+    gate = await session.get(IntegrationGate, new.integration_id)
+    content = PageContent(**{name: getattr(new, name) for name in PageContent.__dataclass_fields__})
+    alert = new_alert(
+        content, f"{MARKER_PREFIX}<id>", must_name=gate is not None and gate.names_urgency
+    )
+    preview = PagePreview(
+        integration_id=new.integration_id,
+        targets=[TargetAttributes(**target) for target in new.targets],
+        method="POST",
+        path="/alerts",
+        body=alert.to_json(),
+    )
+    return Document(data=Resource(id="preview", type="page_previews", attributes=preview))
+
+
+def _columns(page: Page) -> dict[str, Any]:
+    columns = {name: getattr(page, name, None) for name in PageAttributes.model_fields}
+    return columns | {
+        "pagertree_status": page.remote_status,
+        "targets": [TargetAttributes(**target) for target in page.targets],
+    }
