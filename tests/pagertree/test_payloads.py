@@ -39,6 +39,7 @@ def test_whatever_stands_in_the_fields_an_event_with_type_and_id_is_read(
 ) -> None:
     snapshot = read_snapshot(encoded(event("alert.open", "alt_1", **data)))
     assert snapshot.alert_id == "alt_1"
+    assert snapshot.data is not None
     assert "\\u0000" not in snapshot.data
     assert json.loads(snapshot.data) == storable_json({"id": "alt_1", **data})
 

@@ -144,7 +144,7 @@ async def change_alert(
         values: `title`, `description`, `labels`, `urgency`, `severity`, each optional.
         requested_by: who, for people.
     """
-    here = {name: values[name] for name in ("title", "description", "labels") if name in values}
+    here = {name: value for name, value in values.items() if name in KEPT_HERE}
     there = {name: value for name, value in values.items() if name != "labels" and value}
     if there:
         await _ask(session, alert, OperationKind.UPDATE_ALERT, requested_by, there)
@@ -258,6 +258,7 @@ def is_local(alert: Alert) -> bool:
     return alert.external_id.startswith(LOCAL_PREFIX)
 
 
+KEPT_HERE: Final = ("title", "description", "labels")
 GONE: Final = ("failed", "canceled", "expired")
 
 

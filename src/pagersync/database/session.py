@@ -32,6 +32,6 @@ async def driver_connection(session: AsyncSession) -> Connection:
     await session.flush()
     connection = await session.connection()
     await connection.execute(text("SELECT"))  # the driver begins a transaction at a statement
-    raw = (await connection.get_raw_connection()).driver_connection
+    raw: Connection | None = (await connection.get_raw_connection()).driver_connection
     assert raw is not None  # noqa: S101 - always set while it is borrowed
     return raw

@@ -14,7 +14,7 @@ from pagersync.command import Context, run
 
 if TYPE_CHECKING:
     from pagersync.paging.models import Operation, Page
-    from pagersync.paging.requests import PageRequest
+    from pagersync.paging.requests import PageRequest, Reference
 
 app = typer.Typer(no_args_is_help=True, help="Calls to PagerTree: list, redrive, cancel.")
 
@@ -66,7 +66,7 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
     as_json: Json = False,
 ) -> None:
     """Page PagerTree teams, users and routers. A running `serve` or `worker` sends it."""
-    from pagersync.paging.requests import PageRequest, Reference
+    from pagersync.paging.requests import PageRequest
 
     until = expires_after_s and datetime.now(UTC) + timedelta(seconds=expires_after_s)
     request = PageRequest.model_construct(
@@ -77,10 +77,9 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
         tags=tag or [],
         integration=integration,
         expires_at=until or None,
-        **{
-            kind: [Reference.model_construct(**_reference(text)) for text in texts or []]
-            for kind, texts in (("teams", team), ("users", user), ("routers", router))
-        },
+        teams=[_reference(text) for text in team or []],
+        users=[_reference(text) for text in user or []],
+        routers=[_reference(text) for text in router or []],
     )
     sent = run(lambda context: _page(context, request, timeout_s if wait else 0))
     typer.echo(json.dumps(_shown(sent)) if as_json else _sentence(sent))
@@ -88,10 +87,13 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
         raise typer.Exit(exit_code(sent.status))
 
 
-def _reference(text: str) -> dict[str, str | None]:
+def _reference(text: str) -> "Reference":
     """Take a text for an id where it looks like one of PagerTree's, else for a name."""
-    is_id = text[:4] in ("tem_", "usr_", "acu_", "rtr_")
-    return {"id": text if is_id else None, "name": None if is_id else text}
+    from pagersync.paging.requests import Reference
+
+    if text.startswith(("tem_", "usr_", "acu_", "rtr_")):
+        return Reference(id=text)
+    return Reference(name=text)
 
 
 async def _page(context: Context, request: "PageRequest", timeout_s: float) -> "Page":

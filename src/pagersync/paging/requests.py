@@ -121,7 +121,8 @@ async def to_new_page(
         ManyInvalidError: values that cannot be right, every one of them.
     """
     problems = list(problems_of(request, title_name, now=datetime.now(UTC)))
-    targets: list[dict[str, Any]] = Field(default_factory=list)
+    integration: Integration | None = None
+    targets: list[dict[str, Any]] = []
     try:
         integration = await choose_integration(session, request.integration)
         if needs_targets or request.teams or request.users or request.routers:
@@ -130,7 +131,7 @@ async def to_new_page(
         problems += error.problems
     except InvalidError as error:
         problems.append(error)
-    if problems:
+    if problems or integration is None:
         raise ManyInvalidError(problems)
     severity = read_severity(request.severity)
     return NewPage(

@@ -113,8 +113,8 @@ class PagePreview(BaseModel):
     "what became of it. With `dry_run` it answers 200 with what would be sent.",
     status_code=202,
     dependencies=[needs(Scope.PAGE)],
-    responses={200: {"model": Document[PagePreview], "description": "With `dry_run`"}}
-    | errors(400, 409, 422),
+    responses=errors(400, 409, 422)
+    | {200: {"model": Document[PagePreview], "description": "With `dry_run`"}},
 )
 async def create_page(
     request: Request,

@@ -99,20 +99,22 @@ def see(page: PageState, seen: Seen) -> PageState:
         pagertree_id=page.pagertree_id or seen.pagertree_id,
         remote_status=seen.status if is_newer or resolves else page.remote_status,
         remote_updated_ms=max(newest[0], known[0]) if seen.status in RANKS else known_ms,
-        sent_at=page.sent_at or seen.occurred_at,
-        confirmed_at=_earliest(page.confirmed_at, seen.occurred_at, seen.status in PAGED),
+        sent_at=_earliest(page.sent_at, seen.occurred_at, applies=True),
+        confirmed_at=_earliest(page.confirmed_at, seen.occurred_at, applies=seen.status in PAGED),
         acknowledged_at=_earliest(
             page.acknowledged_at,
             seen.acknowledged_at or seen.occurred_at,
-            seen.status == "acknowledged" or seen.acknowledged_at is not None,
+            applies=seen.status == "acknowledged" or seen.acknowledged_at is not None,
         ),
         acknowledged_by=seen.acknowledged_by or page.acknowledged_by,
-        resolved_at=_earliest(page.resolved_at, seen.resolved_at or seen.occurred_at, resolves),
-        dropped_at=_earliest(page.dropped_at, seen.occurred_at, seen.status == "dropped"),
+        resolved_at=_earliest(
+            page.resolved_at, seen.resolved_at or seen.occurred_at, applies=resolves
+        ),
+        dropped_at=_earliest(page.dropped_at, seen.occurred_at, applies=seen.status == "dropped"),
     )
 
 
-def _earliest(known: datetime | None, other: datetime, applies: bool) -> datetime | None:  # noqa: FBT001 - a private shorthand
+def _earliest(known: datetime | None, other: datetime, *, applies: bool) -> datetime | None:
     if not applies:
         return known
     return other if known is None else min(known, other)
