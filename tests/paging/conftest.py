@@ -10,8 +10,11 @@ from sqlalchemy import select
 
 from pagersync.database.engine import Sessions
 from pagersync.events.models import DomainEvent
+from pagersync.http import AsyncClient
 from pagersync.integrations import service as integrations
+from pagersync.integrations.directory import sync_directory
 from pagersync.integrations.vault import open_vault
+from pagersync.pagertree.client import PagerTree, create_http_client
 from pagersync.paging.models import Attempt, Operation, Page
 from pagersync.paging.service import NewPage, create_page
 from pagersync.settings import Settings
@@ -49,6 +52,14 @@ class Paging:
                 session, NewPage(integration_id=self.integration_id, requested_by="a test", **new)
             )
             return page.id
+
+    async def sync(self) -> None:
+        """Let the service know PagerTree's teams, users and routers."""
+        http = create_http_client(timeout_s=5)
+        url = self.pagertree.api_url
+        pagertree = PagerTree(http, pagertree_url=url, api_key=API_KEY, timeout_s=5)
+        await sync_directory(self.sessions, pagertree, self.integration_id)
+        await http.aclose()
 
     async def get(self, page_id: UUID) -> Page:
         async with self.sessions() as session:
@@ -110,12 +121,34 @@ async def idle(pagertree: SimulatedPagerTree, sessions: Sessions, settings: Sett
 
 
 @pytest.fixture
-async def paging(idle: Paging, paging_settings: Settings) -> AsyncIterator[Paging]:
-    """Yield a connected account and the running service, with webhooks."""
+async def directory(idle: Paging) -> Paging:
+    """Return a connected account whose teams, users and routers are known."""
+    await idle.sync()
+    return idle
+
+
+@pytest.fixture
+async def service_url(idle: Paging, paging_settings: Settings) -> AsyncIterator[str]:
+    """Yield the address of the running service that PagerTree's webhooks go to."""
     async with running_server(paging_settings) as url:
         idle.simulator.change(
             webhook_url=f"{url}/webhooks/pagertree/{idle.integration_id}",
             webhook_secret=idle.webhook_secret,
         )
-        yield idle
+        yield url
         idle.simulator.change(webhooks="off")
+
+
+@pytest.fixture
+async def paging(directory: Paging, service_url: str) -> Paging:
+    """Return a connected account whose service runs, with webhooks."""
+    del service_url
+    return directory
+
+
+@pytest.fixture
+async def service_api(service_url: str, token: str) -> AsyncIterator[AsyncClient]:
+    """Yield a client of that service's API that may do everything."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with AsyncClient(base_url=service_url, headers=headers, trust_env=False) as client:
+        yield client

@@ -6,20 +6,7 @@ from pagersync.access.keys import create_key
 from pagersync.access.models import Scope
 from pagersync.database.base import new_id
 from pagersync.http import AsyncClient, Response
-from pagersync.integrations.directory import sync_directory
-from pagersync.pagertree.client import PagerTree, create_http_client
 from tests.paging.conftest import Paging
-from tests.support.pagertree import API_KEY
-
-
-@pytest.fixture
-async def directory(idle: Paging) -> Paging:
-    """Return a connected account whose teams, users and routers are known."""
-    http = create_http_client(timeout_s=5)
-    pagertree = PagerTree(http, pagertree_url=idle.pagertree.api_url, api_key=API_KEY, timeout_s=5)
-    await sync_directory(idle.sessions, pagertree, idle.integration_id)
-    await http.aclose()
-    return idle
 
 
 def page(**attributes: Any) -> dict[str, Any]:
