@@ -14,9 +14,12 @@ from httpx import (
     HTTPError,
     InvalidURL,
     Limits,
+    PoolTimeout,
+    Request,
     Response,
     Timeout,
     TimeoutException,
+    UnsupportedProtocol,
 )
 
 __all__ = [
@@ -30,7 +33,10 @@ __all__ = [
     "HTTPError",
     "InvalidURL",
     "Limits",
+    "PoolTimeout",
+    "Request",
     "Response",
     "Timeout",
     "TimeoutException",
+    "UnsupportedProtocol",
 ]
