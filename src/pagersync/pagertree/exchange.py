@@ -85,7 +85,7 @@ async def exchange(
 ) -> None:
     """Make the call once and fill in what is seen of the answer. Cancellation is passed on."""
     if not _is_sendable(api_key):
-        _fail(answer, Failure.KEY_NOT_SENDABLE, "it must be printable ASCII characters")
+        _fail(answer, Failure.KEY_NOT_SENDABLE, "the API key must be printable ASCII characters")
         return
     try:
         request = _request(http, call, pagertree_url, api_key, timeout_s)

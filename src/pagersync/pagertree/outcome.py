@@ -117,8 +117,11 @@ def error_of(answer: Answer, *, changes: bool, secret: str, now: datetime) -> Pa
 
 
 def _detail(kind: type[PagerTreeError], answer: Answer, said: str) -> str:
+    said = storable(said)[:MESSAGE_CHARACTERS_MAX]
+    if answer.failure in (Failure.NOT_CALLABLE, Failure.KEY_NOT_SENDABLE):
+        return said  # PagerTree was not asked
     what = kind.title if answer.status is None else f"{kind.title} (HTTP {answer.status})"
-    return f"{what}: {storable(said)[:MESSAGE_CHARACTERS_MAX]}" if said else what
+    return f"{what}: {said}" if said else what
 
 
 def messages_of(body: bytes) -> str:
