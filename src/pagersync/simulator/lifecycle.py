@@ -42,7 +42,7 @@ class AlertLives:
         self._publish = publish
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
-    def begin(self, alert: Alert) -> None:
+    def start(self, alert: Alert) -> None:
         """Announce a new alert, and open it in time."""
         self._publish("alert.created", alert)
         if alert.status == "queued":

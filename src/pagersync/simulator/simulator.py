@@ -143,7 +143,7 @@ class Simulator:
                 return alert
         source = self.directory.account_users[0]
         alert = self.state.add_alert(fields, destinations, source)
-        self._lives.begin(alert)
+        self._lives.start(alert)
         return alert
 
     def add_alert(self, **fields: Any) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class Simulator:
             {**known, **given}, destinations or [self.directory.teams[0]], None
         )
         alert.status = fields.get("status", alert.status)
-        self._lives.begin(alert)
+        self._lives.start(alert)
         return self._show(alert)
 
     def delete_alert(self, alert: Alert) -> None:
