@@ -31,6 +31,7 @@ def _guard(scope: Scope) -> Callable[[Request, Bearer], Awaitable[ApiKey]]:
         key = await authenticate(request.state.sessions, credentials.credentials)
         if not allows(key.scopes, scope):
             raise ForbiddenError(f"this needs an API key with the scope {scope.value!r}")
+        request.state.api_key = key
         return key
 
     return guard
