@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.routing import iter_route_contexts
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from pagersync.access.idempotency import IdempotentRoute
 from pagersync.app import create_app
 from pagersync.http import AsyncClient
 from pagersync.settings import Settings
@@ -40,6 +42,33 @@ def test_every_operation_says_what_it_does_and_how_it_fails(document: dict[str, 
             assert operation["security"]
 
 
+def test_every_post_takes_an_idempotency_key(document: dict[str, Any], settings: Settings) -> None:
+    posts = {
+        path: methods["post"]
+        for path, methods in document["paths"].items()
+        if "post" in methods and path.startswith("/v1/")
+    }
+    assert len(posts) > 3
+    for path, operation in posts.items():
+        (header,) = [given for given in operation["parameters"] if given["in"] == "header"]
+        assert (header["name"], header["required"]) == ("Idempotency-Key", False), path
+        assert "409" in operation["responses"], path
+    routes = [
+        route.original_route
+        for route in iter_route_contexts(create_app(settings).routes)
+        if route.path in posts and "POST" in (route.methods or ())
+    ]
+    assert len(routes) == len(posts)
+    assert all(isinstance(route, IdempotentRoute) for route in routes)
+
+
+def test_only_posts_take_an_idempotency_key(document: dict[str, Any]) -> None:
+    for methods in document["paths"].values():
+        for method, operation in methods.items():
+            names = {given["name"] for given in operation.get("parameters", ())}
+            assert method == "post" or "Idempotency-Key" not in names, operation["operationId"]
+
+
 def test_the_webhook_stands_in_the_document_with_examples(document: dict[str, Any]) -> None:
     webhook = document["paths"]["/webhooks/pagertree/{integration_id}"]["post"]
     content = webhook["requestBody"]["content"]["application/json"]
@@ -63,8 +92,12 @@ async def test_the_documentation_needs_no_internet(server: str) -> None:
 async def test_schemathesis_finds_no_broken_answer(server: str, token: str, tmp_path: Path) -> None:
     """Ask every operation with generated data, good and bad, and check each answer.
 
-    One check is left out: the document does not yet state every rule that a value must meet.
+    One check is left out: the document does not yet state every rule that a value must meet. 502
+    is a good answer where the document has it: PagerTree cannot be reached from everywhere.
     """
+    (tmp_path / "schemathesis.toml").write_text(
+        '[checks]\nnot_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "502"]\n'
+    )
     asking = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("schemathesis")),
         "run",

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync import docs, health
+from pagersync.access.idempotency import add_replay_handler
 from pagersync.alerts import action_routes as alert_actions
 from pagersync.alerts import routes as alerts
 from pagersync.body_limit import BodyLimit
@@ -84,6 +85,7 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     add_error_handlers(app)
+    add_replay_handler(app)
     for part in (alerts, alert_actions, pages, operations, inbox, integrations, health, docs):
         app.include_router(part.router)
     docs.describe_webhook(app)

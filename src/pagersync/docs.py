@@ -23,7 +23,8 @@ order.
 
 Answers are [JSON:API](https://jsonapi.org) documents. Send an API key as
 `Authorization: Bearer KEY`; `pagersync keys create NAME` prints one. Every error has the same
-shape, with a stable `code` and a `detail` that says what to do.
+shape, with a stable `code` and a `detail` that says what to do. A POST with an `Idempotency-Key`
+can be sent again: it has one effect and one answer.
 """
 
 router = APIRouter(include_in_schema=False)

@@ -39,8 +39,8 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = Field(
         default=None,
-        description="Encrypts stored PagerTree API keys. Several, separated by commas, rotate it: "
-        "the first encrypts, all decrypt. Unset: made once, in `<data_dir>/secret.key`.",
+        description="Encrypts stored PagerTree API keys and answers. Several, separated by commas, "
+        "rotate it: the first encrypts, all decrypt. Unset: made once, in `<data_dir>/secret.key`.",
     )
     public_url: HttpUrl | None = Field(
         default=None,
@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     retention_days: Positive = Field(
         default=90,
         description="Applied and ignored deliveries and domain events older than this are removed.",
+    )
+    idempotency_days: Positive = Field(
+        default=30, description="How long the answer to an `Idempotency-Key` is kept."
     )
     secret_grace_hours: float = Field(
         default=24,

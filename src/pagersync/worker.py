@@ -138,9 +138,14 @@ async def _run_retention(engine: AsyncEngine, settings: Settings, stop: asyncio.
     while not stop.is_set():
         try:
             async with raw_connection(engine) as connection:
-                rows = await remove_old_rows(connection, days=settings.retention_days, stop=stop)
+                rows = await remove_old_rows(
+                    connection,
+                    days=settings.retention_days,
+                    idempotency_days=settings.idempotency_days,
+                    stop=stop,
+                )
             if rows:
-                log.info("removed old rows", rows=rows, older_than_days=settings.retention_days)
+                log.info("removed old rows", rows=rows)
         except Exception as error:  # noqa: BLE001 - tried again in an hour
             log.warning("old rows could not be removed", error=repr(error))
         await _wait(stop, RETENTION_EVERY_S)

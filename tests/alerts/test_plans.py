@@ -28,8 +28,13 @@ FILL = (
         "SELECT :owner, gen_random_uuid(), '', sha256(n::text::bytea), 'done' "
         "FROM generate_series(1, :rows) n"
     ),
+    (
+        "INSERT INTO idempotency_keys (api_key_id, key, request_sha256) "
+        "SELECT :owner, 'k' || n, '' FROM generate_series(1, :rows) n"
+    ),
     "ANALYZE alerts",
     "ANALYZE deliveries",
+    "ANALYZE idempotency_keys",
 )
 
 
@@ -77,6 +82,11 @@ async def test_removing_old_rows_uses_an_index(connection: Connection) -> None:
     for statement in retention._STATEMENTS:  # noqa: SLF001 - the statements themselves
         plan = await nodes(connection, statement, OWNER, 1000)
         assert "deliveries" not in scanned(plan)
+
+
+async def test_removing_old_idempotency_keys_uses_an_index(connection: Connection) -> None:
+    plan = await nodes(connection, retention._IDEMPOTENCY_KEYS, 30, 1000)  # noqa: SLF001 - the statement itself
+    assert "idempotency_keys" not in scanned(plan)
 
 
 async def test_the_daily_limit_counts_no_alerts(connection: Connection) -> None:

@@ -39,7 +39,9 @@ async def test_only_old_finished_rows_are_removed(
                     )
                 )
     async with raw_connection(engine) as connection:
-        removed = await retention.remove_old_rows(connection, days=30, stop=asyncio.Event())
+        removed = await retention.remove_old_rows(
+            connection, days=30, idempotency_days=1, stop=asyncio.Event()
+        )
     assert removed == 3
     async with sessions() as session:
         rows = (await session.execute(select(Delivery.lock_key, Delivery.state))).all()
@@ -57,7 +59,9 @@ async def test_old_daily_counts_are_removed(engine: AsyncEngine, sessions: Sessi
     async with sessions.begin() as session:
         session.add_all(AlertsPerDay(integration_id=UUID(int=1), day=day, alerts=1) for day in days)
     async with raw_connection(engine) as connection:
-        removed = await retention.remove_old_rows(connection, days=30, stop=asyncio.Event())
+        removed = await retention.remove_old_rows(
+            connection, days=30, idempotency_days=1, stop=asyncio.Event()
+        )
     assert removed == 2
     async with sessions() as session:
         kept = (await session.scalars(select(AlertsPerDay.day))).all()

@@ -21,22 +21,42 @@ _STATEMENTS: Final = (
 )
 
 
-async def remove_old_rows(connection: Connection, *, days: int, stop: asyncio.Event) -> int:
+_IDEMPOTENCY_KEYS: Final = """
+DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM idempotency_keys
+    WHERE created_at < now() - make_interval(days => $1)
+    ORDER BY created_at LIMIT $2))
+"""
+
+
+async def remove_old_rows(
+    connection: Connection, *, days: int, idempotency_days: int, stop: asyncio.Event
+) -> int:
     """Remove applied and ignored deliveries, domain events and daily counts older than `days`.
 
-    What needs a person (`invalid`, `limited`, `dead`) stays. Returns how many rows went; ends
-    early, between two batches, when `stop` is set.
+    What needs a person (`invalid`, `limited`, `dead`) stays. Idempotency keys have days of their
+    own. Returns how many rows went; ends early, between two batches, when `stop` is set.
     """
     before = await connection.fetchval(_OLDEST_KEPT, days)
     removed = 0
     for statement in _STATEMENTS:
-        while not stop.is_set():
-            rows = int((await connection.execute(statement, before, ROWS_MAX)).split()[-1])
-            removed += rows
-            if rows < ROWS_MAX:
-                break
+        removed += await _remove(connection, statement, before, stop)
+    removed += await _remove(connection, _IDEMPOTENCY_KEYS, idempotency_days, stop)
     if not stop.is_set():
         removed += int((await connection.execute(_REMOVE_COUNTS, days)).split()[-1])
+    return removed
+
+
+async def _remove(
+    connection: Connection, statement: str, limit: object, stop: asyncio.Event
+) -> int:
+    """Remove what is beyond a limit, a batch at a time."""
+    removed = 0
+    while not stop.is_set():
+        rows = int((await connection.execute(statement, limit, ROWS_MAX)).split()[-1])
+        removed += rows
+        if rows < ROWS_MAX:
+            break
     return removed
 
 

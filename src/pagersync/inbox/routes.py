@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import defer
 
 from pagersync.access.guard import needs
+from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
 from pagersync.filters import Filters
@@ -27,7 +28,12 @@ from pagersync.jsonapi import (
 )
 from pagersync.pagination import PageDep, find
 
-router = APIRouter(prefix="/v1", tags=["Deliveries"], default_response_class=JsonApiResponse)
+router = APIRouter(
+    prefix="/v1",
+    tags=["Deliveries"],
+    default_response_class=JsonApiResponse,
+    route_class=IdempotentRoute,
+)
 
 FILTERS = Filters(
     texts={

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.guard import needs
+from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
 from pagersync.errors import InvalidError
@@ -42,7 +43,12 @@ from pagersync.jsonapi import (
 from pagersync.pagination import PageDep, find
 from pagersync.settings import Settings
 
-router = APIRouter(prefix="/v1", tags=["Integrations"], default_response_class=JsonApiResponse)
+router = APIRouter(
+    prefix="/v1",
+    tags=["Integrations"],
+    default_response_class=JsonApiResponse,
+    route_class=IdempotentRoute,
+)
 
 Name = Annotated[str, AfterValidator(checked_name)]
 Url = Annotated[str, AfterValidator(checked_url), Field(max_length=1000)]

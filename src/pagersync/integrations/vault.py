@@ -55,7 +55,7 @@ class Vault:
             return self._fernet.decrypt(encrypted).decode()
         except InvalidToken:
             raise SecretKeyError(
-                "a stored API key was encrypted with another PAGERSYNC_SECRET_KEY: "
+                "what is stored was encrypted with another PAGERSYNC_SECRET_KEY: "
                 "add that key to the list, or enter the API key again"
             ) from None
 
