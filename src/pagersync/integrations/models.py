@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
@@ -20,7 +20,13 @@ NO_INTEGRATION: Final = UUID(int=0)
 
 
 class Integration(UpdatedAt, Base):
-    """One PagerTree account. A removed one keeps its row: alerts and deliveries name it."""
+    """One PagerTree account. A removed one keeps its row: alerts and deliveries name it.
+
+    Attributes:
+        directory_sync_at: when its teams, users and routers are to be listed again.
+        directory_synced_at: as of when the directory is what PagerTree listed; None: never yet.
+        directory_error: why the last try to list them failed; None: it did not.
+    """
 
     __tablename__ = "integrations"
 
@@ -33,6 +39,9 @@ class Integration(UpdatedAt, Base):
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     verified_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
+    directory_sync_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    directory_synced_at: Mapped[datetime | None]
+    directory_error: Mapped[str | None]
 
     __table_args__ = (
         Index(

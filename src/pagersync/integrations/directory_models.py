@@ -1,0 +1,55 @@
+"""The teams, users and routers of connected accounts, as PagerTree last listed them."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pagersync.database.base import Base, UpdatedAt, new_id
+
+
+class DirectoryKind(StrEnum):
+    """What can be paged: PagerTree's three kinds of destination."""
+
+    TEAM = "team"
+    USER = "user"
+    ROUTER = "router"
+
+
+class DirectoryEntry(UpdatedAt, Base):
+    """One team, account user or router.
+
+    Identity is `(integration_id, kind, pagertree_id)`. What PagerTree no longer lists keeps its
+    row, because pages name it, and is marked `missing_since`.
+
+    Attributes:
+        pagertree_id: the id of PagerTree's REST API, a ULID ("Common Model Attributes").
+        prefix_id: PagerTree's other id, `tem_...` for example; people see it in its URLs.
+        name_key: the name as `targets.name_key` compares it, the same on every PostgreSQL.
+        emails: in lower case, the primary one first.
+        fetched_at: when PagerTree last listed it.
+    """
+
+    __tablename__ = "directory_entries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    pagertree_id: Mapped[str]
+    prefix_id: Mapped[str | None]
+    name: Mapped[str]
+    name_key: Mapped[str]
+    emails: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    fetched_at: Mapped[datetime]
+    missing_since: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("integration_id", "kind", "pagertree_id"),
+        Index("directory_entries_name_idx", "integration_id", "kind", "name_key"),
+        Index("directory_entries_prefix_id_idx", "prefix_id"),
+        Index("directory_entries_pagertree_id_idx", "pagertree_id"),
+        Index("directory_entries_emails_idx", "emails", postgresql_using="gin"),
+    )

@@ -1,0 +1,189 @@
+"""The directory's SQL: entries found by what people call them, and brought up to date."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, case, func, literal_column, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.errors import InvalidError, NotFoundError
+from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind
+from pagersync.integrations.models import Integration
+from pagersync.integrations.targets import CANDIDATES_MAX, Known, name_key
+from pagersync.integrations.values import to_uuid
+from pagersync.pagertree.resources import RemoteRouter, RemoteTeam, RemoteUser
+
+Remote: TypeAlias = RemoteTeam | RemoteUser | RemoteRouter
+Listed: TypeAlias = Mapping[DirectoryKind, Collection[Remote]]
+
+NAMES_COMPARED_MAX: Final = 1000
+"""Names that an unknown one is compared with: enough to help, and done in milliseconds."""
+
+CHANGING: Final = ("prefix_id", "name", "name_key", "emails", "missing_since")
+
+
+def having_id(texts: Iterable[str]) -> ColumnElement[bool]:
+    """Match entries with one of these ids: PagerTree's REST id or prefix id, or our own."""
+    ids = [text for text in texts if text.isprintable()]  # others PostgreSQL may not even take
+    return or_(
+        DirectoryEntry.pagertree_id.in_(ids),
+        DirectoryEntry.prefix_id.in_(ids),
+        DirectoryEntry.id.in_([own for own in map(to_uuid, ids) if own is not None]),
+    )
+
+
+def called(texts: Iterable[str]) -> ColumnElement[bool]:
+    """Match entries with one of these names or e-mail addresses."""
+    keys = [key for key in map(name_key, texts) if key and key.isprintable()]
+    return or_(DirectoryEntry.name_key.in_(keys), DirectoryEntry.emails.overlap(keys))
+
+
+def is_connected() -> ColumnElement[bool]:
+    """Match entries of accounts that were not removed."""
+    connected = select(Integration.id).where(Integration.removed_at.is_(None))
+    return DirectoryEntry.integration_id.in_(connected)
+
+
+async def find_entry(
+    session: AsyncSession,
+    kind: DirectoryKind,
+    reference: str,
+    *,
+    or_name: bool = False,
+    integration_id: UUID | None = None,
+) -> DirectoryEntry:
+    """Return the one entry with that id, or also with that name or e-mail address.
+
+    Our own id finds the entries of removed accounts too.
+
+    Raises:
+        NotFoundError: there is none.
+        InvalidError: there are several.
+    """
+    fits = having_id([reference])
+    statement = select(DirectoryEntry).where(
+        DirectoryEntry.kind == kind, or_(fits, called([reference])) if or_name else fits
+    )
+    if to_uuid(reference) is None:
+        statement = statement.where(is_connected())
+    if integration_id is not None:
+        statement = statement.where(DirectoryEntry.integration_id == integration_id)
+    entries = (await session.scalars(statement.order_by(DirectoryEntry.id))).all()
+    entries = [entry for entry in entries if entry.missing_since is None] or entries
+    if not entries:
+        raise NotFoundError(f"there is no {kind} {reference!r}")
+    if len(entries) > 1:
+        ids = ", ".join(str(entry.id) for entry in entries[:CANDIDATES_MAX])
+        raise InvalidError(
+            f"{len(entries)} {kind}s are known as {reference!r}: give the id, one of {ids}",
+            parameter="id",
+        )
+    return entries[0]
+
+
+async def read_fitting(
+    session: AsyncSession,
+    integration_id: UUID,
+    kind: DirectoryKind,
+    ids: Iterable[str],
+    names: Iterable[str],
+) -> Sequence[DirectoryEntry]:
+    """Return the entries of an account that have one of these ids or names."""
+    statement = select(DirectoryEntry).where(
+        DirectoryEntry.integration_id == integration_id,
+        DirectoryEntry.kind == kind,
+        or_(having_id(ids), called(names)),
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def read_names(session: AsyncSession, integration_id: UUID, kind: DirectoryKind) -> Known:
+    """Return what PagerTree lists, to be offered to whoever named something else."""
+    rows = await session.execute(
+        select(DirectoryEntry.name, DirectoryEntry.emails)
+        .where(
+            DirectoryEntry.integration_id == integration_id,
+            DirectoryEntry.kind == kind,
+            DirectoryEntry.missing_since.is_(None),
+        )
+        .limit(NAMES_COMPARED_MAX)
+    )
+    names = [text for name, emails in rows for text in (name, *emails)]
+    synced_at = await session.scalar(
+        select(Integration.directory_synced_at).where(Integration.id == integration_id)
+    )
+    return Known(names, synced_at)
+
+
+async def read_listed_ids(
+    session: AsyncSession, integration_id: UUID
+) -> dict[DirectoryKind, set[str]]:
+    """Return PagerTree's ids of what it listed when it was last asked."""
+    ids: dict[DirectoryKind, set[str]] = {kind: set() for kind in DirectoryKind}
+    rows = await session.execute(
+        select(DirectoryEntry.kind, DirectoryEntry.pagertree_id).where(
+            DirectoryEntry.integration_id == integration_id, DirectoryEntry.missing_since.is_(None)
+        )
+    )
+    for kind, pagertree_id in rows:
+        ids[DirectoryKind(kind)].add(pagertree_id)
+    return ids
+
+
+async def write_listed(
+    session: AsyncSession, integration_id: UUID, listed: Listed, fetched_at: datetime
+) -> tuple[int, int]:
+    """Add what is new, update the rest, mark what is gone; return how many are new and gone."""
+    rows = [
+        _row(integration_id, kind, remote, fetched_at)
+        for kind, remotes in listed.items()
+        for remote in remotes
+    ]
+    added = sum((await session.scalars(_upsert(), rows)).all()) if rows else 0
+    gone = await session.scalars(
+        update(DirectoryEntry)
+        .where(
+            DirectoryEntry.integration_id == integration_id,
+            DirectoryEntry.kind.in_(listed.keys()),
+            DirectoryEntry.missing_since.is_(None),
+            DirectoryEntry.fetched_at < fetched_at,
+        )
+        .values(missing_since=fetched_at)
+        .returning(DirectoryEntry.id)
+    )
+    return added, len(gone.all())
+
+
+def _row(
+    integration_id: UUID, kind: DirectoryKind, remote: Remote, fetched_at: datetime
+) -> dict[str, Any]:
+    emails = [remote.email or "", *remote.emails] if isinstance(remote, RemoteUser) else []
+    keys = list(dict.fromkeys(name_key(email) for email in emails if email))
+    name = remote.name or next(iter(keys), None) or remote.prefix_id or remote.id
+    return {
+        "integration_id": integration_id,
+        "kind": kind,
+        "pagertree_id": remote.id,
+        "prefix_id": remote.prefix_id,
+        "name": name,
+        "name_key": name_key(name),
+        "emails": keys,
+        "fetched_at": fetched_at,
+    }
+
+
+def _upsert() -> Any:
+    """Return the statement that adds entries or brings them up to date: 1 for each that is new."""
+    table = DirectoryEntry.__table__
+    new = insert(DirectoryEntry)
+    before = tuple_(*[table.c[name] for name in CHANGING])
+    after = tuple_(*[new.excluded[name] for name in CHANGING])
+    changes = {name: new.excluded[name] for name in (*CHANGING, "fetched_at")}
+    changed_at = case((before.is_distinct_from(after), func.now()), else_=table.c.updated_at)
+    return new.on_conflict_do_update(
+        index_elements=["integration_id", "kind", "pagertree_id"],
+        set_=changes | {"updated_at": changed_at},
+    ).returning(literal_column("(xmax = 0)::int"))
