@@ -22,6 +22,7 @@ from pagersync.inbox.door import Door
 from pagersync.inbox.endpoint import WebhookEndpoint
 from pagersync.inbox.refusals import RefusalCounter
 from pagersync.inbox.writer import InboxWriter
+from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
 from pagersync.integrations.vault import Vault, open_vault
 from pagersync.jsonapi import add_error_handlers
@@ -81,7 +82,7 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     add_error_handlers(app)
-    for part in (alerts, inbox, integrations, health, docs):
+    for part in (alerts, inbox, integrations, directory, health, docs):
         app.include_router(part.router)
     docs.describe_webhook(app)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
@@ -136,7 +137,10 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         state["refusals"].run(),
     ]
     tasks = [_start(coroutine) for coroutine in background]
-    workers = _start(run_workers(engine, listener, settings, stop)) if with_workers else None
+    http, vault = state["http"], state["vault"]
+    workers = None
+    if with_workers:
+        workers = _start(run_workers(engine, listener, settings, stop, http=http, vault=vault))
     try:
         yield state
     finally:

@@ -26,6 +26,8 @@ from uvicorn.supervisors import Multiprocess
 from pagersync.database.engine import create_engine, dispose
 from pagersync.database.notify import Listener
 from pagersync.errors import PagersyncError
+from pagersync.integrations.vault import open_vault
+from pagersync.pagertree.client import create_http_client
 from pagersync.settings import Settings
 from pagersync.worker import run_workers
 
@@ -196,15 +198,23 @@ def _shared_environment(settings: Settings) -> Iterator[None]:
 
 
 async def work(settings: Settings) -> None:
-    """Work the queues, without HTTP, until SIGTERM or SIGINT."""
+    """Work the queues, without HTTP, until SIGTERM or SIGINT.
+
+    Raises:
+        SecretKeyError: the secret key cannot be right.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    vault = open_vault(settings)
     engine = create_engine(settings)
+    http = create_http_client(timeout_s=settings.pagertree_timeout_s)
     listener = Listener(engine)
     listening = asyncio.create_task(listener.run())
     log.info("pagersync works", pid=os.getpid())
-    working = asyncio.create_task(run_workers(engine, listener, settings, stop))
+    working = asyncio.create_task(
+        run_workers(engine, listener, settings, stop, http=http, vault=vault)
+    )
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
     end_for_sure()
@@ -212,6 +222,7 @@ async def work(settings: Settings) -> None:
     for task in (working, stopping, listening):
         task.cancel()
     ends = await asyncio.gather(working, stopping, listening, return_exceptions=True)
+    await http.aclose()
     await dispose(engine)
     if isinstance(ends[0], Exception):
         raise ends[0]

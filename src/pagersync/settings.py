@@ -104,6 +104,12 @@ class Settings(BaseSettings):
     pagertree_timeout_s: float = Field(
         default=10, gt=0, description="Longest wait for an answer of PagerTree's API."
     )
+    directory_sync_s: float = Field(
+        default=900,
+        ge=0,
+        description="How often the teams, users and routers of each account are listed anew, "
+        "give or take a tenth; 0: only on demand.",
+    )
 
     @field_validator("database_url")
     @classmethod
