@@ -11,18 +11,20 @@ from pagersync.http import AsyncClient
 from pagersync.integrations.models import Integration
 from pagersync.integrations.vault import open_vault
 from pagersync.settings import Settings
-from pagersync.simulator.api import create_simulator_api
+from pagersync.simulator.options import SimulatorOptions
+from pagersync.simulator.simulator import Simulator
 from tests.support.account import Account, event
 from tests.support.server import serving
 from tests.support.wait import eventually
 
 GOOD_KEY = "pagertree-key-that-works"
+ACCOUNT = SimulatorOptions(api_keys=frozenset({GOOD_KEY}))
 
 
 @pytest.fixture
 async def pagertree() -> AsyncIterator[str]:
     """Yield the base of a simulated PagerTree API that accepts one key."""
-    async with serving(create_simulator_api(frozenset({GOOD_KEY}))) as url:
+    async with serving(Simulator(ACCOUNT).app) as url:
         yield f"{url}/api/v4"
 
 
@@ -225,7 +227,7 @@ async def test_a_stored_key_is_never_taken_to_a_new_address(
         "/v1/integrations", json=new(name="acme", api_key=GOOD_KEY, pagertree_url=pagertree)
     )
     path = f"/v1/integrations/{made.json()['data']['id']}"
-    async with serving(create_simulator_api(frozenset({GOOD_KEY}))) as other:
+    async with serving(Simulator(ACCOUNT).app) as other:
         elsewhere = f"{other}/api/v4"
         for verify in (True, False):
             body = new(pagertree_url=elsewhere, verify_api_key=verify)

@@ -6,9 +6,9 @@ import pytest
 
 from pagersync.http import ASGITransport, AsyncClient
 from pagersync.simulator.account import seeded
-from pagersync.simulator.api import create_simulator_api
 from pagersync.simulator.schedule import Chaos, RetrySchedule, draw_start_order
 from pagersync.simulator.sender import Delivery, SendOptions, send
+from pagersync.simulator.simulator import Simulator
 from pagersync.simulator.target import Auth, Target
 
 from .receiver import always, receiving
@@ -226,7 +226,7 @@ async def test_the_same_seed_sends_the_same_requests_in_the_same_order() -> None
 
 
 async def test_a_client_of_the_callers_is_used_and_left_open() -> None:
-    transport = ASGITransport(create_simulator_api(frozenset()))
+    transport = ASGITransport(Simulator().app)
     async with AsyncClient(transport=transport) as client:
         for _ in range(2):
             options = SendOptions(retries=RetrySchedule(retries_max=0))

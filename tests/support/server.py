@@ -1,6 +1,7 @@
 """The service, or any ASGI application, in this process, over real HTTP on a free port."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,8 @@ async def running_server(settings: Settings, *, with_workers: bool = True) -> As
 async def serving(app: Any) -> AsyncIterator[str]:
     """Yield the address of an ASGI application that is being served."""
     listening = listen("127.0.0.1", 0)
+    # asyncio sets this only where the protocol is named; without it each answer takes 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="auto", timeout_graceful_shutdown=2
     )

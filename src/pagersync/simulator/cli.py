@@ -241,8 +241,10 @@ def serve_api(
     """Serve the part of PagerTree's API that verifying an API key needs."""
     import uvicorn
 
-    from pagersync.simulator.api import create_simulator_api
+    from pagersync.simulator.options import SimulatorOptions
+    from pagersync.simulator.simulator import Simulator
 
     if not all(api_key):
         raise typer.BadParameter("a key cannot be empty", param_hint="--api-key")
-    uvicorn.run(create_simulator_api(frozenset(api_key)), host="127.0.0.1", port=port)
+    options = SimulatorOptions(api_keys=frozenset(api_key))
+    uvicorn.run(Simulator(options).app, host="127.0.0.1", port=port)

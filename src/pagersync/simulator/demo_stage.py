@@ -20,7 +20,8 @@ from typing import Any, Final, TypeVar
 import uvicorn
 
 from pagersync.http import HTTPError
-from pagersync.simulator.api import create_simulator_api
+from pagersync.simulator.options import SimulatorOptions
+from pagersync.simulator.simulator import Simulator
 
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 15.0
@@ -117,8 +118,8 @@ def _remove(directory: Path) -> None:
 def simulated_pagertree() -> Iterator[PagerTree]:
     """Yield a running API, served by a thread of this process."""
     api_key = secrets.token_urlsafe()
-    app = create_simulator_api(frozenset({api_key}))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    app = Simulator(SimulatorOptions(api_keys=frozenset({api_key}))).app
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

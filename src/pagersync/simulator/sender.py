@@ -122,15 +122,18 @@ async def send(
     reports: dict[int, DeliveryReport] = {}
     async with AsyncExitStack() as stack:
         if client is None:
-            client = await stack.enter_async_context(_make_client(options))
-        sender = _Sender(client, target, options)
+            client = await stack.enter_async_context(make_client(options))
+        sender = Sender(client, target, options)
         for wave in (prompt, late):
             reports |= await _deliver_wave(sender, wave, deliveries)
     return _sum_up([reports[index] for index in sorted(reports)], time.perf_counter() - started)
 
 
-def _make_client(options: SendOptions) -> AsyncClient:
-    """Make a client that takes nothing from the environment: a .netrc would add credentials."""
+def make_client(options: SendOptions) -> AsyncClient:
+    """Make a client for a sender.
+
+    It takes nothing from the environment: a .netrc would add credentials.
+    """
     limits = Limits(
         max_connections=options.concurrency, max_keepalive_connections=options.concurrency
     )
@@ -138,7 +141,7 @@ def _make_client(options: SendOptions) -> AsyncClient:
 
 
 async def _deliver_wave(
-    sender: "_Sender", wave: Sequence[int], deliveries: Sequence[Delivery]
+    sender: "Sender", wave: Sequence[int], deliveries: Sequence[Delivery]
 ) -> dict[int, DeliveryReport]:
     async with asyncio.TaskGroup() as group:
         tasks = {
@@ -147,7 +150,7 @@ async def _deliver_wave(
     return {index: task.result() for index, task in tasks.items()}
 
 
-class _Sender:
+class Sender:
     """Makes single deliveries; all of them share its slots."""
 
     def __init__(self, client: AsyncClient, target: Target, options: SendOptions) -> None:
