@@ -49,6 +49,7 @@ def settings(scratch: Path, database_url: str) -> Settings:
         data_dir=scratch,
         database_url=SecretStr(database_url),
         secret_key=SecretStr(new_secret_key()),
+        directory_sync_s=0,  # PagerTree itself is at the other end unless a test says otherwise
     )
 
 

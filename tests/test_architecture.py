@@ -22,6 +22,8 @@ EDGES = {
     "database/migrate.py",
     "database/session.py",
     "integrations/cli.py",
+    "integrations/directory.py",  # a sync asks PagerTree between reading and writing
+    "integrations/directory_schedule.py",  # a claim is committed before the sync it is for
     "integrations/routes.py",  # a change asks PagerTree between reading and writing
 }
 """Where a transaction may begin or be committed."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 import structlog
 from fastapi import FastAPI
@@ -24,6 +24,7 @@ from pagersync.inbox.door import Door
 from pagersync.inbox.endpoint import WebhookEndpoint
 from pagersync.inbox.refusals import RefusalCounter
 from pagersync.inbox.writer import InboxWriter
+from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
 from pagersync.integrations.vault import Vault, open_vault
 from pagersync.jsonapi import add_error_handlers
@@ -45,6 +46,20 @@ TELEMETRY_OFF: Any = {
 """FastAPI's own telemetry costs 12 to 23 % of a request even with nobody to send it to."""
 
 log = structlog.get_logger()
+
+
+PARTS: Final = (
+    alerts,
+    alert_actions,
+    pages,
+    operations,
+    inbox,
+    integrations,
+    directory,
+    health,
+    docs,
+)
+"""Everything that has routes, in the order of the API's document."""
 
 
 class State(TypedDict):
@@ -86,7 +101,17 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
     )
     add_error_handlers(app)
     add_replay_handler(app)
-    for part in (alerts, alert_actions, pages, operations, inbox, integrations, health, docs):
+    for part in (
+        alerts,
+        alert_actions,
+        pages,
+        operations,
+        inbox,
+        integrations,
+        directory,
+        health,
+        docs,
+    ):
         app.include_router(part.router)
     docs.describe_webhook(app)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
@@ -141,13 +166,10 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         state["refusals"].run(),
     ]
     tasks = [_start(coroutine) for coroutine in background]
-    workers = (
-        _start(
-            run_workers(engine, listener, settings, stop, http=state["http"], vault=state["vault"])
-        )
-        if with_workers
-        else None
-    )
+    http, vault = state["http"], state["vault"]
+    workers = None
+    if with_workers:
+        workers = _start(run_workers(engine, listener, settings, stop, http=http, vault=vault))
     try:
         yield state
     finally:

@@ -7,6 +7,7 @@ import typer
 from pagersync.access import cli as keys
 from pagersync.command import load_settings
 from pagersync.integrations import cli as integrations
+from pagersync.integrations import directory_cli as directory
 from pagersync.paging import cli as paging
 from pagersync.simulator import cli as simulator
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     help="Keeps PagerTree and your incident process in step. Settings are PAGERSYNC_* variables.",
 )
 app.add_typer(integrations.app, name="integrations")
+app.add_typer(directory.app, name="directory")
 app.add_typer(keys.app, name="keys")
 app.add_typer(paging.app, name="operations")
 app.add_typer(simulator.app, name="simulator")

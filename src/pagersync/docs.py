@@ -92,6 +92,7 @@ def describe_webhook(app: FastAPI) -> None:
 TAGS: Final = [
     {"name": "Alerts", "description": "Alerts and what happened to them."},
     {"name": "Integrations", "description": "Connected PagerTree accounts."},
+    {"name": "Directory", "description": "Whom PagerTree can page, and who is on call."},
     {"name": "Deliveries", "description": "Webhook bodies as they came, and replay."},
     {"name": "Webhooks in", "description": "What PagerTree calls."},
     {"name": "Health", "description": "For whoever watches the service."},

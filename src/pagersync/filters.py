@@ -37,11 +37,13 @@ class Filters:
 
     Attributes:
         texts: columns that can be compared with texts, and the texts that make sense, if limited.
+        lists: columns that hold several texts, all in lower case: one that is equal is enough.
         times: columns that can be compared with times.
         labels: a column of labels, filtered by `key:value`.
     """
 
     texts: Mapping[str, InstrumentedAttribute[Any]]
+    lists: Mapping[str, InstrumentedAttribute[Any]] = field(default_factory=dict)
     times: Mapping[str, InstrumentedAttribute[Any]] = field(default_factory=dict)
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     labels: InstrumentedAttribute[Any] | None = None
@@ -93,6 +95,9 @@ class Filters:
             condition = self._has_label(values, parameter)
         elif name in self.texts:
             condition = self._is_one_of(name, values, parameter)
+        elif name in self.lists:
+            _refuse_nul(values, parameter)
+            condition = self.lists[name].overlap([value.lower() for value in values])
         else:
             return None
         return not_(condition) if is_negated else condition
@@ -102,8 +107,7 @@ class Filters:
         wrong = [value for value in values if choices and value not in choices]
         if choices and wrong:
             raise InvalidError(f"{wrong[0]!r} is none of {', '.join(choices)}", parameter=parameter)
-        if any("\x00" in value for value in values):
-            raise InvalidError("a value holds a NUL character", parameter=parameter)
+        _refuse_nul(values, parameter)
         column = self.texts[name]
         return column.in_(
             [_to_uuid(value, parameter) for value in values]
@@ -124,7 +128,7 @@ class Filters:
         return conditions
 
     def _names(self) -> list[str]:
-        texts = [*self.texts, *(["labels"] if self.labels is not None else [])]
+        texts = [*self.texts, *self.lists, *(["labels"] if self.labels is not None else [])]
         return [
             *(
                 f"filter[{name}]{operator}"
@@ -148,6 +152,11 @@ class Filters:
         if match[1] in self.choices and match[2] in ("eq", "not_eq"):
             return {"type": "string", "enum": list(self.choices[match[1]])}
         return {"type": "string"}
+
+
+def _refuse_nul(values: Sequence[str], parameter: str) -> None:
+    if any("\x00" in value for value in values):
+        raise InvalidError("a value holds a NUL character", parameter=parameter)
 
 
 def _to_uuid(value: str, parameter: str) -> UUID:

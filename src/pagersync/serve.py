@@ -198,17 +198,22 @@ def _shared_environment(settings: Settings) -> Iterator[None]:
 
 
 async def work(settings: Settings) -> None:
-    """Work the queues, without HTTP, until SIGTERM or SIGINT."""
+    """Work the queues, without HTTP, until SIGTERM or SIGINT.
+
+    Raises:
+        SecretKeyError: the secret key cannot be right.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    vault = open_vault(settings)
     engine = create_engine(settings)
+    http = create_http_client(timeout_s=settings.pagertree_timeout_s)
     listener = Listener(engine)
     listening = asyncio.create_task(listener.run())
     log.info("pagersync works", pid=os.getpid())
-    http = create_http_client(timeout_s=settings.pagertree_timeout_s)
     working = asyncio.create_task(
-        run_workers(engine, listener, settings, stop, http=http, vault=open_vault(settings))
+        run_workers(engine, listener, settings, stop, http=http, vault=vault)
     )
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -142,6 +142,12 @@ class Settings(BaseSettings):
         gt=0,
         description="A page that PagerTree has but pages nobody for is `stuck` after this time.",
     )
+    directory_sync_s: float = Field(
+        default=900,
+        ge=0,
+        description="How often the teams, users and routers of each account are listed anew, "
+        "give or take a tenth; 0: only on demand.",
+    )
 
     @field_validator("database_url")
     @classmethod

@@ -4,6 +4,7 @@ import pagersync.access.models
 import pagersync.alerts.models
 import pagersync.events.models
 import pagersync.inbox.models
+import pagersync.integrations.directory_models
 import pagersync.integrations.gate
 import pagersync.integrations.models
 import pagersync.paging.models

@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts.apply import CLAIMED_COLUMNS, apply_batch
 from pagersync.alerts.read_back import read_back
-from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.engine import Connection, Sessions, create_sessions, raw_connection
 from pagersync.database.notify import Listener
 from pagersync.database.queue import Batch, Queue
 from pagersync.http import AsyncClient
 from pagersync.inbox.retention import remove_old_rows
+from pagersync.integrations.directory_schedule import sync_due
 from pagersync.integrations.vault import Vault
 from pagersync.metrics import BATCH_SECONDS, DELIVERIES_APPLIED
 from pagersync.paging.confirm import Checker
@@ -34,6 +35,7 @@ LOOPS: Final = 2
 
 EXPIRE_EVERY_S: Final = 5.0
 RETENTION_EVERY_S: Final = 3600.0
+DIRECTORY_POLL_S: Final = 5.0
 AFTER_FAILURE_S: Final = 1.0
 
 log = structlog.get_logger()
@@ -84,6 +86,15 @@ async def run_workers(
         group.create_task(Sender(turns, settings).run(listener.subscribe("operations"), stop))
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
         group.create_task(_run_retention(engine, settings, stop))
+        if settings.directory_sync_s:
+            syncing = run_directory(
+                create_sessions(engine),
+                http,
+                vault,
+                settings,
+                wake=listener.subscribe("integrations"),
+            )
+            group.create_task(_end_at(stop, group.create_task(syncing)))
 
 
 async def run_queue(
@@ -114,6 +125,32 @@ async def run_queue(
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
             log.warning("work was interrupted", queue=queue.table, error=repr(error))
             await _wait(stop, AFTER_FAILURE_S)
+
+
+async def run_directory(
+    sessions: Sessions,
+    http: AsyncClient,
+    vault: Vault,
+    settings: Settings,
+    *,
+    wake: asyncio.Event,
+) -> None:
+    """Sync the directories that are due, until cancelled: a sync that is cut short comes again."""
+    while True:
+        wake.clear()
+        try:
+            while await sync_due(sessions, http, vault, settings):
+                pass
+        except Exception as error:  # noqa: BLE001 - a worker outlives every failure
+            log.warning("syncing directories was interrupted", error=repr(error))
+            await asyncio.sleep(AFTER_FAILURE_S)
+        else:
+            await _wait(wake, DIRECTORY_POLL_S)
+
+
+async def _end_at(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
+    await stop.wait()
+    task.cancel()
 
 
 async def _work_batch(connection: Connection, queue: Queue, work: Work, rows_max: int) -> int:

@@ -55,7 +55,8 @@ async def test_secrets_are_in_no_log_error_metric_or_answer(
         migrate = [sys.executable, "-m", "pagersync", "migrate"]
         subprocess.run(migrate, env=env, check=True, capture_output=True)
         key = command(command_env, "keys", "create", "test", "--json")
-        options = ("--api-key", API_KEY, "--no-verify", "--json")
+        nobody = ("--pagertree-url", "http://127.0.0.1:9/api/v4")
+        options = ("--api-key", API_KEY, "--no-verify", "--json", *nobody)
         made = command(command_env, "integrations", "add", "planted", *options)
         answers: list[str] = [key["stderr"], made["stderr"]]
         with log_path.open("wb") as log:

@@ -72,8 +72,12 @@ class Setup:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables of its processes."""
-        ours = {"PAGERSYNC_DATA_DIR": str(self.directory), "PAGERSYNC_PORT": "0"}
+        """The environment variables of its processes: nothing of PagerTree's is called."""
+        ours = {
+            "PAGERSYNC_DATA_DIR": str(self.directory),
+            "PAGERSYNC_PORT": "0",
+            "PAGERSYNC_DIRECTORY_SYNC_S": "0",
+        }
         return {**os.environ, **ours, **self.variables}
 
     def having(self, **variables: str) -> Self:

@@ -198,6 +198,8 @@ def _described(context: Context, row: Integration) -> dict[str, Any]:
         "alert_url_template": row.alert_url_template,
         "alerts_per_day_max": row.alerts_per_day_max,
         "verified_at": row.verified_at and row.verified_at.isoformat(),
+        "directory_synced_at": row.directory_synced_at and row.directory_synced_at.isoformat(),
+        "directory_error": row.directory_error,
     }
 
 

@@ -19,7 +19,7 @@ from pagersync.pagertree.resources import RemoteRouter, RemoteTeam, RemoteUser
 Remote: TypeAlias = RemoteTeam | RemoteUser | RemoteRouter
 Listed: TypeAlias = Mapping[DirectoryKind, Collection[Remote]]
 
-NAMES_COMPARED_MAX: Final = 2000
+NAMES_COMPARED_MAX: Final = 1000
 """Names that an unknown one is compared with: enough to help, and done in milliseconds."""
 
 CHANGING: Final = ("prefix_id", "name", "name_key", "emails", "missing_since")

@@ -119,6 +119,10 @@ class IntegrationAttributes(BaseModel):
     alerts_per_day_max: int | None
     enabled: bool
     verified_at: datetime | None = Field(description="When PagerTree last accepted the API key.")
+    directory_synced_at: datetime | None = Field(
+        description="As of when `/v1/teams`, `/v1/users` and `/v1/routers` are PagerTree's."
+    )
+    directory_error: str | None = Field(description="Why the last try to list them failed.")
     webhook_url: str
     refusals: list[RefusalAttributes]
     created_at: datetime
@@ -317,6 +321,8 @@ def _attributes(
         alerts_per_day_max=row.alerts_per_day_max,
         enabled=row.enabled,
         verified_at=row.verified_at,
+        directory_synced_at=row.directory_synced_at,
+        directory_error=row.directory_error,
         webhook_url=service.webhook_url(settings, row.id),
         refusals=[
             RefusalAttributes(reason=r.reason, times=r.times, last_at=r.last_at) for r in refusals

@@ -1,0 +1,71 @@
+"""Who is on call in a team now: PagerTree is asked, and the directory knows the names."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+
+from pagersync.database.engine import Sessions
+from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind
+from pagersync.pagertree.client import PagerTree
+from pagersync.pagertree.resources import OnCall
+
+
+@dataclass(frozen=True, slots=True)
+class OnCallUser:
+    """One person on call.
+
+    Attributes:
+        id: of `/v1/users`; None, as the names are, when the directory does not know the person.
+    """
+
+    id: UUID | None
+    pagertree_id: str
+    name: str | None
+    email: str | None
+    start_at: datetime | None
+    end_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OnCallLayer:
+    """The people of one layer of the team's schedule; None: PagerTree did not say which."""
+
+    layer: int | None
+    users: list[OnCallUser]
+
+
+async def ask_current_oncall(
+    sessions: Sessions, pagertree: PagerTree, team: DirectoryEntry
+) -> list[OnCallLayer]:
+    """Return who is on call in a team, lowest layer first; no transaction is open meanwhile.
+
+    Raises:
+        PagerTreeError: PagerTree did not say.
+    """
+    oncalls = await pagertree.get_current_oncall(team.pagertree_id)
+    statement = select(DirectoryEntry).where(
+        DirectoryEntry.integration_id == team.integration_id,
+        DirectoryEntry.kind == DirectoryKind.USER,
+        DirectoryEntry.pagertree_id.in_([oncall.user_id for oncall in oncalls]),
+    )
+    async with sessions() as session:
+        people = {row.pagertree_id: row for row in await session.scalars(statement)}
+    layers: defaultdict[int | None, list[OnCallUser]] = defaultdict(list)
+    for oncall in oncalls:
+        layers[oncall.layer].append(_user(oncall, people.get(oncall.user_id)))
+    in_order = sorted(layers, key=lambda layer: (layer is None, layer or 0))
+    return [OnCallLayer(layer, layers[layer]) for layer in in_order]
+
+
+def _user(oncall: OnCall, entry: DirectoryEntry | None) -> OnCallUser:
+    return OnCallUser(
+        id=entry.id if entry else None,
+        pagertree_id=oncall.user_id,
+        name=entry.name if entry else None,
+        email=next(iter(entry.emails), None) if entry else None,
+        start_at=oncall.start_at,
+        end_at=oncall.end_at,
+    )
