@@ -24,6 +24,14 @@ ANSWER_S: Final = 2
 ROWS_COUNTED_MAX: Final = 10_000
 """Queue sizes are counted up to here: looking must not cost more the worse things are."""
 
+QUEUES: Final = {
+    "deliveries": ["queued", "running", "invalid", "limited", "dead"],
+    "operations": ["queued", "running", "failed", "dead", "unknown"],
+}
+"""The queues, and the states of each that are counted: on their way, or waiting for a person."""
+
+PAGES_COUNTED: Final = ["queued", "unknown", "failed", "dropped", "stuck"]
+
 log = structlog.get_logger()
 
 router = APIRouter(tags=["Health"])
@@ -87,7 +95,7 @@ async def check_readiness(engine: AsyncEngine) -> Readiness:
             queues = {}
             if revision is not None:
                 async with raw_connection(engine) as raw:
-                    queues["deliveries"] = await _queue_health(raw, "deliveries")
+                    queues = {name: await _queue_health(raw, name) for name in QUEUES}
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         log.warning("not ready: the database is away", error=repr(error))
         return Readiness(ready=False, database="away", migrations="unknown", queues={})
@@ -102,7 +110,7 @@ async def check_readiness(engine: AsyncEngine) -> Readiness:
 
 async def _queue_health(connection: Connection, table: str) -> QueueHealth:
     lag_s = await connection.fetchval(_LAG.format(table=table))
-    rows = await connection.fetch(_ROWS.format(table=table), ROWS_COUNTED_MAX)
+    rows = await connection.fetch(_ROWS.format(table=table), ROWS_COUNTED_MAX, QUEUES[table])
     return QueueHealth(
         lag_s=round(max(0.0, float(lag_s or 0)), 3),
         rows={row["state"]: row["rows"] for row in rows},
@@ -118,7 +126,15 @@ _ROWS = """
 SELECT s.state,
        (SELECT count(*) FROM (SELECT 1 FROM {table} t WHERE t.state = s.state LIMIT $1) AS counted)
          AS rows
-FROM (VALUES ('queued'), ('running'), ('invalid'), ('limited'), ('dead')) AS s (state)
+FROM unnest($2::text[]) AS s (state)
+"""
+
+
+_PAGES = """
+SELECT s.status,
+       (SELECT count(*) FROM (SELECT 1 FROM pages p WHERE p.status = s.status LIMIT $1) AS counted)
+         AS pages
+FROM unnest($2::text[]) AS s (status)
 """
 
 
@@ -133,18 +149,30 @@ def _process_registry() -> CollectorRegistry:
 
 async def _read_database(engine: AsyncEngine) -> "DatabaseMetrics":
     async with raw_connection(engine) as connection:
-        queue = await _queue_health(connection, "deliveries")
+        queues = {name: await _queue_health(connection, name) for name in QUEUES}
+        pages = await connection.fetch(_PAGES, ROWS_COUNTED_MAX, PAGES_COUNTED)
+        gates = await connection.fetch(
+            "SELECT integration_id, reason FROM integration_gates WHERE reason IS NOT NULL"
+        )
         refusals = await connection.fetch(
             "SELECT integration_id, reason, times FROM webhook_refusals"
         )
-    return DatabaseMetrics({"deliveries": queue}, refusals)
+    return DatabaseMetrics(queues, pages, gates, refusals)
 
 
 class DatabaseMetrics(Collector):
     """What the database says, as metrics."""
 
-    def __init__(self, queues: dict[str, QueueHealth], refusals: Iterable[Any]) -> None:
+    def __init__(
+        self,
+        queues: dict[str, QueueHealth],
+        pages: Iterable[Any],
+        gates: Iterable[Any],
+        refusals: Iterable[Any],
+    ) -> None:
         self._queues = queues
+        self._pages = pages
+        self._gates = gates
         self._refusals = refusals
 
     def collect(self) -> Iterator[Metric]:
@@ -168,4 +196,16 @@ class DatabaseMetrics(Collector):
         )
         for row in self._refusals:
             refused.add_metric([str(row["integration_id"]), row["reason"]], row["times"])
-        yield from (lag, rows, refused)
+        pages = GaugeMetricFamily(
+            "pagersync_pages", "Pages that somebody should look at, by status.", labels=["status"]
+        )
+        for row in self._pages:
+            pages.add_metric([row["status"]], row["pages"])
+        shut = GaugeMetricFamily(
+            "pagersync_pagertree_failing",
+            "1 for each account whose PagerTree API is not well, by reason.",
+            labels=["integration_id", "reason"],
+        )
+        for row in self._gates:
+            shut.add_metric([str(row["integration_id"]), row["reason"]], 1)
+        yield from (lag, rows, refused, pages, shut)

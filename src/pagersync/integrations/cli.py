@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from pagersync.command import Context, checked, run
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
+from pagersync.integrations.gate import list_gates
 from pagersync.integrations.models import (
     NO_INTEGRATION,
     PAGERTREE_URL,
@@ -104,11 +105,15 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
         async with context.sessions() as session:
             integration = await service.find_integration(session, reference)
             refusals = await service.list_refusals(session, [integration.id])
+            gates = await list_gates(session, [integration.id])
+        gate = gates.get(integration.id)
         return _described(context, integration) | {
+            "api_state": (gate and gate.reason) or "ok",
+            "api_error": gate and gate.last_error,
             "refusals": [
                 {"reason": r.reason, "times": r.times, "last_at": r.last_at.isoformat()}
                 for r in refusals
-            ]
+            ],
         }
 
     shown = run(action)

@@ -6,17 +6,20 @@ operations wait as they are, with no attempt used up. When it has passed, one ca
 try, and the gate stays shut for everybody else until that call is over.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.base import Base
 from pagersync.database.engine import Connection
+from pagersync.database.notify import notify
 from pagersync.errors import CredentialsRefused, PagerTreeError, Rejected
 
 FAILURES_MAX: Final = 5
@@ -34,7 +37,7 @@ TOO_MANY_REQUESTS: Final = 429
 
 
 class GateReason(StrEnum):
-    """Why a gate is shut."""
+    """Why a gate is, or was last, shut; none since the last call that went well."""
 
     FAILING = "failing"
     RATE_LIMITED = "rate_limited"
@@ -78,6 +81,24 @@ class Permit:
     wait_s: float
     is_failing: bool
     names_urgency: bool
+
+
+async def list_gates(
+    session: AsyncSession, integration_ids: Sequence[UUID]
+) -> dict[UUID, IntegrationGate]:
+    """Return how the APIs of these integrations are doing; one never called has no gate."""
+    statement = select(IntegrationGate).where(IntegrationGate.integration_id.in_(integration_ids))
+    return {gate.integration_id: gate for gate in await session.scalars(statement)}
+
+
+async def reset_gate(session: AsyncSession, integration_id: UUID) -> None:
+    """Open a gate whose reason is gone, and wake who waits before it."""
+    await session.execute(
+        update(IntegrationGate)
+        .where(IntegrationGate.integration_id == integration_id)
+        .values(failures=0, open_until=None, probing_until=None, reason=None, last_error=None)
+    )
+    await notify(session, "operations")
 
 
 async def enter(

@@ -18,6 +18,7 @@ from pagersync.errors import InvalidError
 from pagersync.filters import Filters
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
+from pagersync.integrations.gate import IntegrationGate, list_gates
 from pagersync.integrations.models import (
     ALERT_URL_TEMPLATE,
     PAGERTREE_URL,
@@ -110,6 +111,17 @@ class RefusalAttributes(BaseModel):
     last_at: datetime
 
 
+class ApiStatus(BaseModel):
+    """How an account's PagerTree API is doing, as far as calls to it tell."""
+
+    state: Literal["ok", "failing", "rate_limited", "credentials_refused"] = "ok"
+    failures: int = Field(default=0, description="Calls in a row that did not end well.")
+    resumes_at: datetime | None = Field(
+        default=None, description="Until then nothing is sent; operations wait."
+    )
+    last_error: str | None = None
+
+
 class IntegrationAttributes(BaseModel):
     """What is known of an account."""
 
@@ -123,6 +135,7 @@ class IntegrationAttributes(BaseModel):
         description="As of when `/v1/teams`, `/v1/users` and `/v1/routers` are PagerTree's."
     )
     directory_error: str | None = Field(description="Why the last try to list them failed.")
+    api: ApiStatus
     webhook_url: str
     refusals: list[RefusalAttributes]
     created_at: datetime
@@ -286,7 +299,7 @@ def _vault(request: Request) -> Vault:
 
 def _with_secret(request: Request, new: service.NewSecret) -> Document[IntegrationWithSecret]:
     attributes = IntegrationWithSecret(
-        **_attributes(_settings(request), new.integration, []).model_dump(),
+        **_attributes(_settings(request), new.integration, [], None).model_dump(),
         webhook_secret=new.webhook_secret,
         setup=service.setup_steps(_settings(request), new),
     )
@@ -298,13 +311,18 @@ def _with_secret(request: Request, new: service.NewSecret) -> Document[Integrati
 async def _resources(
     request: Request, session: AsyncSession, rows: Sequence[Integration]
 ) -> list[Resource[IntegrationAttributes]]:
-    refusals = await service.list_refusals(session, [row.id for row in rows])
+    ids = [row.id for row in rows]
+    refusals = await service.list_refusals(session, ids)
+    gates = await list_gates(session, ids)
     return [
         Resource(
             id=str(row.id),
             type="integrations",
             attributes=_attributes(
-                _settings(request), row, [r for r in refusals if r.integration_id == row.id]
+                _settings(request),
+                row,
+                [r for r in refusals if r.integration_id == row.id],
+                gates.get(row.id),
             ),
         )
         for row in rows
@@ -312,7 +330,10 @@ async def _resources(
 
 
 def _attributes(
-    settings: Settings, row: Integration, refusals: Sequence[WebhookRefusal]
+    settings: Settings,
+    row: Integration,
+    refusals: Sequence[WebhookRefusal],
+    gate: IntegrationGate | None,
 ) -> IntegrationAttributes:
     return IntegrationAttributes(
         name=row.name,
@@ -323,10 +344,25 @@ def _attributes(
         verified_at=row.verified_at,
         directory_synced_at=row.directory_synced_at,
         directory_error=row.directory_error,
+        api=api_status(gate),
         webhook_url=service.webhook_url(settings, row.id),
         refusals=[
             RefusalAttributes(reason=r.reason, times=r.times, last_at=r.last_at) for r in refusals
         ],
         created_at=row.created_at,
         updated_at=row.updated_at,
+    )
+
+
+def api_status(gate: IntegrationGate | None) -> ApiStatus:
+    """Return what a gate says of an account's PagerTree API."""
+    if gate is None:
+        return ApiStatus()
+    return ApiStatus.model_validate(
+        {
+            "state": gate.reason or "ok",
+            "failures": gate.failures,
+            "resumes_at": gate.open_until,
+            "last_error": gate.last_error,
+        }
     )

@@ -15,6 +15,7 @@ from pagersync.access.tokens import WEBHOOK_SECRET_PREFIX, hash_token, new_token
 from pagersync.database.base import new_id
 from pagersync.database.notify import notify
 from pagersync.errors import ConflictError, NotFoundError
+from pagersync.integrations.gate import reset_gate
 from pagersync.integrations.models import Integration, WebhookRefusal, WebhookSecret
 from pagersync.integrations.values import to_uuid
 from pagersync.settings import Settings
@@ -86,7 +87,7 @@ async def rotate_secret(
 async def change_integration(
     session: AsyncSession, integration_id: UUID, **columns: Any
 ) -> Integration:
-    """Set columns of an integration.
+    """Set columns of an integration; a new API key opens its gate.
 
     Raises:
         NotFoundError: there is no such integration.
@@ -103,6 +104,8 @@ async def change_integration(
             f"there is an integration named {columns.get('name')!r} already",
             pointer="/data/attributes/name",
         ) from None
+    if "api_key_encrypted" in columns:
+        await reset_gate(session, integration_id)
     await notify(session, "integrations")
     await session.refresh(integration)
     return integration
