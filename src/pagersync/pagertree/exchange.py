@@ -25,6 +25,7 @@ from pagersync.http import (
 from pagersync.pagertree.outcome import Answer, Failure
 
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+PORT_MAX: Final = 65_535
 USER_AGENT: Final = f"pagersync/{version('pagersync')}"
 
 
@@ -95,7 +96,7 @@ async def exchange(
     try:
         async with asyncio.timeout(timeout_s):
             await _fill(answer, http, request)
-    except (UnsupportedProtocol, UnicodeError, OverflowError) as error:
+    except UnsupportedProtocol as error:
         _fail(answer, Failure.NOT_CALLABLE, f"{pagertree_url} is no usable address: {error}")
     except (ConnectError, ConnectTimeout, PoolTimeout) as error:
         _fail(answer, Failure.NOT_SENT, f"could not connect to {pagertree_url}: {_words(error)}")
@@ -120,13 +121,16 @@ def _request(
     }
     if call.content is not None:
         headers["Content-Type"] = "application/json"
-    return http.build_request(
+    request = http.build_request(
         call.method,
         f"{pagertree_url.rstrip('/')}{call.path}",
         content=call.content,
         headers=headers,
         timeout=_timeout(timeout_s),
     )
+    if (request.url.port or 0) > PORT_MAX:
+        raise ValueError(f"there is no port above {PORT_MAX}")
+    return request
 
 
 def _timeout(timeout_s: float) -> Timeout:
