@@ -17,6 +17,7 @@ from httpx import (
     Response,
     Timeout,
     TimeoutException,
+    create_ssl_context,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "Response",
     "Timeout",
     "TimeoutException",
+    "create_ssl_context",
 ]
