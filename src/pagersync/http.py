@@ -20,6 +20,7 @@ from httpx import (
     Timeout,
     TimeoutException,
     UnsupportedProtocol,
+    create_ssl_context,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "Timeout",
     "TimeoutException",
     "UnsupportedProtocol",
+    "create_ssl_context",
 ]

@@ -3,12 +3,15 @@ import json
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from pagersync.http import AsyncClient
+from pagersync.http import AsyncClient, HTTPError
 from pagersync.simulator.cli import app
+from tests.support.wait import eventually
 
 from .receiver import Receiver, always, receiving
 
@@ -131,33 +134,91 @@ async def test_wrong_options_are_refused_before_anything_is_sent(arguments: list
     assert (await run("send", *arguments)).exit_code == 2
 
 
-async def test_api_wants_a_key() -> None:
-    assert (await run("api")).exit_code == 2
-    assert (await run("api", "--api-key", "")).exit_code == 2
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--api-key", ""),
+        ("--api-key", "k", "--fault", "meteor=1"),
+        ("--api-key", "k", "--fault", "slow"),
+        ("--api-key", "k", "--fault", "slow=2"),
+        ("--api-key", "k", "--fault", "queued_s=1"),
+        ("--api-key", "k", "--faults", "0.9", "--fault", "slow=0.9"),
+        ("--api-key", "k", "--unknown", "weather=good"),
+        ("--api-key", "k", "--unknown", "create_status=204"),
+        ("--api-key", "k", "--webhook-url", "nowhere"),
+    ],
+)
+async def test_api_refuses_wrong_options(arguments: list[str]) -> None:
+    result = await run("api", *arguments)
+    assert result.exit_code == 2, result.output
 
 
-async def test_api_serves_the_rest_part() -> None:
+@asynccontextmanager
+async def api_command(*arguments: str, log: list[str]) -> AsyncIterator[AsyncClient]:
+    """Yield a client of a running `pagersync simulator api`, which ends on Ctrl-C."""
     program = "from pagersync.simulator.cli import app; app()"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", program, "api", "--port", "0", "--api-key", SECRET),
-        stderr=asyncio.subprocess.PIPE,
+        *(sys.executable, "-c", program, "api", "--port", "0", "--api-key", SECRET, *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "NO_COLOR": "1"},
     )
-    assert process.stderr is not None
-    log = ""
+    assert process.stdout is not None
     try:
-        while "running on" not in log:
-            line = (await process.stderr.readline()).decode()
+        while "running on" not in "".join(log):
+            line = (await process.stdout.readline()).decode()
             assert line, log
-            log += line
-        base = next(word for word in log.split() if word.startswith("http://"))
-        async with AsyncClient(trust_env=False) as client:
-            headers = {"Authorization": f"Bearer {SECRET}"}
-            response = await client.get(f"{base}/api/v4/teams", headers=headers)
+            log.append(line)
+        base = next(word for word in log[-1].split() if word.startswith("http://"))
+        headers = {"Authorization": f"Bearer {SECRET}"}
+        async with AsyncClient(trust_env=False, base_url=base, headers=headers) as client:
+            yield client
     finally:
         process.send_signal(signal.SIGINT)
-        log += (await process.stderr.read()).decode()
+        log.append((await process.stdout.read()).decode())
         await process.wait()
 
-    assert response.json()["total_count"] == 6
-    assert SECRET not in log
+
+async def test_api_serves_an_account_that_is_decided_by_its_options() -> None:
+    log: list[str] = []
+    async with receiving() as receiver:
+        arguments = (
+            *("--webhook-url", receiver.url, "--webhook-secret", SECRET, "--webhook-auth", "basic"),
+            *("--queued-s", "0.01", "--acknowledge-after-s", "0.01", "--seed", "5"),
+            *("--unknown", "create_status=201", "--unknown", "tags_key=tags"),
+            *("--fault", "rate_limited=0", "--faults", "0"),
+        )
+        async with api_command(*arguments, log=log) as client:
+            (team,) = (await client.get("/api/v4/teams?name=Payments")).json()["data"]
+            body = {"title": "t", "urgency": "low", "destination_team_ids": [team["id"]]}
+            created = await client.post("/api/v4/alerts", json=body)
+            options = (await client.get("/control")).json()
+
+            async def types() -> list[str]:
+                return sorted(sent_types(receiver))
+
+            expected = ["alert.acknowledged", "alert.created", "alert.open"]
+            await eventually(types, lambda seen: seen == expected)
+
+    assert created.status_code == 201
+    assert "tag_list" not in created.json()
+    assert (options["seed"], options["hold_s"]) == (5, 30)
+    assert SECRET not in "".join(log)
+
+
+async def test_api_ends_at_once_though_it_holds_a_connection() -> None:
+    log: list[str] = []
+    async with AsyncClient(trust_env=False, timeout=60) as holder:
+        async with api_command("--fault", "timeout_before=1", log=log) as client:
+            url, headers = client.base_url.join("/api/v4/teams"), client.headers
+            holding = asyncio.create_task(holder.get(url, headers=headers))
+
+            async def requests() -> list[object]:
+                return list((await client.get("/control/requests")).json())
+
+            await eventually(requests)
+            assert not holding.done()
+        with pytest.raises(HTTPError):
+            await holding
+    assert "Traceback" not in "".join(log)

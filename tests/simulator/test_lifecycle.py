@@ -85,13 +85,12 @@ async def test_a_handoff_opens_elsewhere_and_pages_there(pagertree: SimulatedPag
 async def test_what_is_done_by_hand_ends_what_would_have_happened(
     pagertree: SimulatedPagerTree,
 ) -> None:
-    pagertree.simulator.change(acknowledge_after_s=0.03)
-    resolved, deleted, other = [await pagertree.created() for _ in range(3)]
-    await pagertree.reaches(resolved["id"], "open")
-    pagertree.simulator.act(resolved["id"], "resolve")
+    pagertree.simulator.change(queued_s=0.1)
+    dropped, deleted, other = [await pagertree.created() for _ in range(3)]
+    pagertree.simulator.act(dropped["id"], "drop")
     await pagertree.client.delete(f"alerts/{deleted['id']}")
-    await pagertree.reaches(other["id"], "acknowledged")
-    await pagertree.reaches(resolved["id"], "resolved")
+    await pagertree.reaches(other["id"], "open")
+    await pagertree.reaches(dropped["id"], "dropped")
 
 
 async def test_a_reset_ends_every_life(pagertree: SimulatedPagerTree) -> None:

@@ -56,5 +56,10 @@ async def simulated_pagertree(**changes: Any) -> AsyncIterator[SimulatedPagerTre
     headers = {"Authorization": f"Bearer {API_KEY}"}
     async with serving(simulator.app) as url:
         base_url = f"{url}/api/v4/"
-        async with AsyncClient(base_url=base_url, headers=headers, trust_env=False) as client:
+        async with AsyncClient(
+            base_url=base_url,
+            headers=headers,
+            trust_env=False,
+            verify=False,
+        ) as client:
             yield SimulatedPagerTree(simulator, url, client)

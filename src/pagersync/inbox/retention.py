@@ -18,6 +18,10 @@ _STATEMENTS: Final = (
     DELETE FROM domain_events WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM domain_events WHERE id < $1 ORDER BY id LIMIT $2))
     """,
+    """
+    DELETE FROM attempts WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM attempts WHERE id < $1 ORDER BY id LIMIT $2))
+    """,
 )
 
 
@@ -32,7 +36,7 @@ DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
 async def remove_old_rows(
     connection: Connection, *, days: int, idempotency_days: int, stop: asyncio.Event
 ) -> int:
-    """Remove applied and ignored deliveries, domain events and daily counts older than `days`.
+    """Remove deliveries that are done with, domain events, attempts and counts older than `days`.
 
     What needs a person (`invalid`, `limited`, `dead`) stays. Idempotency keys have days of their
     own. Returns how many rows went; ends early, between two batches, when `stop` is set.

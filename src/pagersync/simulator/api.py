@@ -14,21 +14,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pagersync.simulator.alert_params import InvalidParamsError, changed_fields, permit
+from pagersync.simulator.alert_views import alert_view, comment_view, shown
 from pagersync.simulator.directory import Team
+from pagersync.simulator.directory_views import (
+    account_user_view,
+    on_call_view,
+    router_view,
+    team_view,
+    user_view,
+)
 from pagersync.simulator.edge import API_PREFIX, error_response
 from pagersync.simulator.lifecycle import NotAllowedError
 from pagersync.simulator.listing import cut_page, select_rows
 from pagersync.simulator.pagertree_state import Alert, now
-from pagersync.simulator.views import (
-    account_user_view,
-    alert_view,
-    comment_view,
-    on_call_view,
-    router_view,
-    shown,
-    team_view,
-    user_view,
-)
 
 if TYPE_CHECKING:
     from pagersync.simulator.simulator import Simulator

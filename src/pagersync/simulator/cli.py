@@ -21,6 +21,8 @@ app = typer.Typer(
 
 _GIVEN_UP_SHOWN_MAX = 10
 
+_SLOW_AS_IN_LIFE = {"hold_s": 30.0, "slow_s": 5.0, "first_pause_s": 10.0}
+
 
 def _parse_time(text: str) -> datetime:
     """Read an ISO 8601 time; without an offset it is in UTC."""
@@ -151,7 +153,7 @@ def send_alerts(  # noqa: PLR0913 - typer reads one parameter per option
             started_at=start,
             comments=comments,
             reminders=reminders,
-            rules=_parse_rules(rule or []),
+            rules=_parse_pairs(rule or [], "--rule"),
             drop=drop or [],
             linked=linked,
         ),
@@ -172,17 +174,17 @@ def send_alerts(  # noqa: PLR0913 - typer reads one parameter per option
     raise typer.Exit(1 if report.given_up else 0)
 
 
-def _parse_rules(rules: list[str]) -> dict[str, Any]:
+def _parse_pairs(pairs: list[str], option: str) -> dict[str, Any]:
     """Read KEY=VALUE pairs; a value that is no JSON is a string.
 
     Raises:
         typer.BadParameter: There is no key or no equals sign.
     """
     parsed = {}
-    for rule in rules:
-        key, equals, value = rule.partition("=")
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
         if not key or not equals:
-            raise typer.BadParameter("write it as KEY=VALUE", param_hint="--rule")
+            raise typer.BadParameter("write it as KEY=VALUE", param_hint=option)
         try:
             parsed[key] = json.loads(value)
         except json.JSONDecodeError:
@@ -227,8 +229,11 @@ def _given_up_lines(report: "Report") -> Iterator[str]:
         yield ""
 
 
+PairsOption = list[str] | None
+
+
 @app.command("api")
-def serve_api(
+def serve_api(  # noqa: PLR0913 - typer reads one parameter per option
     *,
     api_key: Annotated[
         list[str],
@@ -237,14 +242,83 @@ def serve_api(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="TCP port on 127.0.0.1; 0 takes a free one.")
     ] = 8089,
+    seed: Annotated[int, typer.Option(help="Decides the account and every fault.")] = 0,
+    webhook_url: Annotated[
+        str, typer.Option(help="Where webhooks go. Its query may hold the secret already.")
+    ] = "",
+    webhook_secret: SecretOption = "",
+    webhook_auth: AuthOption = "query",
+    queued_s: Annotated[float, typer.Option(min=0, help="How long an alert stays queued.")] = 1.0,
+    acknowledge_after_s: Annotated[
+        float | None,
+        typer.Option(min=0, help="When the first person on call acknowledges. Default: never."),
+    ] = None,
+    faults: Annotated[
+        float, typer.Option(min=0, max=1, help="Share (0 to 1) of requests that go wrong somehow.")
+    ] = 0.0,
+    fault: Annotated[
+        PairsOption,
+        typer.Option(metavar="NAME=RATE", help="Share of one fault. Repeatable; see the README."),
+    ] = None,
+    unknown: Annotated[
+        PairsOption,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Decide something that is not known about PagerTree. Repeatable; see the README.",
+        ),
+    ] = None,
 ) -> None:
-    """Serve the part of PagerTree's API that verifying an API key needs."""
+    """Serve an account by PagerTree's REST API v4, with webhooks and with faults on demand.
+
+    Below /control, a test can look behind it, change every option and act as a person.
+    """
     import uvicorn
 
-    from pagersync.simulator.options import SimulatorOptions
+    from pagersync.simulator.options import SimulatorOptions, changed
     from pagersync.simulator.simulator import Simulator
 
     if not all(api_key):
         raise typer.BadParameter("a key cannot be empty", param_hint="--api-key")
-    options = SimulatorOptions(api_keys=frozenset(api_key))
-    uvicorn.run(Simulator(options).app, host="127.0.0.1", port=port)
+    changes = {
+        **_SLOW_AS_IN_LIFE,
+        "seed": seed,
+        "webhook_url": webhook_url,
+        "webhook_secret": webhook_secret,
+        "webhook_auth": webhook_auth,
+        "queued_s": queued_s,
+        "acknowledge_after_s": acknowledge_after_s,
+    }
+    try:
+        changes |= _parse_faults(faults, fault or []) | _parse_unknowns(unknown or [])
+        options = changed(SimulatorOptions(api_keys=frozenset(api_key)), changes)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    uvicorn.run(Simulator(options).app, host="127.0.0.1", port=port, timeout_graceful_shutdown=1)
+
+
+def _parse_faults(share: float, faults: list[str]) -> dict[str, Any]:
+    """Spread a share of requests over all faults, and set some of them apart.
+
+    Raises:
+        ValueError: There is no such fault.
+    """
+    from pagersync.simulator.faults import spread
+    from pagersync.simulator.options import FaultRates, check_group
+
+    rates = _parse_pairs(faults, "--fault")
+    check_group(FaultRates, rates)
+    return spread(share) | rates
+
+
+def _parse_unknowns(unknowns: list[str]) -> dict[str, Any]:
+    """Read what is decided about the unknown.
+
+    Raises:
+        ValueError: There is no such unknown.
+    """
+    from pagersync.simulator.options import check_group
+    from pagersync.simulator.unknowns import Unknowns
+
+    values = _parse_pairs(unknowns, "--unknown")
+    check_group(Unknowns, values)
+    return values

@@ -92,7 +92,7 @@ class Edge:
         elif fault == "truncated":
             await exchange.answer_half()
         elif fault == "slow":
-            await asyncio.sleep(trouble.slow_s)
+            await exchange.hold(trouble.slow_s)
             await exchange.pass_on()
         elif fault is not None:
             await exchange.answer(self._failure(fault))
@@ -164,8 +164,8 @@ class _Exchange:
         await self.hang_up()
 
     async def hold(self, hold_s: float) -> None:
-        """Be silent for some time, or until the client is gone."""
-        with suppress(TimeoutError):
+        """Be silent for some time, until the client is gone, or until the server ends."""
+        with suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(hold_s):
                 await self._until_gone()
 

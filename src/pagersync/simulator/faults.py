@@ -12,6 +12,11 @@ WORK_DONE = frozenset({"timeout_after", "truncated", "lost_response", "slow"})
 """The faults before which the request has had its effect."""
 
 
+def spread(rate: float) -> dict[str, float]:
+    """Give each fault the same part of a rate."""
+    return dict.fromkeys(FAULTS, rate / len(FAULTS))
+
+
 @dataclass(slots=True)
 class PlannedFault:
     """A fault that befalls the next requests with this method and a path that ends like this."""

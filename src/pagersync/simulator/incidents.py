@@ -110,6 +110,19 @@ def draw_trouble(rng: random.Random) -> Trouble:
     )
 
 
+def draw_fields(rng: random.Random) -> dict[str, Any]:
+    """Draw what monitoring says about an alert: its words, and its own id for it."""
+    trouble = draw_trouble(rng)
+    return {
+        "title": trouble.title,
+        "description": trouble.description,
+        "urgency": trouble.urgency,
+        "tags": list(trouble.tags),
+        "meta": dict(trouble.meta),
+        "thirdparty_id": f"{rng.getrandbits(64):016x}",
+    }
+
+
 def _draw_places(rng: random.Random) -> dict[str, str]:
     return {
         "host": rng.choice(_HOSTS),

@@ -20,6 +20,8 @@ Count = Annotated[int, Field(ge=0)]
 
 CONCURRENCY_MAX = 100
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
@@ -76,6 +78,11 @@ class FaultRates:
     truncated: Rate = 0.0
     lost_response: Rate = 0.0
     slow: Rate = 0.0
+
+    def __post_init__(self) -> None:
+        total = sum(getattr(self, item.name) for item in fields(type(self)))
+        if total > 1 + _ROUNDING:
+            raise ValueError(f"the rates of all faults together are {total:g}, more than 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +195,8 @@ def changed(options: SimulatorOptions, changes: Mapping[str, Any]) -> SimulatorO
         new = {name: replace(getattr(options, name), **groups[name]) for name in groups}
         return replace(options, **new, **own)
     except ValidationError as error:
-        wrong = "; ".join(f"{entry['loc'][0]}: {entry['msg']}" for entry in error.errors())
-        raise ValueError(wrong) from None
+        wrong = (": ".join([*map(str, entry["loc"]), entry["msg"]]) for entry in error.errors())
+        raise ValueError("; ".join(wrong)) from None
 
 
 def _group_of(leaf: str) -> str:
@@ -197,6 +204,18 @@ def _group_of(leaf: str) -> str:
     if leaf not in _GROUPS:
         raise ValueError(f"{leaf}: there is no such option; there are {', '.join(sorted(_GROUPS))}")
     return _GROUPS[leaf]
+
+
+def check_group(group: type, changes: Mapping[str, Any]) -> None:
+    """Return if each change names a leaf of this group.
+
+    Raises:
+        ValueError: One does not; the message says which there are.
+    """
+    names = [item.name for item in fields(group)]
+    for name in changes:
+        if name not in names:
+            raise ValueError(f"{name}: there is no such name; there are {', '.join(names)}")
 
 
 def flat(options: SimulatorOptions) -> dict[str, Any]:

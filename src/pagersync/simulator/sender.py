@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cache
+from ssl import SSLContext
 
-from pagersync.http import AsyncClient, HTTPError, Limits
+from pagersync.http import AsyncClient, HTTPError, Limits, create_ssl_context
 from pagersync.simulator.account import seeded
 from pagersync.simulator.life import WebhookEvent
 from pagersync.simulator.schedule import Chaos, RetrySchedule, draw_start_order
@@ -137,7 +139,13 @@ def make_client(options: SendOptions) -> AsyncClient:
     limits = Limits(
         max_connections=options.concurrency, max_keepalive_connections=options.concurrency
     )
-    return AsyncClient(limits=limits, trust_env=False)
+    return AsyncClient(limits=limits, trust_env=False, verify=_trusted())
+
+
+@cache
+def _trusted() -> SSLContext:
+    """Load the trusted certificates, once: that takes longer than all the rest of a client."""
+    return create_ssl_context(trust_env=False)
 
 
 async def _deliver_wave(

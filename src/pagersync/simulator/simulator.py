@@ -12,23 +12,23 @@ from starlette.types import ASGIApp
 
 from pagersync.simulator.account import seeded
 from pagersync.simulator.alert_params import InvalidParamsError, find_destinations, new_fields
-from pagersync.simulator.api import Api, answer_error
-from pagersync.simulator.control import Control
-from pagersync.simulator.directory import AccountUser, Directory, Router, Team
-from pagersync.simulator.edge import Edge
-from pagersync.simulator.faults import FAULTS, PlannedFault
-from pagersync.simulator.incidents import draw_trouble
-from pagersync.simulator.life import WebhookEvent
-from pagersync.simulator.lifecycle import AlertLives, NotAllowedError
-from pagersync.simulator.live_sender import LiveSender
-from pagersync.simulator.options import SimulatorOptions, changed, flat
-from pagersync.simulator.pagertree_state import Alert, PagerTreeState, now
-from pagersync.simulator.views import (
+from pagersync.simulator.alert_views import (
     alert_view,
     comment_view,
     notification_view,
     webhook_view,
 )
+from pagersync.simulator.api import Api, answer_error
+from pagersync.simulator.control import Control
+from pagersync.simulator.directory import AccountUser, Directory, Router, Team
+from pagersync.simulator.edge import Edge
+from pagersync.simulator.faults import FAULTS, PlannedFault
+from pagersync.simulator.incidents import draw_fields
+from pagersync.simulator.life import WebhookEvent
+from pagersync.simulator.lifecycle import AlertLives, NotAllowedError
+from pagersync.simulator.live_sender import LiveSender
+from pagersync.simulator.options import SimulatorOptions, changed, flat
+from pagersync.simulator.pagertree_state import Alert, PagerTreeState, now
 
 DEFAULT_OPTIONS: Final = SimulatorOptions()
 
@@ -155,23 +155,13 @@ class Simulator:
         Raises:
             InvalidParamsError: A destination does not exist.
         """
-        rng = seeded(self.options.seed, "monitoring", len(self.state.alerts))
-        drawn = draw_trouble(rng)
         destinations, wrong = find_destinations(fields, self.directory, self.options.unknowns)
         if wrong:
             raise InvalidParamsError(wrong)
-        known = {
-            "title": drawn.title,
-            "description": drawn.description,
-            "urgency": drawn.urgency,
-            "tags": list(drawn.tags),
-            "meta": dict(drawn.meta),
-            "thirdparty_id": f"{rng.getrandbits(64):016x}",
-        }
-        given = {key: fields[key] for key in known if key in fields}
-        alert = self.state.add_alert(
-            {**known, **given}, destinations or [self.directory.teams[0]], None
-        )
+        rng = seeded(self.options.seed, "monitoring", len(self.state.alerts))
+        words = draw_fields(rng)
+        words |= {key: fields[key] for key in words if key in fields}
+        alert = self.state.add_alert(words, destinations or [self.directory.teams[0]], None)
         alert.status = fields.get("status", alert.status)
         self._lives.start(alert)
         return self._show(alert)
