@@ -106,8 +106,12 @@ async def test_a_refused_key_is_shown_and_burns_no_attempt_until_a_new_one_is_th
         return str(shown["api"]["state"])
 
     await eventually(state, lambda found: found == "credentials_refused")
-    (operation,) = await paging.operations(page_id)
-    assert (operation.state, operation.attempt) == ("queued", 0)
+
+    async def waits() -> bool:
+        (operation,) = await paging.operations(page_id)
+        return (operation.state, operation.attempt) == ("queued", 0)
+
+    await eventually(waits)
     paging.simulator.change(key_refused=False)
     key = {"data": {"type": "integrations", "attributes": {"api_key": API_KEY}}}
     assert (await service_api.patch(url, json=key)).status_code == 200
