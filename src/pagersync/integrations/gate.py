@@ -75,11 +75,13 @@ class Permit:
     Attributes:
         wait_s: how long to wait before it, so that all processes together keep the rate.
         is_failing: whether the calls before it failed: a success must be recorded.
+        is_probe: whether it tries a gate that was shut.
         names_urgency: whether PagerTree wants an urgency with every alert.
     """
 
     wait_s: float
     is_failing: bool
+    is_probe: bool
     names_urgency: bool
 
 
@@ -113,6 +115,7 @@ async def enter(
     return Permit(
         wait_s=max(0.0, -row["tokens"] / calls_per_s),
         is_failing=row["is_failing"],
+        is_probe=row["is_probe"],
         names_urgency=row["names_urgency"],
     )
 
@@ -181,7 +184,8 @@ SET tokens = least($3::float8, g.tokens + $2 * extract(epoch FROM now() - g.refi
 WHERE (g.open_until IS NULL OR g.open_until <= now())
   AND (g.probing_until IS NULL OR g.probing_until <= now())
   AND g.tokens + $2 * extract(epoch FROM now() - g.refilled_at) > -$2 * $5::float8
-RETURNING tokens, (failures > 0 OR open_until IS NOT NULL) AS is_failing, names_urgency
+RETURNING tokens, names_urgency, open_until IS NOT NULL AS is_probe,
+    (failures > 0 OR open_until IS NOT NULL) AS is_failing
 """
 
 _SUCCESS = """

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.queue import Outcome, Queue
-from pagersync.errors import PagerTreeError, Rejected
+from pagersync.errors import PagerTreeError, Rejected, Unavailable
 from pagersync.http import AsyncClient
 from pagersync.integrations import gate
 from pagersync.integrations.vault import Vault
@@ -61,7 +61,7 @@ GATE_S: Final = 1.0
 
 CALLING: Final = (Step.SEND, Step.LOOK, Step.CALL)
 
-NEEDS_NONE: Final = gate.Permit(wait_s=0, is_failing=False, names_urgency=False)
+NEEDS_NONE: Final = gate.Permit(wait_s=0, is_failing=False, is_probe=False, names_urgency=False)
 
 log = structlog.get_logger()
 
@@ -171,6 +171,7 @@ class Turns:
         return Turn(token, work, account, permit, pagertree, exchanges)
 
     async def _act(self, turn: Turn, what: Step) -> None:
+        """Do what was decided, and record it. Trying whether PagerTree is back is no attempt."""
         await asyncio.sleep(turn.permit.wait_s)
         acts: dict[Step, Callable[[Turn], Awaitable[End | None]]] = {
             Step.SEND: self._send,
@@ -181,6 +182,8 @@ class Turns:
         if end is None:
             log.warning("an operation was taken over", operation_id=str(turn.work.id))
             return
+        if turn.permit.is_probe and isinstance(turn.error, Unavailable):
+            end = replace(end, outcome=replace(end.outcome, is_attempt=False))
         if turn.error is not None or turn.permit.is_failing:
             async with raw_connection(self.engine) as connection:
                 await self.tell_gate(connection, turn.work.integration_id, turn.permit, turn.error)
