@@ -23,7 +23,7 @@ REQUESTED_BY: Final = "the command line"
 
 DELIVERED: Final = ("confirmed", "acknowledged", "resolved")
 NOT_DELIVERED: Final = ("dropped", "stuck", "failed", "canceled", "expired")
-EXIT_NOT_DELIVERED: Final = 1
+EXIT_NOT_DELIVERED: Final = 4
 EXIT_NOT_KNOWN: Final = 3
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -58,7 +58,7 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
         bool,
         typer.Option(
             "--wait",
-            help="Wait until PagerTree is seen to page people. Exit code 0: it does; 1: it does "
+            help="Wait until PagerTree is seen to page people. Exit code 0: it does; 4: it does "
             "not, and will not; 3: not known yet.",
         ),
     ] = False,

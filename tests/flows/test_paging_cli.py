@@ -1,0 +1,59 @@
+"""Paging from a terminal: the commands, a running `serve`, and a simulated PagerTree."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.pagertree import API_KEY, simulated_pagertree
+from tests.support.program import Setup, embedded_setup
+
+
+@pytest.fixture(scope="module")
+def setup() -> Iterator[Setup]:
+    with embedded_setup(PAGERTREE_API_KEY=API_KEY) as setup:
+        yield setup
+
+
+async def test_a_person_pages_a_team_from_a_terminal_and_learns_how_it_ended(setup: Setup) -> None:
+    async with simulated_pagertree() as pagertree, setup.running("serve") as program:
+        server = await program.url()
+        added = await setup.ask("integrations", "add", "acme", "--pagertree-url", pagertree.api_url)
+        pagertree.simulator.change(
+            webhook_url=f"{server}/webhooks/pagertree/{added['id']}",
+            webhook_secret=added["webhook_secret"],
+        )
+        await setup.tell("directory", "sync")
+
+        unknown = await setup.run("page", "--team", "Platfrom", "--title", "Down")
+        assert unknown.returncode == 1
+        assert "did you mean 'Platform'?" in unknown.stderr
+
+        page = ("page", "--title", "Down", "--urgency", "high", "--wait", "--json")
+        confirmed = await setup.run(*page, "--team", "Platform", "--severity", "critical")
+        assert confirmed.returncode == 0, confirmed.stderr
+        assert json.loads(confirmed.stdout)["status"] == "confirmed"
+        (alert,) = pagertree.simulator.alerts()
+        assert alert["urgency"] == "high"
+
+        dropped = await setup.run(*page, "--team", "Night Watch")
+        assert dropped.returncode == 4
+        assert json.loads(dropped.stdout)["status"] == "dropped"
+
+        assert await setup.ask("operations", "list") == []
+        _, first = await setup.ask("operations", "list", "--state", "done")
+        again = await setup.run("operations", "redrive", first["id"])
+        assert again.returncode == 1
+        assert "done already" in again.stderr
+        pagertree.simulator.change(webhooks="off")
+
+
+async def test_a_page_that_nobody_sends_yet_waits_and_can_be_canceled(setup: Setup) -> None:
+    sent = await setup.run(
+        *("page", "--team", "Platform", "--title", "Later", "--wait", "--timeout-s", "0", "--json")
+    )
+    assert sent.returncode == 3
+    (queued,) = await setup.ask("operations", "list", "--state", "queued")
+    await setup.tell("operations", "cancel", queued["id"])
+    (canceled,) = await setup.ask("operations", "list")
+    assert (canceled["id"], canceled["state"]) == (queued["id"], "canceled")
