@@ -7,6 +7,7 @@ next looks before it sends. No transaction is open while PagerTree is called.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
@@ -249,8 +250,6 @@ class Turns:
         assert work.target is not None  # noqa: S101 - decided by `next_step`
         try:
             turn.remote = await call(turn.pagertree, work)
-            if turn.remote is None and work.kind != OperationKind.ADD_COMMENT:
-                turn.remote = await turn.pagertree.get_alert(work.target)
         except PagerTreeError as error:
             turn.error = error
             if isinstance(error, Rejected) and is_refusal_of_state(work, error):
@@ -258,6 +257,9 @@ class Turns:
             return step.after_error(
                 work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
             )
+        if turn.remote is None:  # an empty answer: how the alert looks now is good to know
+            with suppress(PagerTreeError):
+                turn.remote = await turn.pagertree.get_alert(work.target)
         return End(Outcome.done(work.id))
 
     async def _after_refusal(self, turn: Turn, refusal: Rejected) -> End:
@@ -281,21 +283,14 @@ class Turns:
         remote: RemoteAlert | None = None,
     ) -> None:
         """Write everything that a turn came to, if the operation is still ours."""
-        async with raw_connection(self.engine) as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            try:
-                pages = await lock_pages(connection, [work.page_id] if work.page_id else [])
-                held = await self.queue.finish(connection, token, [end.outcome])
-                await insert_attempts(connection, work, exchanges or [])
-                if held:
-                    await note_operation(connection, work, end)
-                    page = pages.get(work.page_id) if work.page_id else None
-                    await self._write(connection, work, end, page, remote)
-            except BaseException:
-                await transaction.rollback()
-                raise
-            await transaction.commit()
+        async with raw_connection(self.engine) as connection, connection.transaction():
+            pages = await lock_pages(connection, [work.page_id] if work.page_id else [])
+            held = await self.queue.finish(connection, token, [end.outcome])
+            await insert_attempts(connection, work, exchanges or [])
+            if held:
+                await note_operation(connection, work, end)
+                page = pages.get(work.page_id) if work.page_id else None
+                await self._write(connection, work, end, page, remote)
         if held:
             OPERATIONS.labels(kind=work.kind.value, state=end.outcome.state).inc()
 
