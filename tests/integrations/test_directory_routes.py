@@ -14,6 +14,7 @@ from pagersync.integrations.models import Integration
 from pagersync.integrations.vault import Vault
 from tests.integrations.conftest import connect
 from tests.support.lists import Lists, team
+from tests.support.pagertree import API_KEY, simulated_pagertree
 
 TEAM_ID = "01TEAM00000000000000000001"
 
@@ -228,3 +229,20 @@ async def test_syncing_needs_a_key_that_may_write(
     api.headers["authorization"] = f"Bearer {key.token}"
     assert (await sync(api, synced)).status_code == status
     assert (await api.get("/v1/teams")).status_code == 200
+
+
+async def test_the_simulated_account_is_shown_with_whoever_is_on_call(api: AsyncClient) -> None:
+    async with simulated_pagertree() as pagertree:
+        attributes = {"name": "acme", "api_key": API_KEY, "pagertree_url": pagertree.api_url}
+        body = {"data": {"type": "integrations", "attributes": attributes}}
+        made = (await api.post("/v1/integrations", json=body)).json()["data"]
+        await api.post(f"/v1/integrations/{made['id']}/sync")
+        theirs = pagertree.simulator.directory
+        assert await names(api, "teams") == sorted(team.name for team in theirs.teams)
+        assert await names(api, "users") == sorted(user.name for user in theirs.account_users)
+        assert await names(api, "routers") == sorted(router.name for router in theirs.routers)
+        for team_there in theirs.teams:
+            answer = await api.get(f"/v1/teams/{team_there.prefix_id}/current_oncall")
+            layers = answer.json()["data"]["attributes"]["layers"]
+            people = [user["name"] for layer in layers for user in layer["users"]]
+            assert people == [user.name for user in team_there.on_call]
