@@ -165,9 +165,7 @@ def view(state: AlertState, *, external_id: str) -> AlertView:
     """Return the row that people read."""
     description = _value(state, "description")
     return AlertView(
-        status=AlertStatus.RESOLVED
-        if state.is_resolved
-        else _value(state, "status") or AlertStatus.OPEN,
+        status=status_of(state),
         summary=(_value(state, "title") or "").strip() or _first_line(description) or external_id,
         description=description,
         labels=_labels(state),
@@ -177,6 +175,13 @@ def view(state: AlertState, *, external_id: str) -> AlertView:
         acknowledged_at=state.times.get("acknowledged_at"),
         ended_at=state.times.get("ended_at"),
     )
+
+
+def status_of(state: AlertState) -> AlertStatus:
+    """Return the alert's status: `resolved` absorbs, `open` is where every alert begins."""
+    if state.is_resolved:
+        return AlertStatus.RESOLVED
+    return _value(state, "status") or AlertStatus.OPEN
 
 
 def _value(state: AlertState, name: str) -> Any:
