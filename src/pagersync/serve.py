@@ -142,7 +142,7 @@ class ProcessConfig(uvicorn.Config):
     def load(self) -> None:
         """Load the application, in the process that will run it."""
         super().load()
-        gc.freeze()  # what is loaded stays: looking through it for garbage took a fifth of all time
+        gc.freeze()  # looking for garbage in what was loaded took a fifth of a worker's Python time
         if (parent := multiprocessing.parent_process()) is not None:
             Thread(target=_end_after, args=(parent,), daemon=True).start()
 
