@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         default=5, gt=0, description="Longest wait for a commit before a webhook is answered 503."
     )
     apply_batch_rows_max: Positive = Field(
-        default=200, description="Most deliveries applied to alerts by one transaction."
+        default=500, description="Most deliveries applied to alerts by one transaction."
     )
     apply_attempts_max: Positive = Field(
         default=8, description="Attempts to apply a delivery before it is kept as dead."

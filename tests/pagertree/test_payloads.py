@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pagersync.pagertree.payloads import (
     EVENT_TYPES,
     OtherEventError,
     UnreadableError,
+    decode_json,
     parse_time,
     read_snapshot,
     read_webhook,
@@ -48,6 +49,42 @@ def test_whatever_stands_in_the_fields_an_event_with_type_and_id_is_read(
 def test_no_bytes_are_an_error_of_ours(body: bytes) -> None:
     with contextlib.suppress(UnreadableError):
         read_webhook(body)
+
+
+def as_json_module_reads(body: bytes) -> str:
+    try:
+        return repr(json.loads(body.decode()))
+    except (ValueError, RecursionError):
+        return "refused"
+
+
+def as_we_read(body: bytes) -> str:
+    try:
+        return repr(decode_json(body))
+    except UnreadableError:
+        return "refused"
+
+
+@given(
+    JSON.map(lambda value: json.dumps(value).encode())
+    | JSON.map(lambda value: json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))
+    | st.text('{}[]",:\\ud8ceE+-.0123456789 nulNaIfity\x00é', max_size=30).map(str.encode)
+    | st.binary(max_size=20)
+)
+@example(b'["\\ud800"]')
+@example(b'{"a": 1, "b": 2, "a": 3}')
+@example(b"[-0, -0.0, 1e999, 1e-999, NaN, -Infinity, 9007199254740993.0, 18446744073709551616]")
+@example(b"1" * 4300)
+@example(b"1" * 4301)
+@example(b"1" * 5000 + b".5")
+@example(b"[" * 250 + b"]" * 250)
+@example(b"[" * 100_000)
+@example(b'"\xed\xa0\x80"')
+@example(b"\xef\xbb\xbf{}")
+@example(b'"\x1f"')
+@example(b"[1,]")
+def test_bodies_are_read_as_the_json_module_reads_them(body: bytes) -> None:
+    assert as_we_read(body) == as_json_module_reads(body)
 
 
 @given(JSON)

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from pagersync.alerts.fold import AlertState, fold, view
+from pagersync.alerts.fold import AlertState, fold, status_of
 from pagersync.alerts.handlers import Happening, handle
 from pagersync.alerts.models import AlertStatus
 from pagersync.alerts.store import (
@@ -255,7 +255,7 @@ def _facts(
     for key, alert_id in ids.items():
         latest = max(events[key], key=lambda event: event.occurred_at)
         before = stored[key].status if key in stored else AlertStatus.OPEN
-        after = view(states[key], external_id=key.external_id).status
+        after = status_of(states[key])
         changes = [] if key in stored else [("alert.created", {"status": AlertStatus.OPEN.value})]
         if after != before:
             changes.append(("alert.status_updated", {"from": before.value, "to": after.value}))

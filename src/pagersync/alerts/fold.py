@@ -104,7 +104,8 @@ EMPTY: Final = AlertState(fields={}, times={})
 
 def fold(states: Iterable[AlertState]) -> AlertState:
     """Join any number of states, in any order."""
-    return reduce(AlertState.join, states, EMPTY)
+    several = iter(states)
+    return reduce(AlertState.join, several, next(several, EMPTY))
 
 
 def _version(snapshot: AlertSnapshot, status: str | None) -> Version:
@@ -164,9 +165,7 @@ def view(state: AlertState, *, external_id: str) -> AlertView:
     """Return the row that people read."""
     description = _value(state, "description")
     return AlertView(
-        status=AlertStatus.RESOLVED
-        if state.is_resolved
-        else _value(state, "status") or AlertStatus.OPEN,
+        status=status_of(state),
         summary=(_value(state, "title") or "").strip() or _first_line(description) or external_id,
         description=description,
         labels=_labels(state),
@@ -176,6 +175,13 @@ def view(state: AlertState, *, external_id: str) -> AlertView:
         acknowledged_at=state.times.get("acknowledged_at"),
         ended_at=state.times.get("ended_at"),
     )
+
+
+def status_of(state: AlertState) -> AlertStatus:
+    """Return the alert's status: `resolved` absorbs, `open` is where every alert begins."""
+    if state.is_resolved:
+        return AlertStatus.RESOLVED
+    return _value(state, "status") or AlertStatus.OPEN
 
 
 def _value(state: AlertState, name: str) -> Any:
@@ -198,12 +204,16 @@ def _labels(state: AlertState) -> dict[str, str]:
 
 
 def to_json(state: AlertState) -> dict[str, Any]:
-    """Return the state as it is kept beside the row; `data` itself stands in its own column."""
+    """Return the state as it is kept beside the row; `data` itself stands in its own column.
+
+    A snapshot stands there once with all the fields that it gave: one usually gave all of them.
+    """
+    snapshots: dict[Version, dict[str, Any]] = {}
+    for name, field in state.fields.items():
+        value = None if name == "data" else field.value
+        snapshots.setdefault(field.version, {})[name] = value
     return {
-        "fields": {
-            name: [*field.version, None if name == "data" else field.value]
-            for name, field in state.fields.items()
-        },
+        "snapshots": [[*version, values] for version, values in snapshots.items()],
         "times": {name: moment.isoformat() for name, moment in state.times.items()},
         "is_resolved": state.is_resolved,
     }
@@ -212,7 +222,9 @@ def to_json(state: AlertState) -> dict[str, Any]:
 def from_json(kept: Mapping[str, Any]) -> AlertState:
     """Return the state that `to_json` kept."""
     fields = {
-        name: Field(Version(*version), value) for name, (*version, value) in kept["fields"].items()
+        name: Field(version, value)
+        for version, values in ((Version(*of), values) for *of, values in kept["snapshots"])
+        for name, value in values.items()
     }
     if "status" in fields:
         fields["status"] = fields["status"]._replace(value=AlertStatus(fields["status"].value))

@@ -87,6 +87,11 @@ class Outcome:
     delay_s: float = 0.0
     is_attempt: bool = True
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is what `done` returns."""
+        return self.state == "done" and self.error is None and self.is_attempt
+
     @classmethod
     def done(cls, row_id: UUID) -> Self:
         """Return the end of a row whose work is complete."""
@@ -188,14 +193,16 @@ class Queue:
         committed.
         """
         every = list(outcomes)
+        others = [outcome for outcome in every if not outcome.is_plain]
         rows = await connection.fetch(
             self._finish_sql,
             token,
             [outcome.id for outcome in every],
-            [outcome.state for outcome in every],
-            [outcome.error and _storable(outcome.error) for outcome in every],
-            [outcome.delay_s for outcome in every],
-            [0 if outcome.is_attempt else 1 for outcome in every],
+            [outcome.id for outcome in others],
+            [outcome.state for outcome in others],
+            [outcome.error and _storable(outcome.error) for outcome in others],
+            [outcome.delay_s for outcome in others],
+            [0 if outcome.is_attempt else 1 for outcome in others],
         )
         return {row["id"] for row in rows}
 
@@ -244,18 +251,22 @@ WITH held AS MATERIALIZED (
     ORDER BY id FOR UPDATE
 )
 UPDATE {table} q
-SET state = o.state, last_error = o.error, attempt = q.attempt - o.refund,
+SET state = coalesce(o.state, 'done'), last_error = o.error,
+    attempt = q.attempt - coalesce(o.refund, 0),
     lease_token = NULL, leased_until = NULL,
     run_at = CASE o.state WHEN 'queued' THEN now() + make_interval(secs => o.delay_s)
                           ELSE q.run_at END,
     finished_at = CASE o.state WHEN 'queued' THEN NULL ELSE now() END
 FROM held
-JOIN unnest($2::uuid[], $3::text[], $4::text[], $5::float8[], $6::int[])
+LEFT JOIN unnest($3::uuid[], $4::text[], $5::text[], $6::float8[], $7::int[])
      AS o (id, state, error, delay_s, refund) USING (id)
 WHERE q.id = held.id
 RETURNING q.id
 """
-"""Locks in the order of ids, as everybody does who waits for rows of a queue: no deadlocks."""
+"""Locks in the order of ids, as everybody does who waits for rows of a queue: no deadlocks.
+
+Only what is not plainly `done` is spelled out.
+"""
 
 _EXPIRE = """
 WITH lost AS MATERIALIZED (
