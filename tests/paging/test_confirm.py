@@ -71,7 +71,7 @@ async def test_a_page_that_nobody_is_on_call_for_is_dropped(paging: Paging) -> N
 async def test_a_page_that_stays_queued_is_stuck_and_can_still_be_confirmed(
     idle: Paging, paging_settings: Settings
 ) -> None:
-    idle.simulator.change(queued_s=1.5)
+    idle.simulator.change(queued_s=3600)
     hasty = paging_settings.model_copy(update={"page_stuck_s": 0.1})
     async with running_server(hasty):
         page_id = await idle.page()
@@ -82,6 +82,8 @@ async def test_a_page_that_stays_queued_is_stuck_and_can_still_be_confirmed(
             return (await idle.get(page_id)).status
 
         await eventually(status, lambda found: found == "stuck")
+        (alert,) = idle.simulator.alerts()
+        idle.simulator.act(alert["id"], "open")
         await eventually(status, lambda found: found == "confirmed")
     assert await idle.events(page_id) == ["page.stuck", "page.confirmed"]
 

@@ -17,6 +17,7 @@ Publish = Callable[[str, Alert], None]
 """Is told the event's type, and the alert as it is after it."""
 
 ALLOWED_FROM = {
+    "open": ("queued",),
     "acknowledge": ("open", "dropped", "suppressed"),
     "reject": ("open",),
     "timeout": ("open",),
@@ -59,6 +60,12 @@ class AlertLives:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+    def open(self, alert: Alert) -> None:
+        """Open a queued alert now where somebody is on call; drop it where nobody is."""
+        check_allowed("open", alert)
+        self.forget(alert)
+        self._route(alert)
 
     def acknowledge(self, alert: Alert, by: AccountUser) -> None:
         """Acknowledge; a second time does not move the documented first one."""

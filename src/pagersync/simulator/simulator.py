@@ -183,7 +183,8 @@ class Simulator:
 
         Args:
             id_: The alert's, in either form.
-            action: acknowledge, reject, timeout, drop, resolve or handoff.
+            action: acknowledge, reject, timeout, drop, resolve or handoff; or open, which no
+                person does: a queued alert is routed now.
             by: Who does it; without: whoever is on call for it.
             to: Where a handoff goes, the id of a team or a router; without: to the next team.
 
@@ -197,6 +198,7 @@ class Simulator:
         person = by or alert.d_user or self.directory.account_users[0]
         lives = self._lives
         actions = {
+            "open": lambda: lives.open(alert),
             "acknowledge": lambda: lives.acknowledge(alert, person),
             "reject": lambda: lives.reject(alert),
             "timeout": lambda: lives.time_out(alert),
