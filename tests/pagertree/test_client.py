@@ -60,6 +60,7 @@ async def test_every_other_answer_is_one_of_our_errors(
     route = respx.get(f"{BASE}/teams").respond(**answer)
     with pytest.raises(error) as raised:
         await verify(http)
+    assert type(raised.value) is error
     assert route.call_count == times
     assert "k-planted" not in str(raised.value)
 

@@ -136,6 +136,12 @@ def test_tags_are_found_under_both_names() -> None:
     assert read_alert({"id": "a", "tags": "x"}).tags == ()
 
 
+def test_texts_that_cannot_be_stored_are_mended() -> None:
+    alert = read_alert({"id": "a", "title": "t\x00", "tags": ["x\ud800"], "status": "\x00"})
+    assert "\x00" not in f"{alert.title}{alert.status}"
+    "".join(alert.tags).encode()
+
+
 def test_an_incident_is_found_in_meta_as_well() -> None:
     alert = read_alert({"id": "a", "meta": {"incident": False, "incident_severity": "SEV-2"}})
     assert (alert.incident, alert.incident_severity) == (False, "SEV-2")

@@ -50,6 +50,7 @@ def test_every_severity_has_a_number_of_its_own() -> None:
         ("sev-6", None, None),
         ("sev-11", None, None),
         ("sev-\N{SUPERSCRIPT ONE}", None, None),
+        ("sev-un\N{KELVIN SIGN}nown", None, None),
         ("1", None, None),
         ("", None, None),
         (None, None, None),

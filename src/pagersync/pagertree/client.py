@@ -292,7 +292,7 @@ async def verify_api_key(client: AsyncClient, *, pagertree_url: str, api_key: st
         await pagertree.list_teams(rows_max=1)
     except Rejected as error:
         if error.http_status in (None, 401, 403):
-            raise
+            raise Rejected(error.detail, http_status=error.http_status) from None
         raise _not_pagertree(error) from None
     except Contract as error:
         raise _not_pagertree(error) from None
