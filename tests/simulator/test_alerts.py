@@ -126,6 +126,7 @@ async def test_a_deleted_alert_is_gone(pagertree: SimulatedPagerTree) -> None:
 async def test_an_action_wants_certain_statuses(
     pagertree: SimulatedPagerTree, action: str, statuses: set[str], status: str
 ) -> None:
+    pagertree.simulator.change(queued_s=3600)
     alert = pagertree.simulator.add_alert(status=status)
     response = await pagertree.client.post(f"alerts/{alert['id']}/{action}")
     assert response.status_code == (200 if status in statuses else 422)

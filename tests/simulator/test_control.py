@@ -118,6 +118,7 @@ async def test_an_alert_is_born_in_pagertree_and_lives_there(pagertree: Simulate
 async def test_what_cannot_be_done_is_refused(
     pagertree: SimulatedPagerTree, path: str, body: Any, status: int
 ) -> None:
+    pagertree.simulator.change(queued_s=3600)
     alert = await pagertree.created()
     answer = await control(pagertree, "POST", path.format(id=alert["id"]), json=body)
     assert answer.status_code == status, answer.text

@@ -40,8 +40,9 @@ async def test_a_broken_connection_may_hide_work_that_was_done(
     pagertree: SimulatedPagerTree, fault: str, caplog: pytest.LogCaptureFixture, *, is_done: bool
 ) -> None:
     pagertree.simulator.change(**{fault: 1, "hold_s": 0.02})
-    with caplog.at_level(logging.DEBUG), pytest.raises(HTTPError):
+    with caplog.at_level(logging.DEBUG), pytest.raises(HTTPError) as failure:
         await pagertree.create()
+    assert not isinstance(failure.value, TimeoutException), "it was closed, not forgotten"
     assert len(pagertree.simulator.alerts()) == is_done
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
     assert pagertree.simulator.requests()[0]["fault"] == fault

@@ -154,3 +154,18 @@ async def test_webhooks_can_be_off(pagertree: SimulatedPagerTree, receiver: Rece
     pagertree.simulator.change(webhooks="on")
     pagertree.simulator.add_alert(title="heard", status="suppressed")
     assert [event["data"]["title"] for event in await received(receiver, 1)] == ["heard"]
+
+
+@pytest.mark.parametrize("how", ["deleted", "reset"])
+async def test_nothing_more_is_told_of_what_is_gone(
+    pagertree: SimulatedPagerTree, receiver: Receiver, how: str
+) -> None:
+    gone = pagertree.simulator.add_alert(title="gone")
+    if how == "deleted":
+        pagertree.simulator.delete_alert(pagertree.simulator.state.alerts[gone["id"]])
+    else:
+        pagertree.simulator.reset(pagertree.simulator.options)
+    here = await pagertree.created(title="here")
+    await pagertree.reaches(here["id"], "open")
+    told = await received(receiver, 2 + (how == "deleted"))
+    assert ("gone", "alert.open") not in [(event["data"]["title"], event["type"]) for event in told]

@@ -1,8 +1,19 @@
 """What is not known about PagerTree: each of its possible forms can be had."""
 
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
+from pagersync.simulator.faults import FAULTS
+from pagersync.simulator.unknowns import Unknowns
 from tests.support.pagertree import SimulatedPagerTree
+
+
+def test_every_fault_and_every_unknown_stands_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for name in (*FAULTS, *(item.name for item in fields(Unknowns))):
+        assert f"`{name}`" in readme
 
 
 @pytest.mark.parametrize(("value", "kept"), [("kept", "m"), ("dropped", None)])

@@ -229,44 +229,51 @@ def _given_up_lines(report: "Report") -> Iterator[str]:
         yield ""
 
 
-PairsOption = list[str] | None
+ApiKeyOption = Annotated[
+    list[str], typer.Option(help="A key that is let in. Repeatable. It is never shown.")
+]
+PortOption = Annotated[
+    int, typer.Option(min=0, max=65535, help="TCP port on 127.0.0.1; 0 takes a free one.")
+]
+ApiSeedOption = Annotated[int, typer.Option(help="Decides the account and every fault.")]
+WebhookUrlOption = Annotated[
+    str, typer.Option(help="Where webhooks go. Its query may hold the secret already.")
+]
+QueuedOption = Annotated[float, typer.Option(min=0, help="How long an alert stays queued.")]
+AcknowledgeOption = Annotated[
+    float | None,
+    typer.Option(min=0, help="When the first person on call acknowledges. Default: never."),
+]
+FaultsOption = Annotated[
+    float, typer.Option(min=0, max=1, help="Share (0 to 1) of requests that go wrong somehow.")
+]
+FaultOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=RATE", help="Share of one fault. Repeatable; see the README."),
+]
+UnknownOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Decide something that is not known about PagerTree. Repeatable; see the README.",
+    ),
+]
 
 
 @app.command("api")
 def serve_api(  # noqa: PLR0913 - typer reads one parameter per option
     *,
-    api_key: Annotated[
-        list[str],
-        typer.Option(help="A key that is let in. Repeatable. It is never shown."),
-    ],
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="TCP port on 127.0.0.1; 0 takes a free one.")
-    ] = 8089,
-    seed: Annotated[int, typer.Option(help="Decides the account and every fault.")] = 0,
-    webhook_url: Annotated[
-        str, typer.Option(help="Where webhooks go. Its query may hold the secret already.")
-    ] = "",
+    api_key: ApiKeyOption,
+    port: PortOption = 8089,
+    seed: ApiSeedOption = 0,
+    webhook_url: WebhookUrlOption = "",
     webhook_secret: SecretOption = "",
     webhook_auth: AuthOption = "query",
-    queued_s: Annotated[float, typer.Option(min=0, help="How long an alert stays queued.")] = 1.0,
-    acknowledge_after_s: Annotated[
-        float | None,
-        typer.Option(min=0, help="When the first person on call acknowledges. Default: never."),
-    ] = None,
-    faults: Annotated[
-        float, typer.Option(min=0, max=1, help="Share (0 to 1) of requests that go wrong somehow.")
-    ] = 0.0,
-    fault: Annotated[
-        PairsOption,
-        typer.Option(metavar="NAME=RATE", help="Share of one fault. Repeatable; see the README."),
-    ] = None,
-    unknown: Annotated[
-        PairsOption,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="Decide something that is not known about PagerTree. Repeatable; see the README.",
-        ),
-    ] = None,
+    queued_s: QueuedOption = 1.0,
+    acknowledge_after_s: AcknowledgeOption = None,
+    faults: FaultsOption = 0.0,
+    fault: FaultOption = None,
+    unknown: UnknownOption = None,
 ) -> None:
     """Serve an account by PagerTree's REST API v4, with webhooks and with faults on demand.
 
