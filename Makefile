@@ -23,7 +23,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-demo: $(STAMP) ## Watch PagerTree events become alerts (ONCE=1 ends by itself)
+demo: $(STAMP) ## Watch alerts come in and a team being paged (ONCE=1 ends by itself)
 	@$(BIN)/pagersync demo $(if $(ONCE),--once)
 
 test: $(STAMP) ## Run the tests (ARGS="-k inbox" to choose)

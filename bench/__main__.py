@@ -1,4 +1,4 @@
-"""`python -m bench`: measure ingest and apply against references of the same run.
+"""`python -m bench`: measure ingest, apply and paging against references of the same run.
 
 Starts servers and a durable PostgreSQL of its own in a temporary directory, on 127.0.0.1 only.
 Targets are those of the design; whether they are reached is information, never an error.
@@ -27,7 +27,8 @@ from bench.database import connect_account, open_database
 from bench.figures import Figure, to_json, to_table
 from bench.ingest import Ingest
 from bench.load import generator
-from bench.processes import serving_no_op
+from bench.paging import connect_paging_account, measure_call_latency, measure_sending
+from bench.processes import serving_no_op, serving_stub
 from bench.references import Probe, References, describe_drift
 from bench.starting import measure_starts
 from pagersync.log import configure_logging
@@ -83,6 +84,7 @@ def _read_options() -> argparse.Namespace:
     options.seconds = options.seconds or (1 if options.quick else 5)
     options.events = 4_000 if options.quick else 30_000
     options.samples = 50 if options.quick else 200
+    options.pages = 300 if options.quick else 1_000
     return options
 
 
@@ -101,6 +103,11 @@ def _measure(directory: Path, options: argparse.Namespace, probes: list[Probe]) 
         drain = partial(measure_drain, database, account, log, events=options.events)
         yield references.beside(drain)
         yield measure_latency(database, account, templates, log, samples=options.samples)
+        with serving_stub(log) as stub:
+            paging = uvloop.run(connect_paging_account(database, stub.url))
+            yield from measure_call_latency(database, paging, log, samples=options.samples)
+            sending = partial(measure_sending, database, paging, log, pages=options.pages)
+            yield references.beside(sending)
 
 
 def _announced(figures: Iterator[Figure]) -> Iterator[Figure]:

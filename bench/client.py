@@ -7,11 +7,12 @@ endpoint's included. Sends what `wrk.lua` sends: change both together.
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from time import perf_counter
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ PERIOD: Final = 128
 """Requests between two sends of one body."""
 
 TIMEOUT_S: Final = 10.0
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,11 @@ class Address:
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         return cls(parts.hostname or "", parts.port or 80, target)
 
-    def post(self, body: bytes) -> bytes:
+    def post(self, body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> bytes:
         """Return a whole request."""
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = (
-            f"POST {self.target} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n"
+            f"POST {self.target} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n{more}"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body

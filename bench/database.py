@@ -16,7 +16,9 @@ from pagersync.database.engine import Connection, create_engine, create_sessions
 from pagersync.integrations.service import add_integration
 from pagersync.settings import Settings
 
-EMPTIED: Final = "TRUNCATE deliveries, alerts, alert_events, domain_events"
+EMPTIED: Final = (
+    "TRUNCATE deliveries, alerts, alert_events, domain_events, pages, operations, attempts"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Database:
         await engine.dispose()
 
     async def empty(self) -> None:
-        """Forget all deliveries and alerts, so that every measurement begins alike."""
+        """Forget all deliveries, alerts and pages, so that every measurement begins alike."""
         async with self.connection() as connection:
             await connection.execute(EMPTIED)
             await connection.execute("CHECKPOINT")

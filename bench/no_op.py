@@ -22,7 +22,7 @@ ANSWER: Final = (
 async def no_op(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one connection, or the lifespan."""
     if scope["type"] == "lifespan":
-        await _live(receive, send)
+        await live(receive, send)
         return
     while (await receive()).get("more_body", False):
         pass
@@ -34,20 +34,26 @@ async def no_op(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": ANSWER})
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def live(receive: Receive, send: Send) -> None:
+    """Answer for the lifespan: nothing is to be started or stopped."""
     for phase in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{phase}.complete"})
 
 
-def _create(_: Settings) -> ASGIApp:
-    return no_op
+def serve_alone(app: ASGIApp, port: int) -> None:
+    """Serve an application as `pagersync serve` serves its own, in one process."""
 
+    def create(_: Settings) -> ASGIApp:
+        return app
 
-if __name__ == "__main__":
     serve(
-        Settings(port=int(sys.argv[1])),
-        cast("Callable[[Settings], FastAPI]", _create),  # uvicorn only asks for an ASGI application
+        Settings(port=port),
+        cast("Callable[[Settings], FastAPI]", create),  # uvicorn only asks for an ASGI application
         "",
         processes=1,
     )
+
+
+if __name__ == "__main__":
+    serve_alone(no_op, int(sys.argv[1]))

@@ -87,6 +87,13 @@ def serving_no_op(log: Path) -> Iterator[Server]:
 
 
 @contextmanager
+def serving_stub(log: Path) -> Iterator[Server]:
+    """Run the PagerTree that costs nothing on a free port; yield it once it is ready."""
+    with _listening(["bench.pagertree_stub"], [], {}, log) as server:
+        yield server
+
+
+@contextmanager
 def _listening(
     command: Sequence[str], options: Sequence[str], environment: Mapping[str, str], log: Path
 ) -> Iterator[Server]:

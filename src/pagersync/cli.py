@@ -94,7 +94,7 @@ def demo(
     *,
     once: Annotated[bool, typer.Option("--once", help="End when the show is over.")] = False,
 ) -> None:
-    """Watch simulated PagerTree events become alerts, in a temporary directory."""
+    """Watch a simulated PagerTree: alerts come in, a team is paged; in a temporary directory."""
     from pagersync.simulator.demo import run_demo
 
     raise typer.Exit(run_demo(once=once))

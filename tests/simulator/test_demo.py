@@ -88,27 +88,30 @@ async def test_the_demo_finds_everything_in_order_and_leaves_nothing_behind(plac
         text = await read_all(process)
 
     assert process.returncode == 0, text
-    assert text.count("✓") == 7, text
+    assert text.count("✓") == 11, text
     assert "✗" not in text
     assert list(place.iterdir()) == []
     assert max(map(len, text.splitlines())) <= 90
-    assert len(text.splitlines()) <= 48
+    assert len(text.splitlines()) <= 84
     assert not re.search("psk_|pswh_", text), text
 
 
 async def test_the_demo_serves_until_ctrl_c(place: Path) -> None:
     async with demo(place) as process:
         text = await read_until(process, "/v1/alerts\n")
-        url, key = re.findall(r"(http://\S+)/v1/alerts|Bearer (psk_[\w-]+)", text)[::-1]
-        async with AsyncClient(base_url=url[0], trust_env=False) as client:
-            headers = {"Authorization": f"Bearer {key[1]}"}
+        (url,), (key, *_) = re.findall(r"(http\S+)/docs", text), re.findall(r"psk_[\w-]+", text)
+        (to_page,) = re.findall("-d '(.+)'", text)
+        async with AsyncClient(base_url=url, trust_env=False) as client:
+            headers = {"Authorization": f"Bearer {key}"}
             alerts = await client.get("/v1/alerts", headers=headers)
+            paged = await client.post("/v1/pages", headers=headers, json=json.loads(to_page))
             pages = [await client.get(path) for path in ("/docs", "/metrics")]
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)
         rest = await read_all(process)
 
-    assert len(alerts.json()["data"]) == 40
+    assert len(alerts.json()["data"]) == 42
+    assert paged.status_code == 202, paged.text
     assert [page.status_code for page in pages] == [200, 200]
     assert process.returncode == 0, rest
     assert "Traceback" not in rest
@@ -153,6 +156,7 @@ def test_settings_of_the_caller_do_not_reach_the_service() -> None:
         "PATH": "/bin",
         "PAGERSYNC_DATA_DIR": "/data",
         "PAGERSYNC_LOG_FORMAT": "json",
+        "PAGERSYNC_SEARCH_SETTLE_S": "1",
     }
 
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import signal
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import perf_counter
@@ -11,8 +12,18 @@ from typing import Final
 
 import typer
 
+from pagersync.http import AsyncClient
 from pagersync.simulator import demo_text as text
-from pagersync.simulator.demo_checks import Kept, Sent, compare
+from pagersync.simulator.demo_checks import Check, Kept, Sent, compare
+from pagersync.simulator.demo_paging import (
+    TEAM,
+    look_at_pagertree,
+    open_control,
+    page_undisturbed,
+    page_with_a_lost_answer,
+    sync_directory,
+)
+from pagersync.simulator.demo_paging_checks import Paged, compare_paging
 from pagersync.simulator.demo_stage import (
     DemoError,
     PagerTree,
@@ -22,6 +33,7 @@ from pagersync.simulator.demo_stage import (
     temporary_directory,
 )
 from pagersync.simulator.demo_traffic import (
+    Webhook,
     connect,
     open_api,
     read_back,
@@ -95,7 +107,7 @@ async def _play(*, once: bool) -> int:
             show = _show(pagertree, service.url, key["token"], stopwatch)
             exit_code = await service.accompany(show)
             if not once:
-                typer.echo(text.invitation(service.url, key["token"], directory))
+                typer.echo(text.invitation(service.url, key["token"], directory, team=TEAM))
                 await _wait_for_ctrl_c(service)
     if not once:
         typer.echo("\nThe service is stopped, and the data is removed.")
@@ -113,18 +125,41 @@ async def _show(pagertree: PagerTree, url: str, token: str, stopwatch: Stopwatch
         await wait_until_applied(api)
         stopwatch.lap("until everything was applied")
         kept = await read_back(api, webhook.integration_id)
-    return report(sent, kept)
+        received = report(sent, kept)
+        return max(received, await _page(api, pagertree, webhook, stopwatch))
 
 
 def report(sent: Sent, kept: Kept) -> int:
     """Print what was sent, what is kept and whether it is right; return the exit code."""
-    checks = compare(sent, kept)
-    for paragraph in (
-        text.sent_and_kept(sent, kept),
-        text.some_alerts(kept),
-        text.one_history(kept),
-        text.check_lines(checks),
-    ):
+    return _print(
+        [text.sent_and_kept(sent, kept), text.some_alerts(kept), text.one_history(kept)],
+        compare(sent, kept),
+    )
+
+
+async def _page(
+    api: AsyncClient, pagertree: PagerTree, webhook: Webhook, stopwatch: Stopwatch
+) -> int:
+    """Page a team, look and check; return the exit code."""
+    typer.echo("\nThe other way: people are paged")
+    async with open_control(pagertree, webhook) as control:
+        listed = await sync_directory(api, webhook.integration_id)
+        stopwatch.lap(text.directory_synced(listed))
+        calm = await page_undisturbed(api)
+        stopwatch.lap("a team paged by its name, until somebody acknowledged: POST /v1/pages")
+        lost = await page_with_a_lost_answer(api, control)
+        stopwatch.lap("the same again, but PagerTree's answer and its webhooks are lost")
+        return report_paging(await look_at_pagertree(control, (calm, lost)))
+
+
+def report_paging(paged: Paged) -> int:
+    """Print what became of the pages and whether it is right; return the exit code."""
+    pages = (text.one_page(watched) for watched in paged.pages)
+    return _print([*pages, text.pagertree_saw(paged)], list(compare_paging(paged)))
+
+
+def _print(paragraphs: Iterable[Iterator[str]], checks: Sequence[Check]) -> int:
+    for paragraph in (*paragraphs, text.check_lines(checks)):
         typer.echo("\n" + "\n".join(paragraph))
     return 0 if all(check.passed for check in checks) else FAILED
 

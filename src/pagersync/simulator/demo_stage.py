@@ -28,6 +28,8 @@ STOP_TIMEOUT_S: Final = 15.0
 REMOVE_TIMEOUT_S: Final = 10.0
 LOOK_EVERY_S: Final = 0.02
 LOG_TAIL_LINES: Final = 12
+SEARCH_SETTLE_S: Final = "1"
+"""The simulated search lags behind nothing, and nobody wants to wait."""
 
 T = TypeVar("T")
 
@@ -38,10 +40,15 @@ class DemoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PagerTree:
-    """The simulated REST API: its base, and the only key that it lets in."""
+    """The simulated REST API: where it is, and the only key that it lets in."""
 
-    url: str
+    control_url: str
     api_key: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """The base of the REST API."""
+        return f"{self.control_url}/api/v4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ def simulated_pagertree() -> Iterator[PagerTree]:
         thread = Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         try:
-            yield PagerTree(f"http://127.0.0.1:{listening.getsockname()[1]}/api/v4", api_key)
+            yield PagerTree(f"http://127.0.0.1:{listening.getsockname()[1]}", api_key)
         finally:
             server.should_exit = True
             thread.join()
@@ -163,7 +170,11 @@ async def _start(directory: Path, arguments: tuple[str, ...], *, out: int) -> Pr
 def environment(own: Mapping[str, str], directory: Path) -> dict[str, str]:
     """Return the environment of the demo's service: no setting of the caller decides anything."""
     foreign = {name: value for name, value in own.items() if not name.startswith("PAGERSYNC_")}
-    return foreign | {"PAGERSYNC_DATA_DIR": str(directory), "PAGERSYNC_LOG_FORMAT": "json"}
+    return foreign | {
+        "PAGERSYNC_DATA_DIR": str(directory),
+        "PAGERSYNC_LOG_FORMAT": "json",
+        "PAGERSYNC_SEARCH_SETTLE_S": SEARCH_SETTLE_S,
+    }
 
 
 async def _ready(process: Process, directory: Path) -> str:

@@ -1,5 +1,6 @@
-"""What the demo says at the end: at most 90 columns, about 40 lines. Pure."""
+"""What the demo says at the end: at most 90 columns, some 70 lines. Pure."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,11 +16,13 @@ from pagersync.simulator.demo_checks import (
     is_overtaken,
     received_at,
 )
+from pagersync.simulator.demo_paging_checks import Paged, WatchedPage
 
 STATUSES: Final = ("open", "triggered", "acknowledged", "resolved")
 SHOWN_MAX: Final = 6
 STEPS_SHOWN_MAX: Final = 9
 TITLE_CHARACTERS_MAX: Final = 50
+PATH_CHARACTERS_MAX: Final = 60
 
 
 def sent_and_kept(sent: Sent, kept: Kept) -> Iterator[str]:
@@ -101,6 +104,50 @@ def _remarks(delivery: Row, *, is_late: bool) -> str:
     return f"  {', '.join(remarks)}" if remarks else ""
 
 
+def directory_synced(listed: Row) -> str:
+    """Say whom the service found that it can page."""
+    found = ", ".join(f"{listed[kind]} {kind}" for kind in ("teams", "users", "routers"))
+    return f"directory synced, {found}: POST .../ID/sync"
+
+
+def one_page(watched: WatchedPage) -> Iterator[str]:
+    """Show a page: its statuses since it was asked for, its operations and their attempts."""
+    page = watched.page
+    targets = ", ".join(target["name"] for target in page["targets"])
+    yield f"PAGE  {page['title']} -> {targets}; {watched.story}"
+    for step in watched.steps:
+        by = f" by {page['acknowledged_by']}" if step.status == "acknowledged" else ""
+        yield f"{step.after_ms:>7} ms  {step.status}{by}"
+    for operation in page["operations"]:
+        yield f"  {operation['kind']}: {operation['state']}, with the mark {watched.mark}"
+        for attempt in operation["attempts"]:
+            yield f"    {_attempt(attempt)}"
+
+
+def _attempt(attempt: Row) -> str:
+    path = attempt["path"].partition("&")[0][:PATH_CHARACTERS_MAX]
+    ended = attempt["http_status"] or "no answer"
+    return f"{attempt['duration_ms']:>3} ms  {attempt['method']:<4} {path}  {ended}"
+
+
+def pagertree_saw(paged: Paged) -> Iterator[str]:
+    """Say what the simulated PagerTree saw of the pages, and whom it paged."""
+    methods = Counter(request["method"] for request in paged.alert_requests)
+    asked = ", ".join(f"{number} x {method} /alerts" for method, number in methods.items())
+    yield "What PagerTree saw"
+    yield _count(len(paged.alert_requests), f"requests about them: {asked}")
+    for watched in paged.pages:
+        alerts = sum(alert["thirdparty_id"] == watched.mark for alert in paged.alerts)
+        notified = sum(
+            each["thirdparty_id"] == watched.mark and each["target_name"] == paged.team
+            for each in paged.notifications
+        )
+        title = watched.page["title"]
+        yield _count(
+            alerts, f"alerts with the mark of {title!r}; {paged.team} was paged {notified} x"
+        )
+
+
 def check_lines(checks: Sequence[Check]) -> Iterator[str]:
     """Give each check a tick, or what is wrong."""
     yield "Checked against what the simulator knows"
@@ -110,12 +157,17 @@ def check_lines(checks: Sequence[Check]) -> Iterator[str]:
             yield from (f"      {difference}" for difference in check.differences())
 
 
-def invitation(url: str, token: str, directory: Path) -> str:
-    """Say what can be looked at while the service goes on."""
+def invitation(url: str, token: str, directory: Path, *, team: str) -> str:
+    """Say what can be looked at and done while the service goes on."""
+    attributes = {"title": "It burns", "teams": [{"name": team}]}
+    page = json.dumps({"data": {"type": "pages", "attributes": attributes}})
     return f"""
 Look around; Ctrl-C ends the demo and removes all of it, this API key included.
   documentation   {url}/docs
   metrics         {url}/metrics
   data, logs      {directory}
+  page a team     curl -H 'Authorization: Bearer {token}' \\
+                       -H 'Content-Type: application/json' {url}/v1/pages \\
+                       -d '{page}'
   alerts          curl -H 'Authorization: Bearer {token}' \\
                        {url}/v1/alerts"""
