@@ -74,7 +74,7 @@ async def test_a_key_that_pagertree_refuses_is_not_stored(api: AsyncClient, page
     answer = await api.post("/v1/integrations", json=body)
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
-    assert (error["code"], "wrong" in error["detail"]) == ("pagertree_credentials_refused", False)
+    assert (error["code"], "wrong" in error["detail"]) == ("pagertree_rejected", False)
     assert (await api.get("/v1/integrations")).json()["data"] == []
     body["data"]["attributes"]["verify_api_key"] = False
     assert (await api.post("/v1/integrations", json=body)).status_code == 201

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.guard import needs
+from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
 from pagersync.errors import PagerTreeError, Rejected
@@ -26,7 +27,12 @@ from pagersync.integrations.oncall import OnCallLayer, ask_current_oncall
 from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, errors
 from pagersync.pagination import Found, Page, PageDep, find
 
-router = APIRouter(prefix="/v1", tags=["Directory"], default_response_class=JsonApiResponse)
+router = APIRouter(
+    prefix="/v1",
+    tags=["Directory"],
+    default_response_class=JsonApiResponse,
+    route_class=IdempotentRoute,
+)
 
 TEXTS: Final = {"integration_id": DirectoryEntry.integration_id, "name": DirectoryEntry.name}
 FILTERS = Filters(texts=TEXTS)

@@ -60,26 +60,26 @@ class Sender:
             while not stop.is_set():
                 wake.clear()
                 try:
-                    claimed = await self._claim()
+                    free = self._concurrency - len(self._tasks)
+                    claimed = await self._claim(free)
                 except Exception as error:  # noqa: BLE001 - a worker outlives every failure
                     log.warning("work was interrupted", queue="operations", error=repr(error))
                     await self._wait(wake, stop, AFTER_FAILURE_S)
                     continue
                 self._start(claimed)
-                if not claimed or len(self._tasks) >= self._concurrency:
+                if len(claimed.rows) < free or len(self._tasks) >= self._concurrency:
                     await self._wait(wake, stop, POLL_S)
         finally:
             await self._finish()
 
-    async def _claim(self) -> Batch:
-        free = self._concurrency - len(self._tasks)
+    async def _claim(self, rows_max: int) -> Batch:
         async with raw_connection(self._turns.engine) as connection:
             if monotonic() - self._expired_at > EXPIRE_EVERY_S:
                 self._expired_at = monotonic()
                 if rows := await self._queue.expire(connection):
                     log.warning("took back what silent workers held", queue="operations", rows=rows)
                 await show_lost(connection)
-            return await self._queue.claim(connection, rows_max=free)
+            return await self._queue.claim(connection, rows_max=rows_max)
 
     def _start(self, batch: Batch) -> None:
         for row in batch.rows:

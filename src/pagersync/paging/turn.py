@@ -27,7 +27,7 @@ from pagersync.pagertree.client import Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import RemoteAlert
 from pagersync.paging import step
-from pagersync.paging.calls import call, is_refusal_of_state, new_alert
+from pagersync.paging.calls import PageContent, call, is_refusal_of_state, new_alert
 from pagersync.paging.models import OperationKind, OperationState, marker_of
 from pagersync.paging.search import find_marked
 from pagersync.paging.status import Creation, PageState, see, seen_in
@@ -69,7 +69,11 @@ log = structlog.get_logger()
 
 @dataclass
 class Turn:
-    """What one turn works with, and what it has learnt."""
+    """What one turn works with, and what it has learnt.
+
+    Attributes:
+        content: what the page says, once it is committed that its create is about to go out.
+    """
 
     token: UUID
     work: Work
@@ -77,6 +81,7 @@ class Turn:
     permit: gate.Permit
     pagertree: PagerTree
     exchanges: list[Exchange] = field(default_factory=list)
+    content: PageContent | None = None
     remote: RemoteAlert | None = None
     error: PagerTreeError | None = None
 
@@ -121,6 +126,9 @@ class Turns:
             permit: gate.Permit | None = NEEDS_NONE
             if what in CALLING:
                 permit = await self.ask_gate(connection, work.integration_id)
+            content = None
+            if what is Step.SEND and account.api_key_encrypted and permit and not permit.wait_s:
+                content = await self._announce(connection, token, work)
         if account.api_key_encrypted is None:
             gone = Outcome(work.id, OperationState.CANCELED, "the integration was removed")
             await self._record(token, work, step.unchanged(work, gone))
@@ -128,7 +136,9 @@ class Turns:
             aside = Outcome.snooze(work.id, delay_s=GATE_S, reason="PagerTree is given a rest")
             await self._record(token, work, step.unchanged(work, aside))
         else:
-            await self._act(self._turn(token, work, account, permit), what)
+            turn = self._turn(token, work, account, permit)
+            turn.content = content
+            await self._act(turn, what)
 
     async def give_back(self, token: UUID, operation_id: UUID) -> None:
         """End a turn that failed on our side: it counts as an attempt."""
@@ -190,16 +200,24 @@ class Turns:
                 await self.tell_gate(connection, turn.work.integration_id, turn.permit, turn.error)
         await self._record(turn.token, turn.work, end, turn.exchanges, turn.remote)
 
+    async def _announce(
+        self, connection: Connection, token: UUID, work: Work
+    ) -> PageContent | None:
+        """Commit that a create is about to go out; None when another has taken over."""
+        content = await load_content(connection, work.page_id)
+        lease_s = self._settings.operation_lease_s
+        is_ours = await mark_sending(connection, work.id, token, lease_s=lease_s)
+        return content if is_ours else None
+
     async def _send(self, turn: Turn) -> End | None:
         """Create the alert; nobody has, or it is certain that it did not arrive."""
         work = turn.work
-        async with raw_connection(self.engine) as connection:
-            content = await load_content(connection, work.page_id)
-            if not await mark_sending(
-                connection, work.id, turn.token, lease_s=self._settings.operation_lease_s
-            ):
-                return None
-        new = new_alert(content, marker_of(work.id), must_name=turn.permit.names_urgency)
+        if turn.content is None:  # it had to wait for the gate, or was taken over
+            async with raw_connection(self.engine) as connection:
+                turn.content = await self._announce(connection, turn.token, work)
+        if turn.content is None:
+            return None
+        new = new_alert(turn.content, marker_of(work.id), must_name=turn.permit.names_urgency)
         try:
             turn.remote = await turn.pagertree.create_alert(new)
         except PagerTreeError as error:
