@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -193,3 +194,23 @@ async def test_there_is_no_page_and_no_operation_of_that_id(api: AsyncClient) ->
     assert (await api.get(f"/v1/operations/{new_id()}")).status_code == 404
     assert (await api.post(f"/v1/operations/{new_id()}/redrive")).status_code == 404
     assert (await api.get("/v1/pages/nonsense")).status_code == 422
+
+
+async def test_a_page_that_is_sent_twice_with_one_idempotency_key_is_one_page(
+    service_api: AsyncClient, paging: Paging
+) -> None:
+    headers = {"Idempotency-Key": "incident-7"}
+    body = page(teams=[{"name": "Platform"}], urgency="high")
+    answers = await asyncio.gather(
+        *(service_api.post("/v1/pages", json=body, headers=headers) for _ in range(8))
+    )
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.content for answer in answers}) == 1
+    await paging.reaches(answers[0].json()["data"]["id"], "confirmed")
+    assert len(paging.simulator.alerts()) == 1
+    other = page(teams=[{"name": "Payments"}])
+    reused = await service_api.post("/v1/pages", json=other, headers=headers)
+    assert (reused.status_code, reused.json()["errors"][0]["code"]) == (
+        409,
+        "idempotency_key_reused",
+    )

@@ -212,6 +212,7 @@ _CLAIM = f"""
 WITH due AS (
     SELECT q.id FROM pages q
     WHERE q.check_at <= now() AND {gate.IS_OPEN}
+      AND EXISTS (SELECT FROM integrations i WHERE i.id = q.integration_id AND i.enabled)
     ORDER BY q.check_at LIMIT $1 FOR UPDATE OF q SKIP LOCKED
 )
 UPDATE pages p
