@@ -1,9 +1,13 @@
 """Cases of paging that are rare, and that tests of chaos and kills found or might have missed."""
 
 import asyncio
+from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.integrations import service as integrations
+from pagersync.paging.models import Operation, Page
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
 from tests.support.hurry import hurrying
@@ -26,3 +30,31 @@ async def test_a_page_is_checked_again_after_a_key_was_refused(
         await asyncio.sleep(0.1)
         idle.simulator.change(key_refused=False)
         await idle.reaches(page_id, "confirmed")
+
+
+async def interrupted(idle: Paging, *, looked: int = 0) -> UUID:
+    """Return a page whose sender was lost while it was sending, some time ago."""
+    page_id = await idle.page()
+    async with idle.sessions.begin() as session:
+        await session.execute(
+            update(Operation)
+            .where(Operation.page_id == page_id)
+            .values(may_have_been_sent=True, lookups=looked, attempt=1)
+        )
+        await session.execute(update(Page).where(Page.id == page_id).values(status="unknown"))
+    return page_id
+
+
+async def test_a_page_that_may_have_been_sent_is_unknown_when_its_integration_is_removed(
+    idle: Paging, paging_settings: Settings
+) -> None:
+    page_id = await interrupted(idle)
+    async with idle.sessions.begin() as session:
+        await integrations.remove_integration(session, idle.integration_id)
+    async with running_server(paging_settings):
+        (create,) = await eventually(
+            lambda: idle.operations(page_id), lambda rows: rows[0].finished_at is not None
+        )
+    assert (create.state, create.may_have_been_sent) == ("unknown", True)
+    assert (await idle.get(page_id)).status == "unknown"
+    assert await idle.events(page_id) == ["page.unknown"]

@@ -121,8 +121,7 @@ class Turns:
             if what in CALLING:
                 permit = await self.ask_gate(connection, work.integration_id)
         if account.api_key_encrypted is None:
-            gone = Outcome(work.id, OperationState.CANCELED, "the integration was removed")
-            await self._record(token, work, step.unchanged(work, gone))
+            await self._record(token, work, step.after_removal(work))
         elif permit is None:
             aside = Outcome.snooze(work.id, delay_s=GATE_S, reason="PagerTree is given a rest")
             await self._record(token, work, step.unchanged(work, aside))
