@@ -6,8 +6,9 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.engine import raw_connection
 from pagersync.integrations import service as integrations
-from pagersync.paging.models import Operation, Page
+from pagersync.paging.models import Operation, Page, marker_of
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
 from tests.support.hurry import hurrying
@@ -58,3 +59,39 @@ async def test_a_page_that_may_have_been_sent_is_unknown_when_its_integration_is
     assert (create.state, create.may_have_been_sent) == ("unknown", True)
     assert (await idle.get(page_id)).status == "unknown"
     assert await idle.events(page_id) == ["page.unknown"]
+
+
+async def arrived(idle: Paging, page_id: UUID) -> None:
+    """Let PagerTree have the alert of a page after all."""
+    (create,) = await idle.operations(page_id)
+    team, mark = idle.simulator.directory.teams[0], marker_of(create.id)
+    idle.simulator.create_alert(
+        {
+            "title": "Database down",
+            "urgency": "high",
+            "tags": [mark],
+            "destination_team_ids": [team.id],
+        }
+    )
+
+
+async def test_a_page_that_is_not_among_the_newest_thousand_alerts_is_not_sent_again(
+    idle: Paging, engine: AsyncEngine, paging_settings: Settings
+) -> None:
+    idle.simulator.change(thirdparty_id="dropped", webhooks="off", queued_s=3600)
+    page_id = await interrupted(idle, looked=2)
+    await arrived(idle, page_id)
+    for _ in range(1001):
+        idle.simulator.add_alert()
+    async with raw_connection(engine) as connection:
+        await connection.execute("UPDATE operations SET run_at = now() + interval '1 h'")
+        later = await idle.page(title="A later page, which the search finds")
+        async with running_server(paging_settings):
+            await idle.reaches(later, "sent")
+            await connection.execute("UPDATE operations SET run_at = now() WHERE state = 'queued'")
+            page = await eventually(
+                lambda: idle.get(page_id), lambda page: page.status == "sent" or page.unknown_at
+            )
+    (create,) = await idle.operations(page_id)
+    assert len(idle.simulator.alerts(marker_of(create.id))) == 1
+    assert page.status in ("sent", "unknown")

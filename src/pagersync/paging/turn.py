@@ -211,14 +211,13 @@ class Turns:
         work = turn.work
         sent_after = work.first_sent_at or work.created_at
         try:
-            turn.remote = await find_marked(
-                turn.pagertree, marker_of(work.id), sent_after=sent_after
-            )
+            search = await find_marked(turn.pagertree, marker_of(work.id), sent_after=sent_after)
+            turn.remote = search.alert
             if turn.remote is not None:
                 return End(Outcome.done(work.id))
             finds_others = None
             if step.is_settled(work, now=datetime.now(UTC), settle_s=self._settle_s):
-                finds_others = await self._finds_others(turn)
+                finds_others = await self._finds_others(turn, is_whole=search.is_whole)
         except PagerTreeError as error:
             turn.error = error
             return step.after_failed_lookup(work, error, attempts_max=self._attempts_max)
@@ -229,13 +228,18 @@ class Turns:
             settle_s=self._settle_s,
         )
 
-    async def _finds_others(self, turn: Turn) -> bool:
-        """Tell whether the search finds an alert that was certainly created."""
+    async def _finds_others(self, turn: Turn, *, is_whole: bool) -> bool:
+        """Tell whether the search finds an alert that was certainly created.
+
+        Where its own list was cut off, ours could be among what was not seen: then only what is
+        found by its third-party id counts.
+        """
         async with raw_connection(self.engine) as connection:
             references = await load_references(connection, turn.work)
         for operation_id, sent_at in references:
             marker = marker_of(operation_id)
-            if await find_marked(turn.pagertree, marker, sent_after=sent_at):
+            other = await find_marked(turn.pagertree, marker, sent_after=sent_at)
+            if other.alert is not None and (is_whole or other.is_filtered):
                 return True
         return False
 
