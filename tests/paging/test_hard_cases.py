@@ -1,6 +1,7 @@
 """Cases of paging that are rare, and that tests of chaos and kills found or might have missed."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import update
@@ -95,3 +96,17 @@ async def test_a_page_that_is_not_among_the_newest_thousand_alerts_is_not_sent_a
     (create,) = await idle.operations(page_id)
     assert len(idle.simulator.alerts(marker_of(create.id))) == 1
     assert page.status in ("sent", "unknown")
+
+
+async def test_the_search_is_given_its_time_from_the_end_of_the_call(
+    idle: Paging, paging_settings: Settings
+) -> None:
+    idle.simulator.change(hold_s=0.3)
+    idle.simulator.fail_next("timeout_after")
+    page_id = await idle.page()
+    async with running_server(paging_settings):
+        await idle.reaches(page_id, "sent", "confirmed")
+    (create,) = await idle.operations(page_id)
+    call = (await idle.attempts(page_id))[0]
+    assert create.last_sent_at is not None
+    assert create.last_sent_at >= call.started_at + timedelta(milliseconds=call.duration_ms)

@@ -52,7 +52,7 @@ class Work:
         pagertree_alert_id: the alert that it is about, where there is no page.
         target: PagerTree's id of the alert that it is about; None while there is none.
         creation: state of the create that its page began with; None where there is no page.
-        last_sent_at: when the creating call last went out.
+        last_sent_at: when the creating call last went out, or ended in doubt where that is known.
         lookups: searches since then that found nothing.
     """
 

@@ -117,8 +117,11 @@ async def mark_sending(
 
 
 async def note_operation(connection: Connection, work: Work, end: End) -> None:
-    """Keep what is known of a creating call."""
-    await connection.execute(_NOTE, work.id, end.may_have_been_sent, end.lookups)
+    """Keep what is known of a creating call; one that ended in doubt ended now."""
+    has_just_ended = end.may_have_been_sent and not work.may_have_been_sent
+    await connection.execute(
+        _NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended
+    )
 
 
 async def insert_attempts(
@@ -302,7 +305,12 @@ UPDATE pages SET status = 'sending', updated_at = now()
 WHERE id = $1 AND status IN ('queued', 'unknown')
 """
 
-_NOTE = "UPDATE operations SET may_have_been_sent = $2, lookups = $3 WHERE id = $1"
+_NOTE = """
+UPDATE operations
+SET may_have_been_sent = $2, lookups = $3,
+    last_sent_at = CASE WHEN $4 THEN now() ELSE last_sent_at END
+WHERE id = $1
+"""
 
 _INSERT_ATTEMPT = """
 INSERT INTO attempts (id, integration_id, operation_id, number, method, path, http_status, error,
