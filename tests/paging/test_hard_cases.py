@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.database.engine import raw_connection
 from pagersync.integrations import service as integrations
 from pagersync.paging.models import Operation, Page, marker_of
+from pagersync.paging.store import mark_sending
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
 from tests.support.hurry import hurrying
@@ -110,3 +111,23 @@ async def test_the_search_is_given_its_time_from_the_end_of_the_call(
     call = (await idle.attempts(page_id))[0]
     assert create.last_sent_at is not None
     assert create.last_sent_at >= call.started_at + timedelta(milliseconds=call.duration_ms)
+
+
+async def test_whoever_cancels_a_page_and_whoever_sends_it_do_not_wait_for_each_other(
+    idle: Paging, engine: AsyncEngine
+) -> None:
+    page_id = await idle.page()
+    (create,) = await idle.operations(page_id)
+    async with raw_connection(engine) as canceling, raw_connection(engine) as sending:
+        await sending.execute(
+            "UPDATE operations SET state = 'running', lease_token = id,"
+            " leased_until = now() + interval '1 min' WHERE id = $1",
+            create.id,
+        )
+        await canceling.execute("BEGIN")
+        await canceling.execute("SELECT FROM pages WHERE id = $1 FOR UPDATE", page_id)
+        mark = asyncio.create_task(mark_sending(sending, create.id, create.id, lease_s=60))
+        await asyncio.sleep(0.1)
+        await canceling.execute("SELECT FROM operations WHERE id = $1 FOR UPDATE NOWAIT", create.id)
+        await canceling.execute("ROLLBACK")
+        assert await mark

@@ -111,6 +111,7 @@ async def mark_sending(
     From here on the call may have arrived, whatever happens to this process.
     """
     async with connection.transaction():
+        await connection.execute(_LOCK_PAGE_OF, operation_id)
         page_id = await connection.fetchval(_MARK_SENDING, operation_id, token, lease_s)
         await connection.execute(_PAGE_SENDING, page_id)
     return page_id is not None
@@ -289,6 +290,10 @@ UPDATE pages p SET status = 'unknown', updated_at = now()
 FROM operations o
 WHERE p.status = 'sending' AND o.page_id = p.id AND o.kind = 'create_alert'
   AND o.state = 'queued' AND o.may_have_been_sent
+"""
+
+_LOCK_PAGE_OF = """
+SELECT FROM pages WHERE id = (SELECT page_id FROM operations WHERE id = $1) FOR UPDATE
 """
 
 _MARK_SENDING = """
