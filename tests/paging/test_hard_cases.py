@@ -131,3 +131,13 @@ async def test_whoever_cancels_a_page_and_whoever_sends_it_do_not_wait_for_each_
         await canceling.execute("SELECT FROM operations WHERE id = $1 FOR UPDATE NOWAIT", create.id)
         await canceling.execute("ROLLBACK")
         assert await mark
+
+
+async def test_a_page_that_cannot_be_written_down_for_pagertree_was_not_sent(
+    idle: Paging, paging_settings: Settings
+) -> None:
+    page_id = await idle.page(severity="of no kind that there is")
+    settings = paging_settings.model_copy(update={"operation_attempts_max": 1})
+    async with running_server(settings):
+        await idle.reaches(page_id, "failed")
+    assert not (await idle.operations(page_id))[0].may_have_been_sent

@@ -190,11 +190,11 @@ class Turns:
         work = turn.work
         async with raw_connection(self.engine) as connection:
             content = await load_content(connection, work.page_id)
+            new = new_alert(content, marker_of(work.id), must_name=turn.permit.names_urgency)
             if not await mark_sending(
                 connection, work.id, turn.token, lease_s=self._settings.operation_lease_s
             ):
                 return None
-        new = new_alert(content, marker_of(work.id), must_name=turn.permit.names_urgency)
         try:
             turn.remote = await turn.pagertree.create_alert(new)
         except PagerTreeError as error:
