@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.database.engine import raw_connection
 from pagersync.integrations import service as integrations
 from pagersync.paging.models import Operation, Page, marker_of
-from pagersync.paging.store import mark_sending
+from pagersync.paging.store import mark_sending, show_lost
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
 from tests.support.hurry import hurrying
@@ -141,3 +141,17 @@ async def test_a_page_that_cannot_be_written_down_for_pagertree_was_not_sent(
     async with running_server(settings):
         await idle.reaches(page_id, "failed")
     assert not (await idle.operations(page_id))[0].may_have_been_sent
+
+
+async def test_showing_lost_pages_waits_for_nobody_who_holds_one(
+    idle: Paging, engine: AsyncEngine
+) -> None:
+    held, free = await interrupted(idle), await interrupted(idle)
+    async with raw_connection(engine) as holding, raw_connection(engine) as showing:
+        await showing.execute("UPDATE pages SET status = 'sending'")
+        await holding.execute("BEGIN")
+        await holding.execute("SELECT FROM pages WHERE id = $1 FOR UPDATE", held)
+        await asyncio.wait_for(show_lost(showing), 5)
+        await holding.execute("ROLLBACK")
+    assert (await idle.get(held)).status == "sending"
+    assert (await idle.get(free)).status == "unknown"

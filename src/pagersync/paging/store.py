@@ -120,9 +120,7 @@ async def mark_sending(
 async def note_operation(connection: Connection, work: Work, end: End) -> None:
     """Keep what is known of a creating call; one that ended in doubt ended now."""
     has_just_ended = end.may_have_been_sent and not work.may_have_been_sent
-    await connection.execute(
-        _NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended
-    )
+    await connection.execute(_NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended)
 
 
 async def insert_attempts(
@@ -286,11 +284,15 @@ ORDER BY o.id DESC LIMIT $3
 """
 
 _SHOW_LOST = """
-UPDATE pages p SET status = 'unknown', updated_at = now()
-FROM operations o
-WHERE p.status = 'sending' AND o.page_id = p.id AND o.kind = 'create_alert'
-  AND o.state = 'queued' AND o.may_have_been_sent
+WITH lost AS MATERIALIZED (
+    SELECT p.id FROM pages p JOIN operations o ON o.page_id = p.id
+    WHERE p.status = 'sending' AND o.kind = 'create_alert'
+      AND o.state = 'queued' AND o.may_have_been_sent
+    FOR UPDATE OF p SKIP LOCKED
+)
+UPDATE pages p SET status = 'unknown', updated_at = now() FROM lost WHERE p.id = lost.id
 """
+"""Waits for nobody: it locks pages in no order, and whoever holds one knows better."""
 
 _LOCK_PAGE_OF = """
 SELECT FROM pages WHERE id = (SELECT page_id FROM operations WHERE id = $1) FOR UPDATE
