@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from pagersync.database.engine import Connection, raw_connection
-from pagersync.errors import PagerTreeError, Rejected
+from pagersync.errors import PagerTreeError
 from pagersync.integrations import gate
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.pagertree.resources import RemoteAlert
@@ -182,7 +182,7 @@ class Checker:
     ) -> None:
         """Record what a page's alert looks like; one that PagerTree no longer has is let be."""
         if remote is None:
-            if isinstance(error, Rejected):
+            if error is not None and gate.is_working(error):
                 await connection.execute("UPDATE pages SET check_at = NULL WHERE id = $1", page_id)
             return
         page = (await lock_pages(connection, [page_id]))[page_id]

@@ -1,19 +1,33 @@
 """Looking in PagerTree for an alert by its mark, and whether an empty answer means anything."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from pagersync.pagertree.client import PagerTree
+from pagersync.pagertree.client import ALERT_ROWS_MAX, PagerTree
 from pagersync.pagertree.resources import RemoteAlert
 
 CLOCKS_APART: Final = timedelta(minutes=5)
 """How far PagerTree's clock and ours may be apart."""
 
 
-async def find_marked(
-    pagertree: PagerTree, marker: str, *, sent_after: datetime
-) -> RemoteAlert | None:
-    """Return the oldest alert that carries `marker`: by its third-party id, then by tag and time.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What came of looking for a mark.
+
+    Attributes:
+        alert: the oldest alert that carries it.
+        is_filtered: PagerTree found just that by its third-party id, however many there are.
+        is_whole: nothing was cut off: every alert since then was looked at.
+    """
+
+    alert: RemoteAlert | None
+    is_filtered: bool = False
+    is_whole: bool = True
+
+
+async def find_marked(pagertree: PagerTree, marker: str, *, sent_after: datetime) -> Search:
+    """Look for the alert that carries `marker`: by its third-party id, then by tag and time.
 
     What PagerTree answers is looked at again, since it is not known that it filters by everything
     that it is asked to.
@@ -22,8 +36,12 @@ async def find_marked(
         PagerTreeError: the search did not end in an answer.
     """
     found = await pagertree.list_alerts(thirdparty_id=marker, rows_max=100)
-    marked = [alert for alert in found if alert.has_marker(marker)]
-    if not marked:
-        recent = await pagertree.list_alerts(created_after=sent_after - CLOCKS_APART)
-        marked = [alert for alert in recent if alert.has_marker(marker)]
+    if alert := _oldest(found, marker):
+        return Search(alert, is_filtered=all(each.has_marker(marker) for each in found))
+    recent = await pagertree.list_alerts(created_after=sent_after - CLOCKS_APART)
+    return Search(_oldest(recent, marker), is_whole=len(recent) < ALERT_ROWS_MAX)
+
+
+def _oldest(alerts: list[RemoteAlert], marker: str) -> RemoteAlert | None:
+    marked = [alert for alert in alerts if alert.has_marker(marker)]
     return min(marked, key=lambda alert: alert.id, default=None)

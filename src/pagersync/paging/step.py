@@ -6,7 +6,7 @@ search may lag behind. An empty answer counts only if the same search finds an a
 certainly there; else the page stays `unknown`, and is looked for again later.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from random import random
@@ -52,7 +52,7 @@ class Work:
         pagertree_alert_id: the alert that it is about, where there is no page.
         target: PagerTree's id of the alert that it is about; None while there is none.
         creation: state of the create that its page began with; None where there is no page.
-        last_sent_at: when the creating call last went out.
+        last_sent_at: when the creating call last went out, or ended in doubt where that is known.
         lookups: searches since then that found nothing.
     """
 
@@ -185,6 +185,16 @@ def after_empty_lookup(
         attempts_max,
     )
     return End(outcome, may_have_been_sent=True, lookups=lookups, is_unknown=True)
+
+
+def after_removal(work: Work) -> End:
+    """Return the end of an operation whose integration was removed: nothing can be asked now."""
+    if work.may_have_been_sent:
+        reason = "it may have been sent, and its integration was removed"
+        outcome = Outcome(work.id, OperationState.UNKNOWN, reason)
+    else:
+        outcome = Outcome(work.id, OperationState.CANCELED, "the integration was removed")
+    return replace(unchanged(work, outcome), is_unknown=work.may_have_been_sent)
 
 
 def buried(work: Work) -> End:

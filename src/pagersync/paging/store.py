@@ -111,14 +111,16 @@ async def mark_sending(
     From here on the call may have arrived, whatever happens to this process.
     """
     async with connection.transaction():
+        await connection.execute(_LOCK_PAGE_OF, operation_id)
         page_id = await connection.fetchval(_MARK_SENDING, operation_id, token, lease_s)
         await connection.execute(_PAGE_SENDING, page_id)
     return page_id is not None
 
 
 async def note_operation(connection: Connection, work: Work, end: End) -> None:
-    """Keep what is known of a creating call."""
-    await connection.execute(_NOTE, work.id, end.may_have_been_sent, end.lookups)
+    """Keep what is known of a creating call; one that ended in doubt ended now."""
+    has_just_ended = end.may_have_been_sent and not work.may_have_been_sent
+    await connection.execute(_NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended)
 
 
 async def insert_attempts(
@@ -282,10 +284,18 @@ ORDER BY o.id DESC LIMIT $3
 """
 
 _SHOW_LOST = """
-UPDATE pages p SET status = 'unknown', updated_at = now()
-FROM operations o
-WHERE p.status = 'sending' AND o.page_id = p.id AND o.kind = 'create_alert'
-  AND o.state = 'queued' AND o.may_have_been_sent
+WITH lost AS MATERIALIZED (
+    SELECT p.id FROM pages p JOIN operations o ON o.page_id = p.id
+    WHERE p.status = 'sending' AND o.kind = 'create_alert'
+      AND o.state = 'queued' AND o.may_have_been_sent
+    FOR UPDATE OF p SKIP LOCKED
+)
+UPDATE pages p SET status = 'unknown', updated_at = now() FROM lost WHERE p.id = lost.id
+"""
+"""Waits for nobody: it locks pages in no order, and whoever holds one knows better."""
+
+_LOCK_PAGE_OF = """
+SELECT FROM pages WHERE id = (SELECT page_id FROM operations WHERE id = $1) FOR UPDATE
 """
 
 _MARK_SENDING = """
@@ -302,7 +312,12 @@ UPDATE pages SET status = 'sending', updated_at = now()
 WHERE id = $1 AND status IN ('queued', 'unknown')
 """
 
-_NOTE = "UPDATE operations SET may_have_been_sent = $2, lookups = $3 WHERE id = $1"
+_NOTE = """
+UPDATE operations
+SET may_have_been_sent = $2, lookups = $3,
+    last_sent_at = CASE WHEN $4 THEN now() ELSE last_sent_at END
+WHERE id = $1
+"""
 
 _INSERT_ATTEMPT = """
 INSERT INTO attempts (id, integration_id, operation_id, number, method, path, http_status, error,

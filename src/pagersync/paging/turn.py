@@ -25,9 +25,9 @@ from pagersync.integrations.vault import Vault
 from pagersync.metrics import OPERATIONS
 from pagersync.pagertree.client import Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
-from pagersync.pagertree.resources import RemoteAlert
+from pagersync.pagertree.resources import NewAlert, RemoteAlert
 from pagersync.paging import step
-from pagersync.paging.calls import PageContent, call, is_refusal_of_state, new_alert
+from pagersync.paging.calls import call, is_refusal_of_state, new_alert
 from pagersync.paging.models import OperationKind, OperationState, marker_of
 from pagersync.paging.search import find_marked
 from pagersync.paging.status import Creation, PageState, see, seen_in
@@ -72,16 +72,15 @@ class Turn:
     """What one turn works with, and what it has learnt.
 
     Attributes:
-        content: what the page says, once it is committed that its create is about to go out.
+        new: what is sent, once it is committed that it is about to go out.
     """
 
     token: UUID
     work: Work
-    account: Account
     permit: gate.Permit
     pagertree: PagerTree
     exchanges: list[Exchange] = field(default_factory=list)
-    content: PageContent | None = None
+    new: NewAlert | None = None
     remote: RemoteAlert | None = None
     error: PagerTreeError | None = None
 
@@ -126,18 +125,15 @@ class Turns:
             permit: gate.Permit | None = NEEDS_NONE
             if what in CALLING:
                 permit = await self.ask_gate(connection, work.integration_id)
-            content = None
-            if what is Step.SEND and account.api_key_encrypted and permit and not permit.wait_s:
-                content = await self._announce(connection, token, work)
+            turn = self._turn(token, work, account, permit)
+            if turn is not None and what is Step.SEND and not turn.permit.wait_s:
+                turn.new = await self._announce(connection, turn)
         if account.api_key_encrypted is None:
-            gone = Outcome(work.id, OperationState.CANCELED, "the integration was removed")
-            await self._record(token, work, step.unchanged(work, gone))
-        elif permit is None:
+            await self._record(token, work, step.after_removal(work))
+        elif turn is None:
             aside = Outcome.snooze(work.id, delay_s=GATE_S, reason="PagerTree is given a rest")
             await self._record(token, work, step.unchanged(work, aside))
         else:
-            turn = self._turn(token, work, account, permit)
-            turn.content = content
             await self._act(turn, what)
 
     async def give_back(self, token: UUID, operation_id: UUID) -> None:
@@ -176,10 +172,14 @@ class Turns:
             record=record,
         )
 
-    def _turn(self, token: UUID, work: Work, account: Account, permit: gate.Permit) -> Turn:
+    def _turn(
+        self, token: UUID, work: Work, account: Account, permit: gate.Permit | None
+    ) -> Turn | None:
+        if account.api_key_encrypted is None or permit is None:
+            return None
         exchanges: list[Exchange] = []
         pagertree = self.open(account, exchanges.append)
-        return Turn(token, work, account, permit, pagertree, exchanges)
+        return Turn(token, work, permit, pagertree, exchanges)
 
     async def _act(self, turn: Turn, what: Step) -> None:
         """Do what was decided, and record it. Trying whether PagerTree is back is no attempt."""
@@ -200,24 +200,23 @@ class Turns:
                 await self.tell_gate(connection, turn.work.integration_id, turn.permit, turn.error)
         await self._record(turn.token, turn.work, end, turn.exchanges, turn.remote)
 
-    async def _announce(
-        self, connection: Connection, token: UUID, work: Work
-    ) -> PageContent | None:
+    async def _announce(self, connection: Connection, turn: Turn) -> NewAlert | None:
         """Commit that a create is about to go out; None when another has taken over."""
-        content = await load_content(connection, work.page_id)
+        content = await load_content(connection, turn.work.page_id)
+        marker = marker_of(turn.work.id)
+        new = new_alert(content, marker, must_name=turn.permit.names_urgency)
         lease_s = self._settings.operation_lease_s
-        is_ours = await mark_sending(connection, work.id, token, lease_s=lease_s)
-        return content if is_ours else None
+        is_ours = await mark_sending(connection, turn.work.id, turn.token, lease_s=lease_s)
+        return new if is_ours else None
 
     async def _send(self, turn: Turn) -> End | None:
         """Create the alert; nobody has, or it is certain that it did not arrive."""
-        work = turn.work
-        if turn.content is None:  # it had to wait for the gate, or was taken over
+        work, new = turn.work, turn.new
+        if new is None:  # it had to wait for the gate, or was taken over
             async with raw_connection(self.engine) as connection:
-                turn.content = await self._announce(connection, turn.token, work)
-        if turn.content is None:
+                new = await self._announce(connection, turn)
+        if new is None:
             return None
-        new = new_alert(turn.content, marker_of(work.id), must_name=turn.permit.names_urgency)
         try:
             turn.remote = await turn.pagertree.create_alert(new)
         except PagerTreeError as error:
@@ -234,14 +233,13 @@ class Turns:
         work = turn.work
         sent_after = work.first_sent_at or work.created_at
         try:
-            turn.remote = await find_marked(
-                turn.pagertree, marker_of(work.id), sent_after=sent_after
-            )
+            search = await find_marked(turn.pagertree, marker_of(work.id), sent_after=sent_after)
+            turn.remote = search.alert
             if turn.remote is not None:
                 return End(Outcome.done(work.id))
             finds_others = None
             if step.is_settled(work, now=datetime.now(UTC), settle_s=self._settle_s):
-                finds_others = await self._finds_others(turn)
+                finds_others = await self._finds_others(turn, is_whole=search.is_whole)
         except PagerTreeError as error:
             turn.error = error
             return step.after_failed_lookup(work, error, attempts_max=self._attempts_max)
@@ -252,13 +250,18 @@ class Turns:
             settle_s=self._settle_s,
         )
 
-    async def _finds_others(self, turn: Turn) -> bool:
-        """Tell whether the search finds an alert that was certainly created."""
+    async def _finds_others(self, turn: Turn, *, is_whole: bool) -> bool:
+        """Tell whether the search finds an alert that was certainly created.
+
+        Where its own list was cut off, ours could be among what was not seen: then only what is
+        found by its third-party id counts.
+        """
         async with raw_connection(self.engine) as connection:
             references = await load_references(connection, turn.work)
         for operation_id, sent_at in references:
             marker = marker_of(operation_id)
-            if await find_marked(turn.pagertree, marker, sent_after=sent_at):
+            other = await find_marked(turn.pagertree, marker, sent_after=sent_at)
+            if other.alert is not None and (is_whole or other.is_filtered):
                 return True
         return False
 
