@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pagersync.database.embedded import EmbeddedPostgres
+from tests.support.forked import Fork
 from tests.support.wait import eventually
 
 START_S = 40
@@ -28,7 +29,7 @@ END_S = 10
 class Program:
     """One process that stays."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Fork
     log: Path
 
     def said(self) -> list[dict[str, Any]]:
@@ -65,10 +66,15 @@ class Program:
 
 @dataclass(frozen=True)
 class Setup:
-    """What makes two processes one installation: the data directory, or the database's address."""
+    """What makes two processes one installation: the data directory, or the database's address.
+
+    Attributes:
+        is_quick: start processes as copies of one that has imported the program already.
+    """
 
     directory: Path
     variables: Mapping[str, str]
+    is_quick: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -89,7 +95,7 @@ class Setup:
         """Yield a process of `pagersync`; none is left when the block ends."""
         with (
             tempfile.NamedTemporaryFile() as log,
-            self._process(arguments, log.fileno()) as process,
+            self._process(arguments, Path(log.name), Path(log.name)) as process,
         ):
             try:
                 yield Program(process, Path(log.name))
@@ -97,23 +103,28 @@ class Setup:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
-    def _process(self, arguments: tuple[str, ...], log: int) -> subprocess.Popen[bytes]:
+    def _process(
+        self, arguments: tuple[str, ...], out: Path, err: Path
+    ) -> subprocess.Popen[bytes] | Fork:
+        if self.is_quick:
+            return Fork(arguments, self.environment, out=out, err=err)
         command = [sys.executable, "-m", "pagersync", *arguments]
-        return subprocess.Popen(
-            command, env=self.environment, stdout=log, stderr=log, start_new_session=True
-        )
+        with out.open("ab") as stdout, err.open("ab") as stderr:
+            return subprocess.Popen(
+                command, env=self.environment, stdout=stdout, stderr=stderr, start_new_session=True
+            )
 
     async def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a short command and return how it ended."""
-        return await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "pagersync", *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=START_S,
-        )
+        with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
+            with self._process(arguments, Path(out.name), Path(err.name)) as process:
+                try:
+                    code = await asyncio.to_thread(process.wait, START_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise
+            said = [Path(file.name).read_text() for file in (out, err)]
+        return subprocess.CompletedProcess(arguments, code, *said)
 
     async def ask(self, *arguments: str) -> Any:
         """Run a short command that must succeed; return the JSON that it prints."""
@@ -139,7 +150,7 @@ def embedded_setup(**variables: str) -> Iterator[Setup]:
     try:
         with EmbeddedPostgres(directory / "postgres", durable=False):
             pass
-        yield Setup(directory, variables)
+        yield Setup(directory, variables, is_quick=True)
     finally:
         shutil.rmtree(directory)
 
