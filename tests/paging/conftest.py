@@ -46,11 +46,15 @@ class Paging:
             "prefix_id": team.prefix_id,
             "name": team.name,
         }
-        new = {"title": "Database down", "targets": [target], "urgency": "high"} | fields
+        new = {
+            "integration_id": self.integration_id,
+            "title": "Database down",
+            "targets": [target],
+            "urgency": "high",
+            **fields,
+        }
         async with self.sessions.begin() as session:
-            page = await create_page(
-                session, NewPage(integration_id=self.integration_id, requested_by="a test", **new)
-            )
+            page = await create_page(session, NewPage(requested_by="a test", **new))
             return page.id
 
     async def sync(self) -> None:

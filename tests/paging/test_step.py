@@ -8,6 +8,7 @@ from pagersync.errors import Ambiguous, Contract, CredentialsRefused, Rejected, 
 from pagersync.paging.models import OperationKind, OperationState
 from pagersync.paging.step import (
     LOOKUPS_MIN,
+    STALE_REFUSALS_MAX,
     Step,
     Work,
     after_empty_lookup,
@@ -154,6 +155,12 @@ def test_a_search_that_failed_leaves_the_page_unknown(error: Any) -> None:
     assert end.is_unknown
 
 
+def test_a_refusal_that_goes_on_is_believed() -> None:
+    refused = work(kind=OperationKind.RESOLVE_ALERT, target="01A", attempt=STALE_REFUSALS_MAX)
+    end = after_refusal(refused, Rejected("no"), "open", attempts_max=100)
+    assert end.outcome.state == "failed"
+
+
 @pytest.mark.parametrize(
     ("kind", "status", "state"),
     [
@@ -164,7 +171,8 @@ def test_a_search_that_failed_leaves_the_page_unknown(error: Any) -> None:
         ("acknowledge_alert", "queued", "queued"),
         ("acknowledge_alert", "acknowledged", "done"),
         ("acknowledge_alert", "resolved", "done"),
-        ("acknowledge_alert", "open", "failed"),
+        ("acknowledge_alert", "open", "queued"),
+        ("resolve_alert", "open", "queued"),
     ],
 )
 def test_what_a_refusal_means_depends_on_where_the_alert_is(

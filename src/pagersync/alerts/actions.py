@@ -223,10 +223,15 @@ async def _happened(
     values: Mapping[str, Any],
     time: str | None = None,
 ) -> Alert:
-    key = AlertKey(alert.integration_id, alert.external_id)
-    event = local_event(key, action, details, values=values, time=time)
-    await write_events(await driver_connection(session), {key: [event]}, {})
-    return await get_by_key(session, key)
+    """Fold what a person did into an alert, under the name that it has by now."""
+    for _ in range(MOVES_MAX):
+        key = AlertKey(alert.integration_id, alert.external_id)
+        event = local_event(key, action, details, values=values, time=time)
+        connection = await driver_connection(session)
+        if not await write_events(connection, {key: [event]}, {}, creates=False):
+            return await get_by_key(session, key)
+        await session.refresh(alert)  # it has just got PagerTree's name for it
+    raise ConflictError(f"alert {alert.short_id} is changed by others: try again")
 
 
 async def _ask(
@@ -258,6 +263,7 @@ def is_local(alert: Alert) -> bool:
     return alert.external_id.startswith(LOCAL_PREFIX)
 
 
+MOVES_MAX: Final = 3
 KEPT_HERE: Final = ("title", "description", "labels")
 GONE: Final = ("failed", "canceled", "expired")
 

@@ -178,7 +178,11 @@ def _each(events: Events) -> list[Event]:
 
 
 async def write_events(
-    connection: Connection, events: Events, pages: Mapping[AlertKey, LockedPage]
+    connection: Connection,
+    events: Events,
+    pages: Mapping[AlertKey, LockedPage],
+    *,
+    creates: bool = True,
 ) -> set[AlertKey]:
     """Fold events into their alerts; return the alerts that a limit kept from being made.
 
@@ -187,6 +191,7 @@ async def write_events(
         events: by alert.
         pages: those that began alerts among these. They have been told; an alert that is a page's
             for an incident, or about another alert, gets no row of its own.
+        creates: whether alerts are made that do not exist; else those are returned.
     """
     if not events:
         return set()
@@ -201,7 +206,9 @@ async def write_events(
         key for key in events if key not in stored and (page := pages.get(key)) and _has_home(page)
     }
     new = [key for key in heard if key not in stored and key not in homeless]
-    limited = await take_from_limits(connection, accounts, new)
+    limited = set(new)
+    if creates:
+        limited = await take_from_limits(connection, accounts, new)
     created = await insert_alerts(
         connection, {key: heard[key] for key in new if key not in limited}, templates
     )

@@ -211,3 +211,14 @@ NOT EXISTS (SELECT FROM integration_gates g WHERE g.integration_id = q.integrati
             AND (g.open_until > now() OR g.probing_until > now()))
 """
 """SQL: the gate of a row `q` is open."""
+
+
+def has_tokens(calls_per_s: float) -> str:
+    """Return SQL: no call borrows a token of the account of a row `q` at this moment.
+
+    So that one account's backlog does not keep what could work for others waiting for its tokens.
+    """
+    return f"""
+NOT EXISTS (SELECT FROM integration_gates g WHERE g.integration_id = q.integration_id
+            AND g.tokens + {calls_per_s:f} * extract(epoch FROM now() - g.refilled_at) < 0)
+"""  # noqa: S608 - a number

@@ -20,7 +20,7 @@ from pagersync.errors import PagerTreeError
 from pagersync.integrations import gate
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.pagertree.resources import RemoteAlert
-from pagersync.paging.models import operation_of
+from pagersync.paging.models import marks_of, operation_of
 from pagersync.paging.status import PageState, Seen, see, seen_in
 from pagersync.paging.store import (
     Account,
@@ -74,12 +74,11 @@ def sighting(
         occurred_at: the event's own time.
     """
     updated_at = snapshot.updated_at
-    marks = (*snapshot.tags, snapshot.fields.get("thirdparty_id") or "")
     return Sighting(
         integration_id,
         snapshot.alert_id,
         delivery_id,
-        tuple(mark for mark in marks if operation_of(mark)),
+        tuple(marks_of(snapshot.fields.get("thirdparty_id"), snapshot.tags)),
         Seen(
             pagertree_alert_id=snapshot.alert_id,
             pagertree_id=None,

@@ -1,5 +1,6 @@
 """Pages, the operations that carry them out, and every HTTP exchange of those."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -220,3 +221,14 @@ def operation_of(marker: str) -> UUID | None:
         return UUID(marker.removeprefix(MARKER_PREFIX))
     except ValueError:
         return None
+
+
+def marks_of(thirdparty_id: str | None, tags: Sequence[str]) -> list[str]:
+    """Return the marks of ours that an alert carries.
+
+    A mark that is its `thirdparty_id` was given when it was created, so it is the only one: tags
+    can be copied from another alert.
+    """
+    if thirdparty_id is not None and operation_of(thirdparty_id):
+        return [thirdparty_id]
+    return [tag for tag in tags if operation_of(tag)]

@@ -17,6 +17,7 @@ from pagersync.integrations.targets import TargetReference
 from pagersync.jsonapi import Attributes
 from pagersync.pagertree.payloads import storable
 from pagersync.pagertree.severity import AUTO, SEV, Severity, Urgency, read_severity
+from pagersync.paging.models import MARKER_PREFIX
 from pagersync.paging.service import NewPage
 
 TITLE_CHARACTERS_MAX: Final = 500
@@ -131,6 +132,8 @@ async def to_new_page(
         problems += error.problems
     except InvalidError as error:
         problems.append(error)
+        if needs_targets and not (request.teams or request.users or request.routers):
+            problems.append(no_target())
     if problems or integration is None:
         raise ManyInvalidError(problems)
     severity = read_severity(request.severity)
@@ -186,14 +189,7 @@ async def find_targets(
         ManyInvalidError: there is none, or one cannot be found.
     """
     if not (request.teams or request.users or request.routers):
-        raise ManyInvalidError(
-            [
-                InvalidError(
-                    "name at least one target: a team, a user or a router",
-                    pointer="/data/attributes/teams",
-                )
-            ]
-        )
+        raise ManyInvalidError([no_target()])
     found = await resolve_targets(
         session,
         integration_id,
@@ -202,6 +198,13 @@ async def find_targets(
         routers=_references(request.routers),
     )
     return [asdict(target) for target in found]
+
+
+def no_target() -> InvalidError:
+    """Return the error of a page that is for nobody."""
+    return InvalidError(
+        "name at least one target: a team, a user or a router", pointer="/data/attributes/teams"
+    )
 
 
 def _references(references: Sequence[Reference]) -> list[TargetReference]:
@@ -250,6 +253,8 @@ def tag_problems(tags: Sequence[str]) -> Iterator[InvalidError]:
         if not tag.strip() or len(tag) > TAG_CHARACTERS_MAX or not tag.isprintable():
             detail = f"must be 1 to {TAG_CHARACTERS_MAX} printable characters"
             yield _invalid(f"tags/{position}", detail)
+        if tag.strip().startswith(MARKER_PREFIX):
+            yield _invalid(f"tags/{position}", f"must not begin with {MARKER_PREFIX}: marks do")
 
 
 def _invalid(name: str, detail: str) -> InvalidError:

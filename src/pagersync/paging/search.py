@@ -6,6 +6,7 @@ from typing import Final
 
 from pagersync.pagertree.client import ALERT_ROWS_MAX, PagerTree
 from pagersync.pagertree.resources import RemoteAlert
+from pagersync.paging.models import marks_of
 
 CLOCKS_APART: Final = timedelta(minutes=5)
 """How far PagerTree's clock and ours may be apart."""
@@ -37,11 +38,11 @@ async def find_marked(pagertree: PagerTree, marker: str, *, sent_after: datetime
     """
     found = await pagertree.list_alerts(thirdparty_id=marker, rows_max=100)
     if alert := _oldest(found, marker):
-        return Search(alert, is_filtered=all(each.has_marker(marker) for each in found))
+        return Search(alert, is_filtered=all(each.thirdparty_id == marker for each in found))
     recent = await pagertree.list_alerts(created_after=sent_after - CLOCKS_APART)
     return Search(_oldest(recent, marker), is_whole=len(recent) < ALERT_ROWS_MAX)
 
 
 def _oldest(alerts: list[RemoteAlert], marker: str) -> RemoteAlert | None:
-    marked = [alert for alert in alerts if alert.has_marker(marker)]
+    marked = [alert for alert in alerts if marker in marks_of(alert.thirdparty_id, alert.tags)]
     return min(marked, key=lambda alert: alert.id, default=None)

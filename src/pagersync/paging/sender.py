@@ -10,7 +10,7 @@ import structlog
 
 from pagersync.database.engine import raw_connection
 from pagersync.database.queue import Batch, Queue
-from pagersync.integrations.gate import IS_OPEN
+from pagersync.integrations.gate import IS_OPEN, has_tokens
 from pagersync.metrics import OPERATION_SECONDS
 from pagersync.paging.store import show_lost
 from pagersync.paging.turn import Turns
@@ -32,14 +32,22 @@ EXISTS (SELECT FROM integrations i WHERE i.id = q.integration_id
 """
 
 
+IS_EXPIRED: Final = """
+(NOT q.may_have_been_sent AND q.kind = 'create_alert' AND EXISTS (
+    SELECT FROM pages p WHERE p.id = q.page_id AND p.expires_at <= now()))
+"""
+"""Needs no call, so it is said whatever the gate does."""
+
+
 def operations_queue(settings: Settings) -> Queue:
     """Return the queue of calls that PagerTree must see."""
+    tokens = has_tokens(settings.pagertree_calls_per_s)
     return Queue(
         "operations",
         columns=(),
         attempts_max=NEVER_BURIED,
         lease_s=settings.operation_lease_s,
-        where=f"{IS_OPEN} AND {IS_ENABLED}",
+        where=f"({IS_EXPIRED} OR {IS_OPEN} AND {IS_ENABLED} AND {tokens})",
         order_by="q.id",
     )
 

@@ -86,10 +86,11 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
 ) -> Operation:
     """Ask for one call to PagerTree, about a page's alert or about one of PagerTree's own.
 
-    Operations about one alert are worked one at a time, in the order in which they were asked for.
+    Operations about one alert are worked one at a time, in the order in which they were asked for:
+    in that of their ids, which another machine's clock must not turn around.
     """
     operation = Operation(
-        id=new_id(),
+        id=await _next_id(session, page),
         integration_id=integration_id,
         page_id=page.id if page else None,
         alert_id=page.alert_id if page else alert_id,
@@ -103,6 +104,16 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     await session.flush()
     await session.refresh(operation)
     return operation
+
+
+async def _next_id(session: AsyncSession, page: Page | None) -> UUID:
+    """Return an id behind those of a page's operations."""
+    fresh = new_id()
+    if page is None:
+        return fresh
+    own = select(Operation.id).where(Operation.page_id == page.id)
+    newest = await session.scalar(own.order_by(Operation.id.desc()).limit(1))
+    return fresh if newest is None or fresh > newest else UUID(int=newest.int + 1)
 
 
 async def get_page(session: AsyncSession, page_id: UUID) -> Page:

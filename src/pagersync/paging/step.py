@@ -26,6 +26,9 @@ from pagersync.paging.models import OperationKind, OperationState
 LOOKUPS_MIN: Final = 3
 """Searches that must have found nothing before a creating call may be repeated."""
 
+STALE_REFUSALS_MAX: Final = 5
+"""So often a refusal is believed to be older than the status that allows what it refuses."""
+
 HELD_BACK_S: Final = 30.0
 """How long to wait for a create whose end is unknown, before an operation on its alert."""
 
@@ -207,12 +210,23 @@ def buried(work: Work) -> End:
     )
 
 
+_REACHED: Final = {
+    OperationKind.RESOLVE_ALERT: ("resolved",),
+    OperationKind.ACKNOWLEDGE_ALERT: ("acknowledged", "resolved"),
+}
+_ALLOWED_FROM: Final = {
+    OperationKind.RESOLVE_ALERT: ("open", "dropped", "acknowledged"),
+    OperationKind.ACKNOWLEDGE_ALERT: ("open", "dropped", "suppressed"),
+}
+
+
 def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_max: int) -> End:
     """Return how an acknowledge or a resolve goes on that PagerTree refused.
 
     PagerTree documents which statuses each needs: resolving `open`, `dropped` or `acknowledged`,
     acknowledging `open`, `dropped` or `suppressed`. An alert that is already there is done; one
-    that is still `queued` gets there in time, so the operation waits.
+    that is still `queued` gets there in time, so the operation waits. One whose status allows it
+    may have got there just after the refusal.
 
     Args:
         work: the operation.
@@ -220,12 +234,10 @@ def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_m
         status: of the alert, asked for after the refusal.
         attempts_max: attempts before it is given up.
     """
-    reached = {
-        OperationKind.RESOLVE_ALERT: ("resolved",),
-        OperationKind.ACKNOWLEDGE_ALERT: ("acknowledged", "resolved"),
-    }
-    if status in reached.get(work.kind, ()):
+    if status in _REACHED.get(work.kind, ()):
         return End(Outcome.done(work.id))
+    if status in _ALLOWED_FROM.get(work.kind, ()) and work.attempt < STALE_REFUSALS_MAX:
+        return End(_again(work, f"refused, perhaps just too early: {error.detail}", attempts_max))
     if status == "queued":
         return End(_again(work, f"the alert is still queued: {error.detail}", attempts_max))
     return End(Outcome(work.id, OperationState.FAILED, error.detail))
