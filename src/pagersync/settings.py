@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     )
     pagertree_calls_per_s: float = Field(
         default=10,
-        gt=0,
+        ge=0.2,
         le=1000,
         description="Calls to PagerTree's API per second and integration, of all processes "
         "together. PagerTree publishes no limit.",

@@ -23,7 +23,7 @@ from pagersync.alerts.models import LOCAL_PREFIX, Alert, AlertStatus
 from pagersync.alerts.store import AlertKey
 from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
-from pagersync.errors import ConflictError
+from pagersync.errors import ConflictError, InvalidError
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.paging.models import OperationKind, Page
 from pagersync.paging.service import NewPage, create_page, request_operation
@@ -143,11 +143,19 @@ async def change_alert(
         alert: the alert.
         values: `title`, `description`, `labels`, `urgency`, `severity`, each optional.
         requested_by: who, for people.
+
+    Raises:
+        InvalidError: an urgency or a severity of an alert that lives here alone.
     """
     here = {name: value for name, value in values.items() if name in KEPT_HERE}
-    there = {name: value for name, value in values.items() if name != "labels" and value}
-    if there:
-        await _ask(session, alert, OperationKind.UPDATE_ALERT, requested_by, there)
+    there = {name: value for name, value in values.items() if name != "labels"}
+    is_there = there and await _ask(session, alert, OperationKind.UPDATE_ALERT, requested_by, there)
+    for name in () if is_there else ("urgency", "severity"):
+        if name in values:
+            raise InvalidError(
+                "the alert is not in PagerTree, which is what this is for",
+                pointer=f"/data/attributes/{name}",
+            )
     return await _happened(session, alert, "updated", f"Changed by {requested_by}.", values=here)
 
 

@@ -150,9 +150,25 @@ async def record_success(connection: Connection, integration_id: UUID) -> None:
 
 
 async def record_failure(
-    connection: Connection, integration_id: UUID, error: PagerTreeError
+    connection: Connection,
+    integration_id: UUID,
+    error: PagerTreeError,
+    *,
+    api_key_encrypted: bytes | None = None,
 ) -> None:
-    """Count a call that PagerTree did not answer as it should, and perhaps shut the gate."""
+    """Count a call that PagerTree did not answer as it should, and perhaps shut the gate.
+
+    Args:
+        connection: to write to.
+        integration_id: the account.
+        error: how the call ended.
+        api_key_encrypted: the key that it was made with; the refusal of one that was replaced
+            meanwhile says nothing about the new one.
+    """
+    if isinstance(error, CredentialsRefused) and api_key_encrypted is not None:
+        current = await connection.fetchval(_KEY, integration_id)
+        if current != api_key_encrypted:
+            return
     failures = await connection.fetchval(_FAILURE, integration_id, error.detail[:500])
     shut = shut_s(error, failures or 1)
     if shut is not None:
@@ -193,6 +209,8 @@ UPDATE integration_gates
 SET failures = 0, open_until = NULL, probing_until = NULL, reason = NULL, last_error = NULL
 WHERE integration_id = $1
 """
+
+_KEY = "SELECT api_key_encrypted FROM integrations WHERE id = $1"
 
 _FAILURE = """
 UPDATE integration_gates

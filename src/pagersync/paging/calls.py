@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pagersync.errors import Rejected
+from pagersync.errors import CredentialsRefused, Rejected
 from pagersync.pagertree.client import PagerTree
 from pagersync.pagertree.resources import AlertChanges, NewAlert, RemoteAlert
 from pagersync.pagertree.severity import Severity, urgency_to_send
@@ -96,4 +96,5 @@ async def _comment_once(pagertree: PagerTree, alert_id: str, work: Work) -> None
 def is_refusal_of_state(work: Work, error: Exception) -> bool:
     """Tell whether PagerTree refused because of the alert's status, as far as that can be told."""
     kinds = (OperationKind.ACKNOWLEDGE_ALERT, OperationKind.RESOLVE_ALERT)
-    return isinstance(error, Rejected) and work.kind in kinds
+    is_refusal = isinstance(error, Rejected) and not isinstance(error, CredentialsRefused)
+    return is_refusal and work.kind in kinds

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Calls to PagerTree: list, redrive, cancel.")
 
 WAIT_EVERY_S: Final = 0.2
+LOOKS_LIKE_AN_ID: Final = re.compile(r"[a-z]{3}_\S+|[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f-]{36}")
 REQUESTED_BY: Final = "the command line"
 
 DELIVERED: Final = ("confirmed", "acknowledged", "resolved")
@@ -91,7 +93,7 @@ def _reference(text: str) -> "Reference":
     """Take a text for an id where it looks like one of PagerTree's, else for a name."""
     from pagersync.paging.requests import Reference
 
-    if text.startswith(("tem_", "usr_", "acu_", "rtr_")):
+    if LOOKS_LIKE_AN_ID.fullmatch(text):
         return Reference(id=text)
     return Reference(name=text)
 
@@ -153,8 +155,11 @@ def list_(
         from pagersync.paging.models import Operation
         from pagersync.paging.service import ENDED
 
-        states = [state] if state else ENDED
-        statement = select(Operation).where(Operation.state.in_(states))
+        needs_a_person = Operation.state.in_(ENDED) | (
+            (Operation.state == "queued") & Operation.may_have_been_sent
+        )
+        wanted = Operation.state == state if state else needs_a_person
+        statement = select(Operation).where(wanted)
         async with context.sessions() as session:
             return (
                 await session.scalars(statement.order_by(Operation.id.desc()).limit(limit))

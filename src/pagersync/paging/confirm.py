@@ -161,7 +161,7 @@ class Checker:
         async with raw_connection(self._turns.engine) as connection:
             async with connection.transaction():
                 await self._write(connection, page_id, remote, error)
-            await self._turns.tell_gate(connection, integration_id, permit, error)
+            await self._turns.tell_gate(connection, account, permit, error)
 
     async def _ask(
         self, account: Account, target: str
@@ -186,15 +186,16 @@ class Checker:
             return
         page = (await lock_pages(connection, [page_id]))[page_id]
         now = datetime.now(UTC)
-        state = self._stuck_or_not(see(page.state, seen_in(remote, now)), now)
+        state = self._stuck_or_not(page, see(page.state, seen_in(remote, now)), now)
         await write_pages(connection, [Change(page, state, now)])
         external_id = state.pagertree_alert_id
         if external_id is not None:
             await self._turns.read_back(connection, page.integration_id, external_id, page, remote)
 
-    def _stuck_or_not(self, state: PageState, now: datetime) -> PageState:
+    def _stuck_or_not(self, page: LockedPage, state: PageState, now: datetime) -> PageState:
+        """Mark a page that is sent and pages nobody. PagerTree's clock may be behind ours."""
         is_paging = state.confirmed_at or state.dropped_at or state.resolved_at
-        since = state.sent_at or now
+        since = max(state.sent_at or now, page.created_at)
         if is_paging or state.stuck_at or now - since < self._stuck:
             return state
         return replace(state, stuck_at=now)

@@ -15,7 +15,7 @@ from pagersync.integrations.models import Integration
 from pagersync.integrations.service import find_integration, list_integrations
 from pagersync.integrations.targets import TargetReference
 from pagersync.jsonapi import Attributes
-from pagersync.pagertree.payloads import storable
+from pagersync.pagertree.payloads import YEARS, storable
 from pagersync.pagertree.severity import AUTO, SEV, Severity, Urgency, read_severity
 from pagersync.paging.models import MARKER_PREFIX
 from pagersync.paging.service import NewPage
@@ -89,7 +89,7 @@ class PageRequest(Targets):
     integration: str | None = Field(
         default=None, description="Its name or id; needed when there are several."
     )
-    incident_id: UUID | None = None
+    incident_id: Annotated[UUID | None, Field(strict=False)] = None
     expires_at: Annotated[AwareDatetime | None, Field(strict=False)] = Field(
         default=None,
         description="A page that could not be sent by then is `expired`, and not sent any more.",
@@ -216,7 +216,9 @@ def problems_of(request: PageRequest, title_name: str, *, now: datetime) -> Iter
     yield from text_problems(request.title, request.description, title_name)
     yield from severity_problems(request.urgency, request.severity)
     yield from tag_problems(request.tags)
-    if request.expires_at is not None and request.expires_at <= now:
+    if request.expires_at is not None and request.expires_at.year not in YEARS:
+        yield _invalid("expires_at", f"must lie in the years {YEARS.start} to {YEARS.stop - 1}")
+    elif request.expires_at is not None and request.expires_at <= now:
         yield _invalid("expires_at", "lies in the past")
 
 

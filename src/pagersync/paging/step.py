@@ -141,6 +141,12 @@ def after_error(work: Work, error: PagerTreeError, *, attempts_max: int, settle_
     return End(_again(work, error.detail, attempts_max, retry_after_s=error.retry_after_s))
 
 
+def after_failed_probe(work: Work, error: PagerTreeError) -> End:
+    """Return how a create goes on that was not sent: PagerTree is still not well."""
+    outcome = Outcome.snooze(work.id, delay_s=error.retry_after_s or 0, reason=error.detail)
+    return End(outcome)
+
+
 def after_failed_lookup(work: Work, error: PagerTreeError, *, attempts_max: int) -> End:
     """Return how a create goes on whose search for its mark did not end in an answer."""
     detail = f"it may have been sent, and PagerTree could not be searched: {error.detail}"
@@ -198,6 +204,14 @@ def after_removal(work: Work) -> End:
     else:
         outcome = Outcome(work.id, OperationState.CANCELED, "the integration was removed")
     return replace(unchanged(work, outcome), is_unknown=work.may_have_been_sent)
+
+
+def after_collision(work: Work) -> End:
+    """Return the end of an operation that PagerTree answered with the alert of another page."""
+    reason = "PagerTree answered with the alert of another page: look there which it is"
+    return End(
+        Outcome(work.id, OperationState.UNKNOWN, reason), may_have_been_sent=True, is_unknown=True
+    )
 
 
 def buried(work: Work) -> End:

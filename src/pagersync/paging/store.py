@@ -34,6 +34,7 @@ class LockedPage:
     incident_id: UUID | None
     title: str
     checks: int
+    created_at: datetime
     state: PageState
     creation: Creation
 
@@ -73,6 +74,7 @@ async def load_work(connection: Connection, operation_id: UUID) -> Work:
 class Account:
     """An integration, as far as calling its PagerTree needs it."""
 
+    id: UUID
     pagertree_url: str
     api_key_encrypted: bytes | None
 
@@ -80,9 +82,10 @@ class Account:
 async def load_account(connection: Connection, integration_id: UUID) -> Account:
     """Return where an integration's PagerTree is; one that was removed has no key."""
     row = await connection.fetchrow(
-        "SELECT pagertree_url, api_key_encrypted FROM integrations WHERE id = $1", integration_id
+        "SELECT id, pagertree_url, api_key_encrypted FROM integrations WHERE id = $1",
+        integration_id,
     )
-    return Account(**row) if row else Account("", None)
+    return Account(**row) if row else Account(integration_id, "", None)
 
 
 async def load_content(connection: Connection, page_id: UUID | None) -> PageContent:
@@ -106,8 +109,9 @@ async def show_lost(connection: Connection) -> None:
 async def mark_sending(
     connection: Connection, operation_id: UUID, token: UUID, *, lease_s: float
 ) -> bool:
-    """Note that a creating call is about to go out; False when the lease is lost.
+    """Note that a creating call is about to go out; False when it must not.
 
+    That is when the lease is lost, or when a webhook has shown meanwhile that PagerTree has it.
     From here on the call may have arrived, whatever happens to this process.
     """
     async with connection.transaction():
@@ -166,6 +170,7 @@ def _locked(row: asyncpg.Record) -> LockedPage:
         incident_id=row["incident_id"],
         title=row["title"],
         checks=row["checks"],
+        created_at=row["created_at"],
         state=PageState(**{**state, "status": PageStatus(row["status"])}),
         creation=Creation(OperationState(row["creation"]), row["may_have_been_sent"]),
     )
@@ -304,6 +309,8 @@ SET may_have_been_sent = true, last_sent_at = now(), lookups = 0,
     first_sent_at = coalesce(first_sent_at, now()),
     leased_until = now() + make_interval(secs => $3)
 WHERE id = $1 AND lease_token = $2 AND leased_until > now()
+  AND EXISTS (SELECT FROM pages p WHERE p.id = page_id
+              AND p.pagertree_alert_id IS NULL AND p.pagertree_id IS NULL)
 RETURNING page_id
 """
 

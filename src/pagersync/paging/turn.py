@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
+import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.queue import Outcome, Queue
-from pagersync.errors import PagerTreeError, Rejected, Unavailable
+from pagersync.errors import PagerTreeError, Rejected
 from pagersync.http import AsyncClient
 from pagersync.integrations import gate
 from pagersync.integrations.vault import Vault
@@ -77,6 +78,7 @@ class Turn:
 
     token: UUID
     work: Work
+    account: Account
     permit: gate.Permit
     pagertree: PagerTree
     exchanges: list[Exchange] = field(default_factory=list)
@@ -126,7 +128,8 @@ class Turns:
             if what in CALLING:
                 permit = await self.ask_gate(connection, work.integration_id)
             turn = self._turn(token, work, account, permit)
-            if turn is not None and what is Step.SEND and not turn.permit.wait_s:
+            is_free = permit is not None and not permit.wait_s and not permit.is_probe
+            if turn is not None and what is Step.SEND and is_free:
                 turn.new = await self._announce(connection, turn)
         if account.api_key_encrypted is None:
             await self._record(token, work, step.after_removal(work))
@@ -179,7 +182,7 @@ class Turns:
             return None
         exchanges: list[Exchange] = []
         pagertree = self.open(account, exchanges.append)
-        return Turn(token, work, permit, pagertree, exchanges)
+        return Turn(token, work, account, permit, pagertree, exchanges)
 
     async def _act(self, turn: Turn, what: Step) -> None:
         """Do what was decided, and record it. Trying whether PagerTree is back is no attempt."""
@@ -193,12 +196,18 @@ class Turns:
         if end is None:
             log.warning("an operation was taken over", operation_id=str(turn.work.id))
             return
-        if turn.permit.is_probe and isinstance(turn.error, Unavailable):
+        if turn.permit.is_probe and turn.error and not gate.is_working(turn.error):
             end = replace(end, outcome=replace(end.outcome, is_attempt=False))
         if turn.error is not None or turn.permit.is_failing:
             async with raw_connection(self.engine) as connection:
-                await self.tell_gate(connection, turn.work.integration_id, turn.permit, turn.error)
-        await self._record(turn.token, turn.work, end, turn.exchanges, turn.remote)
+                await self.tell_gate(connection, turn.account, turn.permit, turn.error)
+        try:
+            await self._record(turn.token, turn.work, end, turn.exchanges, turn.remote)
+        except asyncpg.UniqueViolationError:
+            log.exception("PagerTree answered with another page's alert")
+            await self._record(
+                turn.token, turn.work, step.after_collision(turn.work), turn.exchanges
+            )
 
     async def _announce(self, connection: Connection, turn: Turn) -> NewAlert | None:
         """Commit that a create is about to go out; None when another has taken over."""
@@ -212,6 +221,12 @@ class Turns:
     async def _send(self, turn: Turn) -> End | None:
         """Create the alert; nobody has, or it is certain that it did not arrive."""
         work, new = turn.work, turn.new
+        if turn.permit.is_probe:  # by a call that does no harm if its answer is lost
+            try:
+                await turn.pagertree.list_teams(rows_max=1)
+            except PagerTreeError as error:
+                turn.error = error
+                return step.after_failed_probe(work, error)
         if new is None:  # it had to wait for the gate, or was taken over
             async with raw_connection(self.engine) as connection:
                 new = await self._announce(connection, turn)
@@ -338,17 +353,18 @@ class Turns:
     async def tell_gate(
         self,
         connection: Connection,
-        integration_id: UUID,
+        account: Account,
         permit: gate.Permit,
         error: PagerTreeError | None,
     ) -> None:
         """Record how PagerTree is doing, where that is news."""
         if error is not None and not gate.is_working(error):
-            await gate.record_failure(connection, integration_id, error)
+            key = account.api_key_encrypted
+            await gate.record_failure(connection, account.id, error, api_key_encrypted=key)
         elif permit.is_failing:
-            await gate.record_success(connection, integration_id)
+            await gate.record_success(connection, account.id)
         if isinstance(error, Rejected) and is_urgency_demanded(error):
-            await gate.remember_urgency(connection, integration_id)
+            await gate.remember_urgency(connection, account.id)
 
 
 def _learnt(page: PageState, end: End, remote: RemoteAlert | None, now: datetime) -> PageState:
