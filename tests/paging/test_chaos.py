@@ -5,6 +5,7 @@ batch of pages, `PAGERSYNC_CHAOS_RUNS=10000` works on that many pages.
 """
 
 import asyncio
+import os
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from random import Random
@@ -23,7 +24,6 @@ from pagersync.paging.models import OperationKind, marker_of
 from pagersync.paging.service import cancel_operation, get_page, request_operation
 from pagersync.settings import Settings
 from pagersync.worker import run_workers
-from tests.conftest import CHAOS_RUNS, CHAOS_SEED
 from tests.paging.conftest import Paging
 from tests.support.chaos import HEALTHY, Plan, Seen
 from tests.support.hurry import hurrying
@@ -31,7 +31,9 @@ from tests.support.server import running_server
 
 PAGES = 100
 SETTLE_S = 60
-SEEDS = [CHAOS_SEED] if CHAOS_SEED is not None else list(range(1, -(-CHAOS_RUNS // PAGES) + 1))
+RUNS = int(os.environ.get("PAGERSYNC_CHAOS_RUNS", "2000"))
+SEED = os.environ.get("PAGERSYNC_CHAOS_SEED")
+SEEDS = [int(SEED)] if SEED else list(range(1, -(-RUNS // PAGES) + 1))
 
 
 @pytest.fixture

@@ -7,13 +7,19 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.alerts.read_back import read_back
 from pagersync.database.engine import raw_connection
 from pagersync.integrations import service as integrations
-from pagersync.paging.models import Operation, Page, marker_of
+from pagersync.integrations.vault import open_vault
+from pagersync.pagertree.client import create_http_client
+from pagersync.paging.models import Operation, OperationKind, Page, marker_of
+from pagersync.paging.sender import operations_queue
+from pagersync.paging.service import get_page, request_operation
 from pagersync.paging.store import mark_sending, show_lost
+from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
-from tests.support.hurry import hurrying
+from tests.support.hurry import hurrying, let_leases_run_out
 from tests.support.server import running_server
 from tests.support.wait import eventually
 
@@ -156,3 +162,56 @@ async def test_showing_lost_pages_waits_for_nobody_who_holds_one(
         await holding.execute("ROLLBACK")
     assert (await idle.get(held)).status == "sending"
     assert (await idle.get(free)).status == "unknown"
+
+
+async def test_a_worker_that_lost_an_operation_changes_nothing_when_it_goes_on(
+    idle: Paging, engine: AsyncEngine, paging_settings: Settings
+) -> None:
+    page_id = await interrupted(idle)
+    queue = operations_queue(paging_settings)
+    async with create_http_client(timeout_s=1) as http, raw_connection(engine) as connection:
+        turns = Turns(
+            engine,
+            queue,
+            http=http,
+            vault=open_vault(paging_settings),
+            settings=paging_settings,
+            read_back=read_back,
+        )
+        late = await queue.claim(connection, rows_max=1)
+        await let_leases_run_out(connection)
+        await queue.expire(connection)
+        holder = await queue.claim(connection, rows_max=1)
+        await turns.take(late.token, late.rows[0]["id"])
+    (create,) = await idle.operations(page_id)
+    assert (create.state, create.lease_token, create.lookups) == ("running", holder.token, 0)
+    assert [attempt.method for attempt in await idle.attempts(page_id)] == ["GET", "GET"]
+
+
+async def test_what_is_asked_of_one_alert_happens_in_the_order_in_which_it_was_asked(
+    idle: Paging, paging_settings: Settings
+) -> None:
+    page_id = await idle.page()
+
+    async def retitle(title: str) -> None:
+        async with idle.sessions.begin() as session:
+            await request_operation(
+                session,
+                OperationKind.UPDATE_ALERT,
+                integration_id=idle.integration_id,
+                page=await get_page(session, page_id),
+                params={"title": title},
+                requested_by="a test",
+            )
+
+    async with running_server(paging_settings):
+        await idle.reaches(page_id, "sent", "confirmed")
+        idle.simulator.fail_next("internal_error", method="PUT")
+        await retitle("first")
+        await eventually(lambda: idle.attempts(page_id), lambda rows: len(rows) == 2)
+        await retitle("second")
+        await eventually(
+            lambda: idle.operations(page_id), lambda rows: all(row.state == "done" for row in rows)
+        )
+    (alert,) = idle.simulator.alerts()
+    assert alert["title"] == "second"
