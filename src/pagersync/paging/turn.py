@@ -117,10 +117,11 @@ class Turns:
         self.read_back = read_back
         self._attempts_max = settings.operation_attempts_max
         self._settle_s = settings.search_settle_s
+        self._in_line = asyncio.Lock()  # turns ask the gate in the order in which they begin
 
     async def take(self, token: UUID, operation_id: UUID) -> None:
         """Take one turn at an operation that is held under `token`."""
-        async with raw_connection(self.engine) as connection:
+        async with self._in_line, raw_connection(self.engine) as connection:
             work = await load_work(connection, operation_id)
             account = await load_account(connection, work.integration_id)
             what = step.next_step(work, now=datetime.now(UTC), attempts_max=self._attempts_max)
