@@ -125,11 +125,6 @@ def test_an_alert_is_read_in_full() -> None:
     )
 
 
-def test_webhooks_know_an_alert_by_its_prefix_id() -> None:
-    assert RemoteAlert(id=ULID, prefix_id="alt_1").public_id == "alt_1"
-    assert RemoteAlert(id=ULID).public_id == ULID
-
-
 def test_tags_are_found_under_both_names() -> None:
     assert read_alert({"id": "a", "tags": ["x", 1], "tag_list": ["y", "x"]}).tags == ("x", "y")
     assert read_alert({"id": "a", "tag_list": ["y"]}).tags == ("y",)
@@ -147,13 +142,6 @@ def test_an_incident_is_found_in_meta_as_well() -> None:
     assert (alert.incident, alert.incident_severity) == (False, "SEV-2")
     above = read_alert({"id": "a", "incident": True, "meta": {"incident": False}})
     assert above.incident is True
-
-
-def test_a_marker_is_found_as_third_party_id_or_as_a_tag() -> None:
-    assert RemoteAlert(id="a", thirdparty_id="pagersync:1").has_marker("pagersync:1")
-    assert RemoteAlert(id="a", tags=("x", "pagersync:1")).has_marker("pagersync:1")
-    other = RemoteAlert(id="a", thirdparty_id="pagersync:12", title="pagersync:1", tags=("y",))
-    assert not other.has_marker("pagersync:1")
 
 
 def test_a_user_has_the_name_and_the_primary_address_of_the_person() -> None:

@@ -56,15 +56,6 @@ class RemoteAlert:
     incident: bool | None = None
     incident_severity: str | None = None
 
-    @property
-    def public_id(self) -> str:
-        """The id that webhooks call `data.id`."""
-        return self.prefix_id or self.id
-
-    def has_marker(self, marker: str) -> bool:
-        """Return whether the alert carries this marker, as third-party id or as a tag."""
-        return self.thirdparty_id == marker or marker in self.tags
-
 
 @dataclass(frozen=True, slots=True)
 class NewAlert:
