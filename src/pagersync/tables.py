@@ -4,10 +4,12 @@ import pagersync.access.models
 import pagersync.alerts.models
 import pagersync.events.models
 import pagersync.inbox.models
+import pagersync.incidents.models
 import pagersync.integrations.directory_models
 import pagersync.integrations.gate
 import pagersync.integrations.models
 import pagersync.paging.models
+import pagersync.workflows.models
 from pagersync.database.base import Base
 
 __all__ = ["Base", "pagersync"]

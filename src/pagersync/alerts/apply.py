@@ -218,7 +218,8 @@ async def write_events(
     )
     ids = created | {key: alert.id for key, alert in stored.items()}
     await insert_events(connection, _history(events, ids))
-    await publish(connection, _facts(events, ids, stored, heard | joined))
+    depths = {key: page.depth for key, page in pages.items()}
+    await publish(connection, _facts(events, ids, stored, heard | joined, depths))
     begun = {page.id: ids[key] for key in ids if (page := pages.get(key)) and not page.alert_id}
     if begun:
         await link_pages(connection, begun)
@@ -253,6 +254,7 @@ def _facts(
     ids: Mapping[AlertKey, UUID],
     stored: Mapping[AlertKey, StoredAlert],
     states: Mapping[AlertKey, AlertState],
+    depths: Mapping[AlertKey, int],
 ) -> list[Fact]:
     """Return what the fold changed: alerts that are new, and statuses that are.
 
@@ -275,6 +277,7 @@ def _facts(
                 delivery_id=latest.delivery_id,
                 data=data,
                 occurred_at=latest.occurred_at,
+                depth=depths.get(key, 0),
             )
             for change, data in changes
         ]

@@ -4,14 +4,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
 
 from pagersync.database.base import Base, CreatedAt, new_id
+from pagersync.database.queue import QueueColumns, queue_indexes
 
 
-class DomainEvent(CreatedAt, Base):
-    """One fact, for example `alert.created`, about one subject, with its cause."""
+class DomainEvent(QueueColumns, CreatedAt, Base):
+    """One fact, for example `alert.created`, about one subject, with its cause.
+
+    Attributes:
+        integration_id: the account it happened in; zero where none is concerned.
+        triggers: what workflows call it; it is queued only if one of them listened.
+        delivery_id: the webhook that told of it, if one did.
+        workflow_run_id: the run that did it, if one did.
+        requested_by: the person or key that did it, if one did.
+        depth: how many workflow runs lie between it and what a person or PagerTree did.
+        evaluations: each workflow that was looked at, and why it ran or did not.
+    """
 
     __tablename__ = "domain_events"
 
@@ -20,8 +33,22 @@ class DomainEvent(CreatedAt, Base):
     type: Mapped[str]
     subject_type: Mapped[str]
     subject_id: Mapped[UUID]
+    triggers: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     delivery_id: Mapped[UUID | None]
+    workflow_run_id: Mapped[UUID | None]
+    requested_by: Mapped[str | None]
+    depth: Mapped[int] = mapped_column(server_default="0")
     data: Mapped[dict[str, Any]]
     occurred_at: Mapped[datetime]
+    evaluations: Mapped[list[Any] | None] = mapped_column(JSONB)
 
-    __table_args__ = (Index("domain_events_subject_idx", "subject_id", "id"),)
+    __table_args__ = (
+        Index("domain_events_subject_idx", "subject_id", "id"),
+        Index("domain_events_type_idx", "type", "id"),
+        Index(
+            "domain_events_run_idx",
+            "workflow_run_id",
+            postgresql_where=text("workflow_run_id IS NOT NULL"),
+        ),
+        *queue_indexes("domain_events"),
+    )

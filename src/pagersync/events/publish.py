@@ -4,11 +4,32 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection
+from pagersync.events.triggers import triggers_of
+
+NO_INTEGRATION: Final = UUID(int=0)
+"""Stands where an account's id would, for what concerns none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who or what does something: a person, a key, or a workflow's run.
+
+    Attributes:
+        requested_by: for people: `the API key 'ci'`, `the command line`, `the workflow 'Page'`.
+        source: where it comes from: `api`, `cli`, `workflow`, `pagertree`, `system`.
+        workflow_run_id: the run, if it is one.
+        depth: how many runs lie between this and what a person or PagerTree did.
+    """
+
+    requested_by: str
+    source: str = "api"
+    workflow_run_id: UUID | None = None
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +37,12 @@ class Fact:
     """Something that happened to one subject.
 
     Attributes:
+        integration_id: the account it happened in, or `NO_INTEGRATION`.
         type: `subject.verb`, for example `alert.created`.
         delivery_id: the delivery that caused it, when one did.
         data: details, as JSON.
+        cause: who did it, where somebody did.
+        depth: of what PagerTree showed about something that a run made.
     """
 
     integration_id: UUID
@@ -28,10 +52,15 @@ class Fact:
     delivery_id: UUID | None
     data: dict[str, Any]
     occurred_at: datetime
+    cause: Cause | None = None
+    depth: int = 0
 
 
 async def publish(connection: Connection, facts: Sequence[Fact]) -> None:
-    """Insert domain events; they exist if and only if the caller's transaction commits."""
+    """Insert domain events; they exist if and only if the caller's transaction commits.
+
+    An event for which no workflow listens is done at once: it costs its row, and nothing more.
+    """
     if not facts:
         return
     await connection.execute(
@@ -44,14 +73,31 @@ async def publish(connection: Connection, facts: Sequence[Fact]) -> None:
         [fact.delivery_id for fact in facts],
         [json.dumps(fact.data) for fact in facts],
         [fact.occurred_at for fact in facts],
+        [" ".join(triggers_of(fact.type, fact.data)) for fact in facts],
+        [fact.cause and fact.cause.workflow_run_id for fact in facts],
+        [fact.cause and fact.cause.requested_by for fact in facts],
+        [fact.cause.depth if fact.cause else fact.depth for fact in facts],
     )
 
 
 _INSERT = """
-INSERT INTO domain_events
-    (id, integration_id, type, subject_type, subject_id, delivery_id, data, occurred_at)
-SELECT id, integration_id, type, subject_type, subject_id, delivery_id, data::jsonb, occurred_at
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[],
-            $8::timestamptz[])
-  AS f (id, integration_id, type, subject_type, subject_id, delivery_id, data, occurred_at)
+WITH f AS MATERIALIZED (
+    SELECT *, string_to_array(names, ' ') AS triggers
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[],
+                $7::text[], $8::timestamptz[], $9::text[], $10::uuid[], $11::text[], $12::int[])
+      AS f (id, integration_id, type, subject_type, subject_id, delivery_id, data, occurred_at,
+            names, workflow_run_id, requested_by, depth)
+), listeners AS MATERIALIZED (
+    SELECT DISTINCT unnest(w.triggers) AS name
+    FROM workflows w WHERE w.enabled AND w.removed_at IS NULL
+)
+INSERT INTO domain_events (id, integration_id, type, subject_type, subject_id, delivery_id, data,
+    occurred_at, triggers, workflow_run_id, requested_by, depth, state, finished_at)
+SELECT f.id, f.integration_id, f.type, f.subject_type, f.subject_id, f.delivery_id, f.data::jsonb,
+    f.occurred_at, f.triggers, f.workflow_run_id, f.requested_by, f.depth,
+    CASE WHEN l.listens THEN 'queued' ELSE 'done' END,
+    CASE WHEN NOT l.listens THEN now() END
+FROM f, LATERAL (
+    SELECT EXISTS (SELECT FROM listeners WHERE name = ANY (f.triggers)) AS listens
+) AS l
 """

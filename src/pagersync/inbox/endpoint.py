@@ -22,12 +22,12 @@ from pagersync.errors import (
     TooLargeError,
     UnauthorizedError,
 )
+from pagersync.events.publish import NO_INTEGRATION
 from pagersync.inbox.credentials import presented_secrets
 from pagersync.inbox.door import Door, Refusal
 from pagersync.inbox.models import DeliveryState
 from pagersync.inbox.refusals import RefusalCounter
 from pagersync.inbox.writer import RETRY_AFTER_S, Arrival, InboxWriter, Stored
-from pagersync.integrations.models import NO_INTEGRATION
 from pagersync.jsonapi import INTERNAL_ERROR, MEDIA_TYPE, error_body, error_headers, to_error
 from pagersync.metrics import WEBHOOK_REQUESTS
 from pagersync.pagertree.payloads import UnreadableError, read_webhook

@@ -10,8 +10,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import raw_connection
+from pagersync.events.publish import NO_INTEGRATION
 from pagersync.inbox.door import Refusal
-from pagersync.integrations.models import NO_INTEGRATION
 
 WRITE_EVERY_S: Final = 1.0
 LAST_WRITE_S: Final = 1.0

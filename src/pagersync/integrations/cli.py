@@ -9,15 +9,11 @@ import typer
 from pydantic import SecretStr
 
 from pagersync.command import Context, checked, run
+from pagersync.events.publish import NO_INTEGRATION
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
 from pagersync.integrations.gate import list_gates
-from pagersync.integrations.models import (
-    NO_INTEGRATION,
-    PAGERTREE_URL,
-    Integration,
-    WebhookRefusal,
-)
+from pagersync.integrations.models import PAGERTREE_URL, Integration, WebhookRefusal
 from pagersync.integrations.values import checked_api_key, checked_name, checked_url
 from pagersync.integrations.vault import open_vault
 from pagersync.pagertree.client import create_http_client

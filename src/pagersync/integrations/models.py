@@ -1,7 +1,7 @@
 """Connected PagerTree accounts, their webhook secrets, and what was refused at their door."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, func, text
@@ -15,9 +15,6 @@ PAGERTREE_URL: Final = "https://api.pagertree.com/api/v4"
 ALERT_URL_TEMPLATE: Final = "https://app.pagertree.com/#/alert/{id}"
 """How PagerTree's own webhook examples link to an alert; an account may need another form."""
 
-NO_INTEGRATION: Final = UUID(int=0)
-"""Stands for "none of ours" where refusals at an unknown webhook address are counted."""
-
 
 class Integration(UpdatedAt, Base):
     """One PagerTree account. A removed one keeps its row: alerts and deliveries name it.
@@ -26,6 +23,8 @@ class Integration(UpdatedAt, Base):
         directory_sync_at: when its teams, users and routers are to be listed again.
         directory_synced_at: as of when the directory is what PagerTree listed; None: never yet.
         directory_error: why the last try to list them failed; None: it did not.
+        default_targets: whom workflows page that name nobody: `teams`, `users` and `routers`, each
+            a list of `{"id", "name"}` as a request names them.
     """
 
     __tablename__ = "integrations"
@@ -42,6 +41,7 @@ class Integration(UpdatedAt, Base):
     directory_sync_at: Mapped[datetime] = mapped_column(server_default=func.now())
     directory_synced_at: Mapped[datetime | None]
     directory_error: Mapped[str | None]
+    default_targets: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
 
     __table_args__ = (
         Index(

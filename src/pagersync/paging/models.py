@@ -77,6 +77,8 @@ class Page(UpdatedAt, Base):
 
     Attributes:
         alert_id: the alert here that it became, or that it is about.
+        workflow_run_id: the run that asked for it, if one did.
+        depth: how many runs lie between it and what a person or PagerTree did.
         targets: `[{"kind": "team", "pagertree_id", "prefix_id", "name"}]`.
         urgency: one of PagerTree's, or `auto`.
         pagertree_alert_id: PagerTree's id of the alert as its webhooks name it.
@@ -99,6 +101,8 @@ class Page(UpdatedAt, Base):
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     targets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     requested_by: Mapped[str]
+    workflow_run_id: Mapped[UUID | None]
+    depth: Mapped[int] = mapped_column(server_default="0")
     expires_at: Mapped[datetime | None]
     pagertree_alert_id: Mapped[str | None]
     pagertree_id: Mapped[str | None]
@@ -134,6 +138,11 @@ class Page(UpdatedAt, Base):
         Index(
             "pages_incident_idx", "incident_id", postgresql_where=text("incident_id IS NOT NULL")
         ),
+        Index(
+            "pages_workflow_run_idx",
+            "workflow_run_id",
+            postgresql_where=text("workflow_run_id IS NOT NULL"),
+        ),
         Index("pages_status_idx", "status", "id"),
         Index("pages_check_idx", "check_at", postgresql_where=text("check_at IS NOT NULL")),
         _is_one_of("status", PageStatus),
@@ -162,6 +171,7 @@ class Operation(QueueColumns, CreatedAt, Base):
     kind: Mapped[str]
     params: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     requested_by: Mapped[str]
+    workflow_run_id: Mapped[UUID | None]
     may_have_been_sent: Mapped[bool] = mapped_column(server_default=text("false"))
     last_sent_at: Mapped[datetime | None]
     first_sent_at: Mapped[datetime | None]

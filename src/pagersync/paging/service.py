@@ -38,7 +38,9 @@ class NewPage:
     Attributes:
         targets: `[{"kind", "pagertree_id", "prefix_id", "name"}]`, at least one.
         urgency: one of PagerTree's, or `auto`.
-        requested_by: who asks, for people: `api key "ci"`, `cli`, `workflow "..."`.
+        requested_by: who asks, for people: `the API key 'ci'`, `the command line`.
+        workflow_run_id: the run that asks, if one does.
+        depth: how many runs lie between it and what a person or PagerTree did.
     """
 
     integration_id: UUID
@@ -52,6 +54,8 @@ class NewPage:
     alert_id: UUID | None = None
     incident_id: UUID | None = None
     expires_at: datetime | None = None
+    workflow_run_id: UUID | None = None
+    depth: int = 0
 
 
 async def create_page(session: AsyncSession, new: NewPage) -> Page:
@@ -68,6 +72,7 @@ async def create_page(session: AsyncSession, new: NewPage) -> Page:
         integration_id=new.integration_id,
         page=page,
         requested_by=new.requested_by,
+        workflow_run_id=new.workflow_run_id,
     )
     await session.refresh(page)
     return page
@@ -83,6 +88,7 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     alert_id: UUID | None = None,
     pagertree_alert_id: str | None = None,
     params: dict[str, Any] | None = None,
+    workflow_run_id: UUID | None = None,
 ) -> Operation:
     """Ask for one call to PagerTree, about a page's alert or about one of PagerTree's own.
 
@@ -98,6 +104,7 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
         kind=kind.value,
         params=params or {},
         requested_by=requested_by,
+        workflow_run_id=workflow_run_id,
         lock_key=f"page {page.id}" if page else f"{integration_id} {pagertree_alert_id}",
     )
     session.add(operation)

@@ -32,6 +32,7 @@ class LockedPage:
     integration_id: UUID
     alert_id: UUID | None
     incident_id: UUID | None
+    depth: int
     title: str
     checks: int
     created_at: datetime
@@ -168,6 +169,7 @@ def _locked(row: asyncpg.Record) -> LockedPage:
         integration_id=row["integration_id"],
         alert_id=row["alert_id"],
         incident_id=row["incident_id"],
+        depth=row["depth"],
         title=row["title"],
         checks=row["checks"],
         created_at=row["created_at"],
@@ -239,6 +241,7 @@ def _facts(change: Change, status: PageStatus) -> list[Fact]:
             delivery_id=change.delivery_id,
             data=data,
             occurred_at=change.occurred_at,
+            depth=page.depth,
         )
         for event in events_between(page.state, after)
     ]

@@ -1,0 +1,71 @@
+"""What workflows call the things that happen. Pure.
+
+Incident and alert triggers have Rootly's names. One change of an incident is one event, whatever
+number of its fields it changes, so a workflow that several of its triggers fit runs once.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+INCIDENT_TRIGGERS: Final = (
+    "incident_created",
+    "incident_in_triage",
+    "incident_started",
+    "incident_updated",
+    "title_updated",
+    "summary_updated",
+    "status_updated",
+    "severity_updated",
+    "timeline_updated",
+    "alert_attached",
+)
+ALERT_TRIGGERS: Final = ("alert_created", "alert_status_updated")
+PAGE_TRIGGERS: Final = (
+    "page_confirmed",
+    "page_acknowledged",
+    "page_dropped",
+    "page_stuck",
+    "page_failed",
+    "page_unknown",
+)
+TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"incident": INCIDENT_TRIGGERS, "alert": ALERT_TRIGGERS, "page": PAGE_TRIGGERS, "simple": ()}
+)
+"""The triggers of each kind of workflow; a simple one is started by hand only."""
+
+_PLAIN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "alert.created": "alert_created",
+        "alert.status_updated": "alert_status_updated",
+        "incident.timeline_updated": "timeline_updated",
+        "incident.alert_attached": "alert_attached",
+        **{name.replace("_", ".", 1): name for name in PAGE_TRIGGERS},
+    }
+)
+_FIELDS: Final = ("title", "summary", "status", "severity")
+
+
+def triggers_of(event_type: str, data: Mapping[str, Any]) -> list[str]:
+    """Return the triggers that an event is.
+
+    Args:
+        event_type: for example `incident.updated`.
+        data: of a change, with `changes`: `{"status": {"from": "started", "to": "resolved"}}`; of
+            a creation, with `status`.
+    """
+    if event_type == "incident.created":
+        return ["incident_created", *_entered(data.get("status"))]
+    if event_type == "incident.updated":
+        changes = data.get("changes", {})
+        entered = _entered(changes.get("status", {}).get("to"))
+        return [
+            "incident_updated",
+            *(f"{name}_updated" for name in _FIELDS if name in changes),
+            *entered,
+        ]
+    return [_PLAIN[event_type]] if event_type in _PLAIN else []
+
+
+def _entered(status: str | None) -> list[str]:
+    return [f"incident_{status}"] if status in ("started", "in_triage") else []

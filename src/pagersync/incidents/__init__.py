@@ -1,0 +1,1 @@
+"""Incidents: what people coordinate, their timelines, and the alerts that belong to them."""
