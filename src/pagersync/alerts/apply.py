@@ -11,7 +11,6 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-import structlog
 
 from pagersync.alerts.fold import AlertState, fold, status_of
 from pagersync.alerts.handlers import Happening, handle
@@ -27,7 +26,8 @@ from pagersync.alerts.store import (
     lock_alerts,
     update_alerts,
 )
-from pagersync.database.engine import Connection, is_unreachable
+from pagersync.database.batch import LeaseLostError, work_batch
+from pagersync.database.engine import Connection
 from pagersync.database.queue import Batch, Outcome, Queue
 from pagersync.events.publish import Fact, publish
 from pagersync.inbox.models import DeliveryState
@@ -41,14 +41,8 @@ from pagersync.pagertree.payloads import (
 from pagersync.paging.confirm import Sighting, note_sightings, sighting
 from pagersync.paging.store import LockedPage
 
-log = structlog.get_logger()
-
 CLAIMED_COLUMNS = ("integration_id", "body", "received_at")
 """What `apply_batch` needs of each delivery."""
-
-
-class LeaseLostError(Exception):
-    """Another worker took rows of this batch over: nothing of it may be committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,32 +93,7 @@ async def apply_batch(connection: Connection, queue: Queue, batch: Batch) -> Non
     Raises:
         Exception: the database is away; the rows come back when their lease runs out.
     """
-    try:
-        await _apply(connection, queue, batch.token, batch.rows)
-    except Exception as error:
-        if is_unreachable(error):
-            raise
-        if len(batch.rows) > 1:
-            log.info("a batch failed and is applied row by row", rows=len(batch.rows))
-        for row in batch.rows:
-            await _apply_alone(connection, queue, batch.token, row)
-
-
-async def _apply_alone(
-    connection: Connection, queue: Queue, token: UUID, row: asyncpg.Record
-) -> None:
-    try:
-        await _apply(connection, queue, token, [row])
-    except LeaseLostError:
-        log.warning("a delivery was taken over by another worker", delivery_id=str(row["id"]))
-    except Exception as error:
-        if is_unreachable(error):
-            raise
-        outcome = Outcome.failed(
-            row["id"], attempt=row["attempt"], attempts_max=queue.attempts_max, error=repr(error)
-        )
-        log.exception("a delivery failed", delivery_id=str(row["id"]), next_state=outcome.state)
-        await queue.finish(connection, token, [outcome])
+    await work_batch(connection, queue, batch, _apply)
 
 
 async def _apply(

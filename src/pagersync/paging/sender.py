@@ -2,14 +2,13 @@
 
 import asyncio
 from contextlib import suppress
-from time import monotonic
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from pagersync.database.engine import raw_connection
-from pagersync.database.queue import Batch, Queue
+from pagersync.database.pool import Pool
+from pagersync.database.queue import Queue
 from pagersync.integrations.gate import IS_OPEN, has_tokens
 from pagersync.metrics import OPERATION_SECONDS
 from pagersync.paging.store import show_lost
@@ -19,8 +18,6 @@ from pagersync.settings import Settings
 POLL_S: Final = 1.0
 """How long a gate that opens by itself, or a lost wake-up call, can delay an operation."""
 
-EXPIRE_EVERY_S: Final = 5.0
-AFTER_FAILURE_S: Final = 1.0
 NEVER_BURIED: Final = 2**31 - 1
 """The sender itself ends what has used up its attempts: the page must learn of it too."""
 
@@ -57,43 +54,18 @@ class Sender:
 
     def __init__(self, turns: Turns, settings: Settings) -> None:
         self._turns = turns
-        self._queue = turns.queue
-        self._concurrency = settings.operation_concurrency
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._expired_at = -EXPIRE_EVERY_S
+        self._pool = Pool(
+            turns.engine,
+            turns.queue,
+            self._take_turn,
+            concurrency=settings.operation_concurrency,
+            poll_s=POLL_S,
+            after_expiry=show_lost,
+        )
 
     async def run(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was claimed by then is finished first."""
-        try:
-            while not stop.is_set():
-                wake.clear()
-                try:
-                    free = self._concurrency - len(self._tasks)
-                    claimed = await self._claim(free)
-                except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-                    log.warning("work was interrupted", queue="operations", error=repr(error))
-                    await self._wait(wake, stop, AFTER_FAILURE_S)
-                    continue
-                self._start(claimed)
-                if len(claimed.rows) < free or len(self._tasks) >= self._concurrency:
-                    await self._wait(wake, stop, POLL_S)
-        finally:
-            await self._finish()
-
-    async def _claim(self, rows_max: int) -> Batch:
-        async with raw_connection(self._turns.engine) as connection:
-            if monotonic() - self._expired_at > EXPIRE_EVERY_S:
-                self._expired_at = monotonic()
-                if rows := await self._queue.expire(connection):
-                    log.warning("took back what silent workers held", queue="operations", rows=rows)
-                await show_lost(connection)
-            return await self._queue.claim(connection, rows_max=rows_max)
-
-    def _start(self, batch: Batch) -> None:
-        for row in batch.rows:
-            task = asyncio.create_task(self._take_turn(batch.token, row["id"]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        await self._pool.run(wake, stop)
 
     async def _take_turn(self, token: UUID, operation_id: UUID) -> None:
         try:
@@ -103,25 +75,3 @@ class Sender:
             log.exception("an operation was interrupted", operation_id=str(operation_id))
             with suppress(Exception):
                 await self._turns.give_back(token, operation_id)
-
-    async def _wait(self, wake: asyncio.Event, stop: asyncio.Event, timeout_s: float) -> None:
-        """Wait for a call, for the end, or for a turn to be over."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (wake, stop)]
-        try:
-            await asyncio.wait(
-                [*waits, *self._tasks], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            for wait in waits:
-                wait.cancel()
-
-    async def _finish(self) -> None:
-        """Wait for the turns that are under way; when cancelled, cancel them too."""
-        try:
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-        except asyncio.CancelledError:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            raise
