@@ -29,7 +29,7 @@ ADDED = {
     ),
     "integrations": ("default_targets",),
     "operations": ("workflow_run_id",),
-    "pages": ("workflow_run_id", "depth"),
+    "pages": ("workflow_run_id", "depth", "is_incident", "fallback_targets", "fallback_of"),
 }
 
 
@@ -365,6 +365,22 @@ def upgrade() -> None:
     op.add_column("operations", sa.Column("workflow_run_id", sa.Uuid(), nullable=True))
     op.add_column("pages", sa.Column("workflow_run_id", sa.Uuid(), nullable=True))
     op.add_column("pages", sa.Column("depth", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column(
+        "pages",
+        sa.Column("is_incident", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+    )
+    op.add_column(
+        "pages",
+        sa.Column("fallback_targets", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+    )
+    op.add_column("pages", sa.Column("fallback_of", sa.Uuid(), nullable=True))
+    op.create_index(
+        "pages_fallback_key",
+        "pages",
+        ["fallback_of"],
+        unique=True,
+        postgresql_where=sa.text("fallback_of IS NOT NULL"),
+    )
     op.create_index(
         "pages_workflow_run_idx",
         "pages",
@@ -384,6 +400,7 @@ def downgrade() -> None:
     for name in ("leased", "one_at_a_time", "queued", "run", "type", "waiting"):
         op.drop_index(f"domain_events_{name}_idx", table_name="domain_events")
     op.drop_index("pages_workflow_run_idx", table_name="pages")
+    op.drop_index("pages_fallback_key", table_name="pages")
     for table, columns in ADDED.items():
         for column in columns:
             op.drop_column(table, column)

@@ -34,6 +34,7 @@ from pagersync.paging import operation_routes as operations
 from pagersync.paging import routes as pages
 from pagersync.settings import Settings
 from pagersync.worker import run_workers
+from pagersync.workflows import connect_routes as connect
 
 WORKERS_STOP_S = 2
 
@@ -54,6 +55,7 @@ PARTS: Final = (
     pages,
     operations,
     inbox,
+    connect,
     integrations,
     directory,
     health,
@@ -101,17 +103,7 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
     )
     add_error_handlers(app)
     add_replay_handler(app)
-    for part in (
-        alerts,
-        alert_actions,
-        pages,
-        operations,
-        inbox,
-        integrations,
-        directory,
-        health,
-        docs,
-    ):
+    for part in PARTS:
         app.include_router(part.router)
     docs.describe_webhook(app)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)

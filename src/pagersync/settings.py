@@ -142,6 +142,22 @@ class Settings(BaseSettings):
         gt=0,
         description="A page that PagerTree has but pages nobody for is `stuck` after this time.",
     )
+    workflow_concurrency: Positive = Field(
+        default=8, description="Workflow runs that one process executes at the same time."
+    )
+    workflow_attempts_max: Positive = Field(
+        default=8, description="Attempts to go on with a workflow run before it is kept as failed."
+    )
+    workflow_lease_s: float = Field(
+        default=120,
+        gt=0,
+        description="A worker that holds a task of a workflow run for longer is taken for dead.",
+    )
+    workflow_depth_max: Positive = Field(
+        default=5,
+        description="How many workflow runs may lead to one another: what happens beyond starts "
+        "no more.",
+    )
     directory_sync_s: float = Field(
         default=900,
         ge=0,

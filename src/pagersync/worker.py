@@ -16,6 +16,7 @@ from pagersync.alerts.apply import CLAIMED_COLUMNS, apply_batch
 from pagersync.alerts.read_back import read_back
 from pagersync.database.engine import Connection, Sessions, create_sessions, raw_connection
 from pagersync.database.notify import Listener
+from pagersync.database.pool import Pool
 from pagersync.database.queue import Batch, Queue
 from pagersync.http import AsyncClient
 from pagersync.inbox.retention import remove_old_rows
@@ -26,12 +27,17 @@ from pagersync.paging.confirm import Checker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
+from pagersync.workflows.engine import Engine, runs_queue
+from pagersync.workflows.trigger import Trigger, events_queue
 
 POLL_S: Final = 2.0
 """How long a lost wake-up call can delay work."""
 
 LOOPS: Final = 2
 """Loops of one process on one queue: one computes while the other waits for PostgreSQL."""
+
+EVENTS_MAX: Final = 500
+"""Domain events looked at in one transaction."""
 
 EXPIRE_EVERY_S: Final = 5.0
 RETENTION_EVERY_S: Final = 3600.0
@@ -60,6 +66,7 @@ async def run_workers(
     stop: asyncio.Event,
     *,
     http: AsyncClient,
+    outbound: AsyncClient,
     vault: Vault,
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
@@ -84,6 +91,18 @@ async def run_workers(
                 )
             )
         group.create_task(Sender(turns, settings).run(listener.subscribe("operations"), stop))
+        trigger = Trigger(depth_max=settings.workflow_depth_max)
+        group.create_task(
+            run_queue(
+                engine,
+                events_queue(settings),
+                trigger.work,
+                rows_max=EVENTS_MAX,
+                wake=listener.subscribe("domain_events"),
+                stop=stop,
+            )
+        )
+        group.create_task(_run_workflows(engine, listener, settings, stop, outbound))
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
         group.create_task(_run_retention(engine, settings, stop))
         if settings.directory_sync_s:
@@ -95,6 +114,24 @@ async def run_workers(
                 wake=listener.subscribe("integrations"),
             )
             group.create_task(_end_at(stop, group.create_task(syncing)))
+
+
+async def _run_workflows(
+    engine: AsyncEngine,
+    listener: Listener,
+    settings: Settings,
+    stop: asyncio.Event,
+    outbound: AsyncClient,
+) -> None:
+    queue = runs_queue(settings)
+    pool = Pool(
+        engine,
+        queue,
+        Engine(engine, queue, http=outbound, settings=settings).take,
+        concurrency=settings.workflow_concurrency,
+        poll_s=POLL_S,
+    )
+    await pool.run(listener.subscribe("workflow_runs"), stop)
 
 
 async def run_queue(

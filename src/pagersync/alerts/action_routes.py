@@ -15,6 +15,7 @@ from pagersync.alerts.models import Alert
 from pagersync.alerts.routes import AlertAttributes, alert_resource, find_alert
 from pagersync.database.session import SessionDep
 from pagersync.errors import ManyInvalidError
+from pagersync.integrations.target_params import Targets
 from pagersync.jsonapi import Attributes, Document, JsonApiResponse, NewDocument, errors
 from pagersync.pagertree.payloads import storable_json
 from pagersync.pagertree.severity import AUTO, read_severity
@@ -41,7 +42,7 @@ class AlertLabel(Attributes):
 Labels = Annotated[list[AlertLabel], Field(max_length=LABELS_MAX)]
 
 
-class NewAlertAttributes(requests.Targets):
+class NewAlertAttributes(Targets):
     """An alert to make here, and in PagerTree when targets are given."""
 
     summary: requests.Title
@@ -66,7 +67,7 @@ class ChangedAlert(Attributes):
     severity: requests.SeverityText = None
 
 
-class Escalation(requests.Targets):
+class Escalation(Targets):
     """Whom to page about an alert, and how urgently."""
 
     urgency: requests.UrgencyText = AUTO

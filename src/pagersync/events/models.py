@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
 
@@ -23,7 +23,8 @@ class DomainEvent(QueueColumns, CreatedAt, Base):
         workflow_run_id: the run that did it, if one did.
         requested_by: the person or key that did it, if one did.
         depth: how many workflow runs lie between it and what a person or PagerTree did.
-        evaluations: each workflow that was looked at, and why it ran or did not.
+        evaluations: what its subject looked like, and of each workflow that listened, whether it
+            ran, and if not, why.
     """
 
     __tablename__ = "domain_events"
@@ -40,7 +41,7 @@ class DomainEvent(QueueColumns, CreatedAt, Base):
     depth: Mapped[int] = mapped_column(server_default="0")
     data: Mapped[dict[str, Any]]
     occurred_at: Mapped[datetime]
-    evaluations: Mapped[list[Any] | None] = mapped_column(JSONB)
+    evaluations: Mapped[dict[str, Any] | None]
 
     __table_args__ = (
         Index("domain_events_subject_idx", "subject_id", "id"),

@@ -6,69 +6,17 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr
 
-from pagersync.command import Context, checked, run
+from pagersync.command import Context, run
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.integrations import service
-from pagersync.integrations.connect import take_api_key
 from pagersync.integrations.gate import list_gates
-from pagersync.integrations.models import PAGERTREE_URL, Integration, WebhookRefusal
-from pagersync.integrations.values import checked_api_key, checked_name, checked_url
-from pagersync.integrations.vault import open_vault
-from pagersync.pagertree.client import create_http_client
+from pagersync.integrations.models import Integration, WebhookRefusal
 
 app = typer.Typer(no_args_is_help=True, help="Connected PagerTree accounts.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reference = Annotated[str, typer.Argument(metavar="NAME_OR_ID")]
-
-
-@app.command()
-def add(
-    name: Annotated[str, typer.Argument(help="What you call the account.")],
-    api_key: Annotated[
-        str,
-        typer.Option(
-            envvar="PAGERTREE_API_KEY",
-            prompt="PagerTree API key",
-            hide_input=True,
-            help="A PagerTree API key; better in the environment than on the command line.",
-        ),
-    ],
-    pagertree_url: Annotated[str, typer.Option(help="Base of PagerTree's API.")] = PAGERTREE_URL,
-    alerts_per_day_max: Annotated[
-        int | None,
-        typer.Option(min=0, max=1_000_000_000, help="New alerts a day (UTC) at most."),
-    ] = None,
-    *,
-    verify: Annotated[
-        bool, typer.Option("--verify/--no-verify", help="Ask PagerTree whether the key works.")
-    ] = True,
-    as_json: Json = False,
-) -> None:
-    """Connect a PagerTree account: print its webhook's URL and secret, once."""
-    columns: dict[str, Any] = {
-        "name": checked("NAME", checked_name, name),
-        "pagertree_url": checked("--pagertree-url", checked_url, pagertree_url),
-        "alerts_per_day_max": alerts_per_day_max,
-    }
-    key = checked("--api-key", checked_api_key, SecretStr(api_key))
-
-    async def action(context: Context) -> None:
-        async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as client:
-            key_columns = await take_api_key(
-                client,
-                open_vault(context.settings),
-                api_key=key.get_secret_value(),
-                pagertree_url=columns["pagertree_url"],
-                verify=verify,
-            )
-        async with context.sessions.begin() as session:
-            new = await service.add_integration(session, **columns, **key_columns)
-        _print_secret(context, new, as_json=as_json)
-
-    run(action)
 
 
 @app.command("list")
@@ -142,7 +90,7 @@ def rotate_secret(
         async with context.sessions.begin() as session:
             integration = await service.find_integration(session, reference)
             new = await service.rotate_secret(session, integration.id, grace=timedelta(hours=hours))
-        _print_secret(context, new, as_json=as_json)
+        print_secret(context, new, as_json=as_json)
 
     run(action)
 
@@ -204,7 +152,10 @@ def _described(context: Context, row: Integration) -> dict[str, Any]:
     }
 
 
-def _print_secret(context: Context, new: service.NewSecret, *, as_json: bool) -> None:
+def print_secret(
+    context: Context, new: service.NewSecret, *, as_json: bool, more: Sequence[str] = ()
+) -> None:
+    """Print an account's new webhook secret, and what is left to do."""
     answer = {
         "id": str(new.integration.id),
         "name": new.integration.name,
@@ -217,7 +168,7 @@ def _print_secret(context: Context, new: service.NewSecret, *, as_json: bool) ->
     for key, value in answer.items():
         typer.echo(f"{key:<15} {value}")
     typer.echo("\nThe secret is not shown again. What is left to do:")
-    for number, step in enumerate(service.setup_steps(context.settings, new), start=1):
+    for number, step in enumerate([*service.setup_steps(context.settings, new), *more], start=1):
         typer.echo(f"  {number}. {step}")
     if context.settings.public_url is None:
         typer.echo(

@@ -25,6 +25,7 @@ from pagersync.integrations.models import (
     Integration,
     WebhookRefusal,
 )
+from pagersync.integrations.target_params import Targets
 from pagersync.integrations.values import (
     checked_api_key,
     checked_name,
@@ -60,7 +61,7 @@ PerDay = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 FILTERS = Filters(texts={})
 
-REQUIRED = ("name", "pagertree_url", "alert_url_template", "enabled")
+REQUIRED = ("name", "pagertree_url", "alert_url_template", "enabled", "default_targets")
 """Attributes that may be left out of a change but not be null."""
 
 
@@ -77,6 +78,14 @@ class NewIntegration(Attributes):
         default=None,
         description="New alerts a day (UTC). What goes beyond is kept as `limited` deliveries.",
     )
+    default_targets: Targets = Field(
+        default_factory=Targets, description="Whom workflows page that name nobody."
+    )
+    default_workflows: bool = Field(
+        default=True,
+        description="Make the two default workflows: page when an incident is created, resolve "
+        "when it is resolved.",
+    )
     verify_api_key: bool = Field(default=True, description="Ask PagerTree whether the key works.")
 
 
@@ -92,6 +101,7 @@ class ChangedIntegration(Attributes):
     alert_url_template: Template | None = None
     alerts_per_day_max: PerDay | None = None
     enabled: bool | None = None
+    default_targets: Targets | None = None
     verify_api_key: bool = True
 
 
@@ -130,6 +140,7 @@ class IntegrationAttributes(BaseModel):
     alert_url_template: str
     alerts_per_day_max: int | None
     enabled: bool
+    default_targets: Targets
     verified_at: datetime | None = Field(description="When PagerTree last accepted the API key.")
     directory_synced_at: datetime | None = Field(
         description="As of when `/v1/teams`, `/v1/users` and `/v1/routers` are PagerTree's."
@@ -166,25 +177,6 @@ async def list_integrations(
     return Collection(
         data=await _resources(request, session, found.rows), links=found.links, meta=found.meta
     )
-
-
-@router.post(
-    "/integrations",
-    summary="Connect a PagerTree account",
-    description="The answer holds the webhook's secret, shown only here, and what is left to do.",
-    status_code=201,
-    dependencies=[needs(Scope.ADMIN)],
-    responses=errors(400, 409, 422, 502),
-)
-async def create_integration(
-    request: Request,
-    session: SessionDep,
-    body: NewDocument[Literal["integrations"], NewIntegration],
-) -> Document[IntegrationWithSecret]:
-    new = body.data.attributes
-    columns = new.model_dump(exclude={"api_key", "verify_api_key"})
-    columns |= await _take_api_key(request, new.api_key, new.pagertree_url, new.verify_api_key)
-    return _with_secret(request, await service.add_integration(session, **columns))
 
 
 @router.get(
@@ -248,7 +240,7 @@ async def rotate_secret(
     asked = body.data.attributes.grace_hours if body else None
     hours = _settings(request).secret_grace_hours if asked is None else asked
     new = await service.rotate_secret(session, id, grace=timedelta(hours=hours))
-    return _with_secret(request, new)
+    return with_secret(request, new)
 
 
 async def _changed_columns(
@@ -266,7 +258,7 @@ async def _changed_columns(
         raise InvalidError("it cannot be null", pointer=f"/data/attributes/{nulls[0]}")
     url = columns.pop("pagertree_url", before.pagertree_url)
     if changes.api_key is not None:
-        key_columns = await _take_api_key(request, changes.api_key, url, changes.verify_api_key)
+        key_columns = await new_api_key(request, changes.api_key, url, changes.verify_api_key)
         return columns | {"pagertree_url": url} | key_columns
     if url != before.pagertree_url:
         raise InvalidError(
@@ -275,9 +267,14 @@ async def _changed_columns(
     return columns
 
 
-async def _take_api_key(
+async def new_api_key(
     request: Request, api_key: SecretStr, pagertree_url: str, verify: bool
 ) -> dict[str, Any]:
+    """Return the columns that a new API key sets.
+
+    Raises:
+        PagerTreeError: PagerTree did not accept it.
+    """
     return await take_api_key(
         request.state.http,
         _vault(request),
@@ -297,11 +294,14 @@ def _vault(request: Request) -> Vault:
     return vault
 
 
-def _with_secret(request: Request, new: service.NewSecret) -> Document[IntegrationWithSecret]:
+def with_secret(
+    request: Request, new: service.NewSecret, more: Sequence[str] = ()
+) -> Document[IntegrationWithSecret]:
+    """Return an account with its new webhook secret, and what is left to do."""
     attributes = IntegrationWithSecret(
         **_attributes(_settings(request), new.integration, [], None).model_dump(),
         webhook_secret=new.webhook_secret,
-        setup=service.setup_steps(_settings(request), new),
+        setup=[*service.setup_steps(_settings(request), new), *more],
     )
     return Document(
         data=Resource(id=str(new.integration.id), type="integrations", attributes=attributes)
@@ -341,6 +341,7 @@ def _attributes(
         alert_url_template=row.alert_url_template,
         alerts_per_day_max=row.alerts_per_day_max,
         enabled=row.enabled,
+        default_targets=Targets.model_validate(row.default_targets),
         verified_at=row.verified_at,
         directory_synced_at=row.directory_synced_at,
         directory_error=row.directory_error,

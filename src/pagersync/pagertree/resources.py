@@ -64,6 +64,7 @@ class NewAlert:
     Attributes:
         urgency: None leaves it out, so that PagerTree decides.
         severity: makes the alert an incident at PagerTree.
+        is_incident: makes it one without a severity too.
         thirdparty_id: not among PagerTree's documented parameters, but its own client sends it.
     """
 
@@ -76,6 +77,7 @@ class NewAlert:
     account_user_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     thirdparty_id: str | None = None
+    is_incident: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the request body, without what is empty."""
@@ -112,6 +114,8 @@ def _written(alert: NewAlert | AlertChanges) -> dict[str, Any]:
         body[name] = _listed(getattr(alert, field))
     if isinstance(alert, NewAlert):
         body["thirdparty_id"] = alert.thirdparty_id
+        if alert.is_incident and alert.severity is None:
+            body["meta"] = {"incident": True}
     return body
 
 

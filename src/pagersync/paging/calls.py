@@ -1,5 +1,6 @@
 """The calls that operations make, and what each needs of its page."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ class PageContent:
     severity: str | None
     tags: list[str]
     targets: list[dict[str, Any]]
+    is_incident: bool = False
 
 
 def new_alert(content: PageContent, marker: str, *, must_name: bool) -> NewAlert:
@@ -37,16 +39,17 @@ def new_alert(content: PageContent, marker: str, *, must_name: bool) -> NewAlert
         description=content.description,
         urgency=urgency_to_send(content.urgency, severity, must_name=must_name),
         severity=severity,
-        team_ids=_ids(content, "team"),
-        router_ids=_ids(content, "router"),
-        account_user_ids=_ids(content, "user"),
+        team_ids=_ids(content.targets, "team"),
+        router_ids=_ids(content.targets, "router"),
+        account_user_ids=_ids(content.targets, "user"),
         tags=(*content.tags, marker),
         thirdparty_id=marker,
+        is_incident=content.is_incident,
     )
 
 
-def _ids(content: PageContent, kind: str) -> tuple[str, ...]:
-    return tuple(target["pagertree_id"] for target in content.targets if target["kind"] == kind)
+def _ids(targets: Sequence[Mapping[str, Any]], kind: str) -> tuple[str, ...]:
+    return tuple(target["pagertree_id"] for target in targets if target["kind"] == kind)
 
 
 async def call(pagertree: PagerTree, work: Work) -> RemoteAlert | None:
@@ -74,12 +77,15 @@ def alert_changes(params: dict[str, Any]) -> AlertChanges:
     """Return what an `update_alert` operation changes. Pure."""
     severity = params.get("severity")
     urgency = params.get("urgency")
+    targets = params.get("targets", ())
     return AlertChanges(
         title=params.get("title"),
         description=params.get("description"),
         urgency=urgency and urgency_to_send(urgency, None, must_name=False),
         severity=Severity(severity) if severity else None,
         tags=tuple(params["tags"]) if "tags" in params else None,
+        team_ids=_ids(targets, "team") or None,
+        account_user_ids=_ids(targets, "user") or None,
     )
 
 

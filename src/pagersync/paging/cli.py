@@ -14,8 +14,9 @@ import typer
 from pagersync.command import Context, run
 
 if TYPE_CHECKING:
+    from pagersync.integrations.target_params import Reference
     from pagersync.paging.models import Operation, Page
-    from pagersync.paging.requests import PageRequest, Reference
+    from pagersync.paging.requests import PageRequest
 
 app = typer.Typer(no_args_is_help=True, help="Calls to PagerTree: list, redrive, cancel.")
 
@@ -91,7 +92,7 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
 
 def _reference(text: str) -> "Reference":
     """Take a text for an id where it looks like one of PagerTree's, else for a name."""
-    from pagersync.paging.requests import Reference
+    from pagersync.integrations.target_params import Reference
 
     if LOOKS_LIKE_AN_ID.fullmatch(text):
         return Reference(id=text)

@@ -77,6 +77,9 @@ class Page(UpdatedAt, Base):
 
     Attributes:
         alert_id: the alert here that it became, or that it is about.
+        is_incident: whether it is an incident in PagerTree although it has no severity.
+        fallback_targets: whom to page when this page is dropped, once.
+        fallback_of: the dropped page that this one is for.
         workflow_run_id: the run that asked for it, if one did.
         depth: how many runs lie between it and what a person or PagerTree did.
         targets: `[{"kind": "team", "pagertree_id", "prefix_id", "name"}]`.
@@ -98,8 +101,11 @@ class Page(UpdatedAt, Base):
     description: Mapped[str | None]
     urgency: Mapped[str]
     severity: Mapped[str | None]
+    is_incident: Mapped[bool] = mapped_column(server_default=text("false"))
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     targets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    fallback_targets: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
+    fallback_of: Mapped[UUID | None]
     requested_by: Mapped[str]
     workflow_run_id: Mapped[UUID | None]
     depth: Mapped[int] = mapped_column(server_default="0")
@@ -137,6 +143,12 @@ class Page(UpdatedAt, Base):
         Index("pages_alert_idx", "alert_id", postgresql_where=text("alert_id IS NOT NULL")),
         Index(
             "pages_incident_idx", "incident_id", postgresql_where=text("incident_id IS NOT NULL")
+        ),
+        Index(
+            "pages_fallback_key",
+            "fallback_of",
+            unique=True,
+            postgresql_where=text("fallback_of IS NOT NULL"),
         ),
         Index(
             "pages_workflow_run_idx",

@@ -13,8 +13,8 @@ from pagersync.errors import InvalidError, ManyInvalidError, NotFoundError
 from pagersync.integrations.directory import resolve_targets
 from pagersync.integrations.models import Integration
 from pagersync.integrations.service import find_integration, list_integrations
+from pagersync.integrations.target_params import Reference, Targets
 from pagersync.integrations.targets import TargetReference
-from pagersync.jsonapi import Attributes
 from pagersync.pagertree.payloads import YEARS, storable
 from pagersync.pagertree.severity import AUTO, SEV, Severity, Urgency, read_severity
 from pagersync.paging.models import MARKER_PREFIX
@@ -24,20 +24,9 @@ TITLE_CHARACTERS_MAX: Final = 500
 DESCRIPTION_CHARACTERS_MAX: Final = 20_000
 TAG_CHARACTERS_MAX: Final = 100
 TAGS_MAX: Final = 20
-TARGETS_MAX: Final = 50
 
 URGENCIES: Final = (*Urgency, AUTO)
 SEVERITIES: Final = (*Severity, *SEV.values())
-
-
-class Reference(Attributes):
-    """A team, a user or a router: its id or its name is enough."""
-
-    id: str | None = Field(default=None, description="PagerTree's id, prefix id, or ours.")
-    name: str | None = Field(default=None, description="Its name; of a user also an e-mail.")
-
-
-References = Annotated[list[Reference], Field(max_length=TARGETS_MAX)]
 
 
 def shown(**schema: Any) -> Any:
@@ -68,14 +57,6 @@ Tags = Annotated[
     list[str],
     shown(maxItems=TAGS_MAX, items={"type": "string", "maxLength": TAG_CHARACTERS_MAX}),
 ]
-
-
-class Targets(Attributes):
-    """Whom to page: at least one."""
-
-    teams: References = Field(default_factory=list)
-    users: References = Field(default_factory=list)
-    routers: References = Field(default_factory=list)
 
 
 class PageRequest(Targets):

@@ -29,6 +29,13 @@ ENDED: Final = (
     OperationState.CANCELED,
     OperationState.EXPIRED,
 )
+NOTHING_OPEN: Final = (
+    PageStatus.RESOLVED,
+    PageStatus.FAILED,
+    PageStatus.CANCELED,
+    PageStatus.EXPIRED,
+)
+"""Statuses of pages that leave nothing open in PagerTree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,8 @@ class NewPage:
         targets: `[{"kind", "pagertree_id", "prefix_id", "name"}]`, at least one.
         urgency: one of PagerTree's, or `auto`.
         requested_by: who asks, for people: `the API key 'ci'`, `the command line`.
+        is_incident: whether it is an incident in PagerTree even without a severity.
+        fallback_targets: whom to page when this page is dropped; None for nobody.
         workflow_run_id: the run that asks, if one does.
         depth: how many runs lie between it and what a person or PagerTree did.
     """
@@ -54,6 +63,8 @@ class NewPage:
     alert_id: UUID | None = None
     incident_id: UUID | None = None
     expires_at: datetime | None = None
+    is_incident: bool = False
+    fallback_targets: list[dict[str, Any]] | None = None
     workflow_run_id: UUID | None = None
     depth: int = 0
 
@@ -168,7 +179,41 @@ async def list_attempts_of(session: AsyncSession, operation_ids: Sequence[UUID])
     return list((await session.scalars(statement)).all())
 
 
-async def cancel_operation(session: AsyncSession, operation_id: UUID) -> Operation:
+async def resolve_page(
+    session: AsyncSession, page: Page, *, requested_by: str, workflow_run_id: UUID | None = None
+) -> Operation | None:
+    """Ask for the end of a page: its alert is resolved, or not sent at all if it was not yet.
+
+    Returns the operation that resolves it; None when there is nothing to resolve, or when it is
+    asked for already.
+    """
+    await session.refresh(page, with_for_update=True)
+    operations = await list_operations_of(session, [page.id])
+    create = next(each for each in operations if each.kind == OperationKind.CREATE_ALERT)
+    if page.status in NOTHING_OPEN:
+        return None
+    if create.state == OperationState.QUEUED and not create.may_have_been_sent:
+        await cancel_operation(session, create.id, reason=f"not needed: resolved by {requested_by}")
+        return None
+    if any(
+        each.kind == OperationKind.RESOLVE_ALERT
+        and each.state in (OperationState.QUEUED, OperationState.RUNNING)
+        for each in operations
+    ):
+        return None
+    return await request_operation(
+        session,
+        OperationKind.RESOLVE_ALERT,
+        integration_id=page.integration_id,
+        page=page,
+        requested_by=requested_by,
+        workflow_run_id=workflow_run_id,
+    )
+
+
+async def cancel_operation(
+    session: AsyncSession, operation_id: UUID, *, reason: str = "canceled by a person"
+) -> Operation:
     """Cancel an operation of which nothing can have been sent.
 
     Raises:
@@ -184,7 +229,7 @@ async def cancel_operation(session: AsyncSession, operation_id: UUID) -> Operati
         raise ConflictError(f"operation {operation_id} is {operation.state} already")
     operation.state = OperationState.CANCELED
     operation.finished_at = datetime.now(UTC)
-    operation.last_error = "canceled by a person"
+    operation.last_error = reason
     await _follow(session, operation, PageStatus.CANCELED)
     return operation
 

@@ -16,6 +16,7 @@ from pagersync.database.engine import Connection
 from pagersync.events.publish import Fact, publish
 from pagersync.pagertree.client import Exchange
 from pagersync.paging.calls import PageContent
+from pagersync.paging.fallback import fall_back
 from pagersync.paging.models import OperationKind, OperationState, PageStatus
 from pagersync.paging.status import Creation, PageState, events_between, status_of
 from pagersync.paging.step import End, Work
@@ -214,6 +215,7 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
         await connection.execute(_WRITE_PAGE, change.page.id, *columns.values())
         facts += _facts(change, status)
     await publish(connection, facts)
+    await fall_back(connection, [f.subject_id for f in facts if f.type == "page.dropped"])
     known = [change.page.id for change in changes if change.state.is_created]
     await connection.execute(_SETTLE_CREATES, known)
     moved = [c.page.id for c in changes if c.state.remote_status != c.page.state.remote_status]
@@ -280,7 +282,7 @@ WHERE o.id = $1
 """
 
 _CONTENT = """
-SELECT title, description, urgency, severity, tags, targets FROM pages WHERE id = $1
+SELECT title, description, urgency, severity, tags, targets, is_incident FROM pages WHERE id = $1
 """
 
 _REFERENCES = """

@@ -1,0 +1,51 @@
+"""Whom to page when a page was dropped: nobody was on call, or nobody answered.
+
+The page to the fallback is written in the transaction that learns of the drop, so neither a crash
+nor a second worker can lose it or make two: a page has one fallback, says a unique index.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from pagersync.database.base import new_id
+from pagersync.database.engine import Connection
+
+
+async def fall_back(connection: Connection, page_ids: Sequence[UUID]) -> None:
+    """Page the fallback targets of dropped pages that have some."""
+    if not page_ids:
+        return
+    await connection.execute(_LOCK_INCIDENTS, list(page_ids))
+    made = await connection.fetch(_PAGES, list(page_ids), [new_id() for _ in page_ids])
+    await connection.executemany(
+        _OPERATION, [(new_id(), row["id"], f"page {row['id']}") for row in made]
+    )
+
+
+_LOCK_INCIDENTS = """
+SELECT FROM incidents WHERE id IN (SELECT incident_id FROM pages WHERE id = ANY($1::uuid[]))
+ORDER BY id FOR SHARE
+"""
+"""An incident that is being resolved right now has its fallback page by then, or gets none."""
+
+_PAGES = """
+INSERT INTO pages (id, integration_id, alert_id, incident_id, title, description, urgency, severity,
+    is_incident, tags, targets, requested_by, workflow_run_id, depth, fallback_of)
+SELECT k.new_id, p.integration_id, p.alert_id, p.incident_id, p.title, p.description, p.urgency,
+    p.severity, p.is_incident, p.tags, p.fallback_targets, p.requested_by, p.workflow_run_id,
+    p.depth + 1, p.id
+FROM unnest($1::uuid[], $2::uuid[]) AS k (id, new_id)
+JOIN pages p ON p.id = k.id
+LEFT JOIN incidents i ON i.id = p.incident_id
+WHERE p.fallback_targets IS NOT NULL AND jsonb_typeof(p.fallback_targets) = 'array'
+  AND (i.id IS NULL OR i.status NOT IN ('resolved', 'closed', 'cancelled'))
+ON CONFLICT (fallback_of) WHERE fallback_of IS NOT NULL DO NOTHING
+RETURNING id
+"""
+
+_OPERATION = """
+INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, workflow_run_id,
+    lock_key)
+SELECT $1, integration_id, id, alert_id, 'create_alert', requested_by, workflow_run_id, $3
+FROM pages WHERE id = $2
+"""

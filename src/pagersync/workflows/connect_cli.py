@@ -1,0 +1,94 @@
+"""`pagersync integrations add`: an account connected, with its default workflows."""
+
+from typing import Annotated, Any
+
+import typer
+from pydantic import SecretStr
+
+from pagersync.command import Context, checked, run
+from pagersync.integrations.cli import Json, print_secret
+from pagersync.integrations.connect import take_api_key
+from pagersync.integrations.models import PAGERTREE_URL
+from pagersync.integrations.values import checked_api_key, checked_name, checked_url
+from pagersync.integrations.vault import open_vault
+from pagersync.pagertree.client import create_http_client
+from pagersync.workflows.connect import connect_integration
+
+
+def add(  # noqa: PLR0913 - options of a command
+    name: Annotated[str, typer.Argument(help="What you call the account.")],
+    api_key: Annotated[
+        str,
+        typer.Option(
+            envvar="PAGERTREE_API_KEY",
+            prompt="PagerTree API key",
+            hide_input=True,
+            help="A PagerTree API key; better in the environment than on the command line.",
+        ),
+    ],
+    pagertree_url: Annotated[str, typer.Option(help="Base of PagerTree's API.")] = PAGERTREE_URL,
+    alerts_per_day_max: Annotated[
+        int | None,
+        typer.Option(min=0, max=1_000_000_000, help="New alerts a day (UTC) at most."),
+    ] = None,
+    default_team: Annotated[
+        list[str] | None,
+        typer.Option(help="A team that workflows page that name nobody. May be repeated."),
+    ] = None,
+    default_user: Annotated[
+        list[str] | None, typer.Option(help="As --default-team: a user, by name or e-mail.")
+    ] = None,
+    default_router: Annotated[
+        list[str] | None, typer.Option(help="As --default-team: a router.")
+    ] = None,
+    *,
+    default_workflows: Annotated[
+        bool,
+        typer.Option(
+            "--default-workflows/--no-default-workflows",
+            help="Page when an incident is created, resolve when it is resolved.",
+        ),
+    ] = True,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Ask PagerTree whether the key works.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Connect a PagerTree account: print its webhook's URL and secret, once."""
+    columns: dict[str, Any] = {
+        "name": checked("NAME", checked_name, name),
+        "pagertree_url": checked("--pagertree-url", checked_url, pagertree_url),
+        "alerts_per_day_max": alerts_per_day_max,
+        "default_targets": targets(default_team, default_user, default_router),
+    }
+    key = checked("--api-key", checked_api_key, SecretStr(api_key))
+
+    async def action(context: Context) -> None:
+        async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as client:
+            columns.update(
+                await take_api_key(
+                    client,
+                    open_vault(context.settings),
+                    api_key=key.get_secret_value(),
+                    pagertree_url=columns["pagertree_url"],
+                    verify=verify,
+                )
+            )
+        async with context.sessions.begin() as session:
+            new, left = await connect_integration(
+                session,
+                requested_by="the command line",
+                default_workflows=default_workflows,
+                **columns,
+            )
+        print_secret(context, new, as_json=as_json, more=left)
+
+    run(action)
+
+
+def targets(
+    teams: list[str] | None, users: list[str] | None, routers: list[str] | None
+) -> dict[str, Any]:
+    """Return default targets as an integration keeps them."""
+    kinds = {"teams": teams, "users": users, "routers": routers}
+    return {kind: [{"name": name} for name in names or ()] for kind, names in kinds.items()}

@@ -1,0 +1,108 @@
+"""What a task works with while it is executed, and what it answers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.alerts.models import Alert
+from pagersync.errors import PagersyncError
+from pagersync.events.publish import NO_INTEGRATION, Cause
+from pagersync.incidents.models import Incident, Severity
+from pagersync.pagertree.severity import read_severity
+from pagersync.paging.models import Page
+from pagersync.workflows.models import Workflow, WorkflowRun
+
+
+class TaskFailedError(PagersyncError):
+    """A task cannot do what it is for; the run keeps the reason."""
+
+    code = "task_failed"
+    status = 422
+    title = "Task failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What came of a task.
+
+    Attributes:
+        result: for people and for the trace.
+        page_id, incident_id: what it made.
+        operation_ids: calls to PagerTree that it asked for.
+    """
+
+    result: dict[str, Any] = field(default_factory=dict)
+    page_id: UUID | None = None
+    incident_id: UUID | None = None
+    operation_ids: list[UUID] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    """A run's workflow, and what it is about: of a page, its incident and its alert too."""
+
+    session: AsyncSession
+    run: WorkflowRun
+    workflow: Workflow
+    incident_id: UUID | None
+    alert_id: UUID | None
+    page_id: UUID | None
+
+    @property
+    def cause(self) -> Cause:
+        """The run, as the one who does what its tasks do."""
+        by = f"the workflow {self.workflow.name!r}"
+        return Cause(by, "workflow", self.run.id, self.run.depth)
+
+    @property
+    def integration(self) -> str | None:
+        """The account to page through, as far as the workflow or its event names one."""
+        if self.workflow.integration_id is not None:
+            return str(self.workflow.integration_id)
+        is_of_none = self.run.integration_id == NO_INTEGRATION
+        return None if is_of_none else str(self.run.integration_id)
+
+    async def incident(self) -> Incident:
+        """Return the incident that the run is about.
+
+        Raises:
+            TaskFailedError: it is about none.
+        """
+        incident = await self.session.get(Incident, self.incident_id) if self.incident_id else None
+        if incident is None:
+            raise TaskFailedError("this run is about no incident")
+        return incident
+
+    async def alert(self) -> Alert | None:
+        """Return the alert that the run is about."""
+        if self.alert_id is None:
+            return None
+        return await self.session.scalar(select(Alert).where(Alert.id == self.alert_id))
+
+    async def severity(self) -> str | None:
+        """Return how severe what the run is about is, as PagerTree is told."""
+        if self.incident_id is not None:
+            statement = (
+                select(Severity.severity)
+                .join(Incident, Incident.severity_id == Severity.id)
+                .where(Incident.id == self.incident_id)
+            )
+            if level := await self.session.scalar(statement):
+                return level
+        alert = await self.alert()
+        meta = alert.data.get("meta") if alert else None
+        named = read_severity(meta.get("incident_severity")) if isinstance(meta, dict) else None
+        return named.value if named else None
+
+
+async def open_context(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> TaskContext:
+    """Return what the tasks of a run work with."""
+    incident_id, alert_id = run.incident_id, run.alert_id
+    if run.page_id is not None:
+        page = await session.scalar(select(Page).where(Page.id == run.page_id))
+        if page is not None:
+            incident_id, alert_id = page.incident_id, page.alert_id
+    return TaskContext(session, run, workflow, incident_id, alert_id, run.page_id)

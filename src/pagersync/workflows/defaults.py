@@ -1,0 +1,143 @@
+"""The two workflows that come with an integration, to be reviewed, changed and switched off."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.integrations.models import Integration
+from pagersync.workflows.models import Workflow, WorkflowTask
+from pagersync.workflows.slugs import unique_slug
+from pagersync.workflows.trigger_params import parse_trigger_params, to_json
+
+NO_TARGET: Final = (
+    "the integration has no default targets, so there is nobody to page: set default_targets, or "
+    "name teams or users in the task, and switch it on"
+)
+
+CREATE: Final = "create"
+RESOLVE: Final = "resolve"
+
+
+async def create_default_workflows(
+    session: AsyncSession, integration: Integration, requested_by: str
+) -> list[Workflow]:
+    """Give an integration its two default workflows.
+
+    If an account of the same name was connected before and removed since, its pair goes over to
+    the new one, as people have changed it meanwhile: there is never a second pair.
+    """
+    taken_over = await _take_over(session, integration)
+    return taken_over or [
+        await _add(session, integration, _page_on_creation(integration), requested_by),
+        await _add(session, integration, _resolve_on_resolution(), requested_by),
+    ]
+
+
+async def _take_over(session: AsyncSession, integration: Integration) -> list[Workflow]:
+    keys = (default_key(integration.id, CREATE), default_key(integration.id, RESOLVE))
+    own = select(Workflow).where(Workflow.default_key.in_(keys))
+    existing = list(await session.scalars(own))
+    if existing:
+        return existing
+    former = (
+        select(Workflow)
+        .join(Integration, Integration.id == Workflow.integration_id)
+        .where(
+            Workflow.default_key.is_not(None),
+            Integration.removed_at.is_not(None),
+            Integration.name == integration.name,
+        )
+        .with_for_update(of=Workflow)
+    )
+    workflows = list(await session.scalars(former))
+    for workflow in workflows:
+        which = str(workflow.default_key).rpartition(":")[2]
+        workflow.integration_id = integration.id
+        workflow.default_key = default_key(integration.id, which)
+        workflow.version += 1
+    await session.flush()
+    return workflows
+
+
+def default_key(integration_id: UUID, which: str) -> str:
+    """Return what makes a default workflow the only one of its kind."""
+    return f"{integration_id}:{which}"
+
+
+def _page_on_creation(integration: Integration) -> dict[str, Any]:
+    has_target = any(integration.default_targets.values())
+    return {
+        "which": CREATE,
+        "name": "Create a PagerTree alert when an incident is created",
+        "description": "Pages the integration's default targets, once for each incident. Tests and "
+        "examples page nobody.",
+        "enabled": has_target,
+        "off_reason": None if has_target else NO_TARGET,
+        "trigger_params": {
+            "trigger_type": "incident",
+            "triggers": ["incident_created"],
+            "incident_condition_kind": "IS",
+            "incident_kinds": ["normal"],
+        },
+        "task": {
+            "task_type": "create_pagertree_alert",
+            "title": "{{ incident.title }}",
+            "description": "{{ incident.summary }}",
+            "urgency": "auto",
+            "severity": "auto",
+            "incident": True,
+        },
+    }
+
+
+def _resolve_on_resolution() -> dict[str, Any]:
+    return {
+        "which": RESOLVE,
+        "name": "Resolve linked PagerTree alerts when the incident is resolved",
+        "description": "Resolves what was paged for the incident and the alerts attached to it; a "
+        "page that was not sent yet is not sent any more.",
+        "enabled": True,
+        "off_reason": None,
+        "trigger_params": {
+            "trigger_type": "incident",
+            "triggers": ["status_updated"],
+            "incident_condition_status": "IS",
+            "incident_statuses": ["resolved", "cancelled"],
+        },
+        "task": {"task_type": "resolve_pagertree_alert"},
+    }
+
+
+async def _add(
+    session: AsyncSession, integration: Integration, default: dict[str, Any], requested_by: str
+) -> Workflow:
+    params = parse_trigger_params(default["trigger_params"])
+    name = default["name"]
+    workflow = Workflow(
+        integration_id=integration.id,
+        name=name,
+        slug=await unique_slug(session, f"{name} {integration.name}"),
+        description=default["description"],
+        enabled=default["enabled"],
+        off_reason=default["off_reason"],
+        trigger_params=to_json(params),
+        triggers=list(params.triggers),
+        default_key=default_key(integration.id, default["which"]),
+        created_by=requested_by,
+    )
+    session.add(workflow)
+    await session.flush()
+    task_type = default["task"]["task_type"]
+    session.add(
+        WorkflowTask(
+            workflow_id=workflow.id,
+            position=1,
+            name=task_type.replace("_", " ").capitalize(),
+            task_params=default["task"],
+        )
+    )
+    await session.flush()
+    await session.refresh(workflow)
+    return workflow

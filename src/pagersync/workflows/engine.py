@@ -1,0 +1,192 @@
+"""Runs of workflows: their tasks in order, one transaction each, so that a run survives anything.
+
+A task that works in the database is executed in the transaction that records it: it is done once
+or not at all. A task that calls somebody is noted as begun before the call; if the process dies
+then, nobody knows whether the call arrived, and it is not made again.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from pagersync.database.engine import create_sessions, raw_connection
+from pagersync.database.queue import Outcome, Queue
+from pagersync.database.session import driver_connection
+from pagersync.errors import PagersyncError
+from pagersync.http import AsyncClient
+from pagersync.settings import Settings
+from pagersync.workflows import runs
+from pagersync.workflows.context import TaskContext, TaskResult, open_context
+from pagersync.workflows.http_task import call
+from pagersync.workflows.models import TaskRunStatus, Workflow, WorkflowRun, WorkflowTaskRun
+from pagersync.workflows.task_params import parse_task_params
+from pagersync.workflows.tasks import CALLING, EXECUTE
+from pagersync.workflows.templates import render_params
+from pagersync.workflows.variables import load_variables
+
+INTERRUPTED: Final = (
+    "it had begun when its process ended, so it may have been done: it is not done again"
+)
+
+log = structlog.get_logger()
+
+
+def runs_queue(settings: Settings) -> Queue:
+    """Return the queue of workflow runs."""
+    return Queue(
+        "workflow_runs",
+        columns=(),
+        attempts_max=settings.workflow_attempts_max,
+        lease_s=settings.workflow_lease_s,
+    )
+
+
+class Engine:
+    """Executes runs.
+
+    Args:
+        engine: of the database.
+        queue: the runs.
+        http: for addresses that users choose.
+        settings: limits.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, queue: Queue, *, http: AsyncClient, settings: Settings
+    ) -> None:
+        self._engine = engine
+        self._sessions = create_sessions(engine)
+        self._queue = queue
+        self._http = http
+        self._settings = settings
+
+    async def take(self, token: UUID, run_id: UUID) -> None:
+        """Execute a run that is held under `token`, task by task, until it ends."""
+        try:
+            while await self._step(token, run_id):
+                pass
+        except Exception as error:
+            log.exception("a workflow run was interrupted", run_id=str(run_id))
+            with suppress(Exception):
+                await self._give_back(token, run_id, repr(error))
+
+    async def _step(self, token: UUID, run_id: UUID) -> bool:
+        """Execute one task, or end the run; tell whether it goes on."""
+        async with self._sessions.begin() as session:
+            run = await self._hold(session, token, run_id)
+            if run is None:
+                log.warning("a workflow run was taken over", run_id=str(run_id))
+                return False
+            workflow = (await session.scalars(select(Workflow).filter_by(id=run.workflow_id))).one()
+            if run.started_at is None and (reason := await runs.begin(session, run, workflow)):
+                await self._end(session, run, workflow, token, "canceled", reason)
+                return False
+            task = await runs.next_task(session, run)
+            if task is None:
+                await self._end(session, run, workflow, token, *await runs.outcome(session, run))
+                return False
+            calling = await self._execute(await open_context(session, run, workflow), task)
+        if calling is not None:
+            await self._call(token, run_id, task.id, calling)
+        return True
+
+    async def _hold(self, session: AsyncSession, token: UUID, run_id: UUID) -> WorkflowRun | None:
+        """Lock a run that is still held under `token`, and hold it for longer."""
+        lease = timedelta(seconds=self._settings.workflow_lease_s)
+        statement = (
+            update(WorkflowRun)
+            .where(
+                WorkflowRun.id == run_id,
+                WorkflowRun.lease_token == token,
+                WorkflowRun.leased_until > func.now(),
+            )
+            .values(leased_until=func.now() + lease)
+            .returning(WorkflowRun)
+        )
+        return await session.scalar(statement)
+
+    async def _execute(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel | None:
+        """Execute a task and record it; return what a calling task is about to call."""
+        if task.status == TaskRunStatus.STARTED:
+            await runs.fail(context.session, task, INTERRUPTED)
+            return None
+        task.started_at = datetime.now(UTC)
+        try:
+            async with context.session.begin_nested():
+                params = await self._render(context, task)
+                if task.task_params["task_type"] in CALLING:
+                    task.status = TaskRunStatus.STARTED
+                    return params
+                result = await EXECUTE[task.task_params["task_type"]](context, params)
+        except PagersyncError as error:
+            await runs.fail(context.session, task, error.detail)
+        else:
+            runs.complete(task, result)
+        return None
+
+    async def _render(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel:
+        """Return a task's parameters, rendered and checked once more, and keep them on it."""
+        variables = await load_variables(
+            context.session,
+            incident_id=context.incident_id,
+            alert_id=context.alert_id,
+            page_id=context.page_id,
+            public_url=self._settings.public_url and str(self._settings.public_url),
+        )
+        about: dict[str, Any] = {
+            "workflow": {"id": str(context.workflow.id), "name": context.workflow.name},
+            "context": context.run.context,
+        }
+        rendered = render_params(task.task_params, variables | about)
+        task.rendered_params = runs.without_secrets(rendered)
+        return parse_task_params(rendered, "")
+
+    async def _call(self, token: UUID, run_id: UUID, task_id: UUID, params: Any) -> None:
+        """Call, with no transaction open, and record what came of it."""
+        error, result = None, TaskResult()
+        try:
+            answer = await call(self._http, params, self._settings)
+            result = TaskResult(answer.to_json())
+        except PagersyncError as failure:
+            error = failure.detail
+        async with self._sessions.begin() as session:
+            if await self._hold(session, token, run_id) is None:
+                return  # whoever holds it now has seen that this task had begun
+            task = (await session.scalars(select(WorkflowTaskRun).filter_by(id=task_id))).one()
+            if error is None:
+                runs.complete(task, result)
+            else:
+                await runs.fail(session, task, error)
+
+    async def _end(
+        self,
+        session: AsyncSession,
+        run: WorkflowRun,
+        workflow: Workflow,
+        token: UUID,
+        state: str,
+        message: str | None,
+    ) -> None:
+        run.status_message = message
+        await runs.repeat(session, run, workflow, was_canceled=state == "canceled")
+        await runs.publish_end(session, run, state)
+        connection = await driver_connection(session)
+        await self._queue.finish(connection, token, [Outcome(run.id, state)])
+
+    async def _give_back(self, token: UUID, run_id: UUID, error: str) -> None:
+        """End a turn that failed on our side: the run goes on later, or is dead in the end."""
+        async with raw_connection(self._engine) as connection:
+            attempt = await connection.fetchval(_ATTEMPT, run_id)
+            outcome = Outcome.failed(
+                run_id, attempt=attempt, attempts_max=self._queue.attempts_max, error=error
+            )
+            await self._queue.finish(connection, token, [outcome])
+
+
+_ATTEMPT = "SELECT attempt FROM workflow_runs WHERE id = $1"

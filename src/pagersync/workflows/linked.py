@@ -1,0 +1,72 @@
+"""The alerts in PagerTree that belong to what a run is about, or that a task names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.alerts.models import Alert, AlertStatus
+from pagersync.incidents.models import IncidentAlert
+from pagersync.integrations.service import list_integrations
+from pagersync.paging.models import Page
+from pagersync.paging.service import NOTHING_OPEN
+from pagersync.workflows.context import TaskContext, TaskFailedError
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Pages, in the order in which they are locked, and alerts that are nobody's page."""
+
+    pages: Sequence[Page] = ()
+    alerts: Sequence[Alert] = field(default_factory=list)
+
+
+async def find_linked(context: TaskContext, pagertree_alert_id: str | None) -> Linked:
+    """Return what a task acts on: the alert that it names, or all that are linked.
+
+    Raises:
+        TaskFailedError: the named alert is not known here.
+    """
+    if pagertree_alert_id and pagertree_alert_id.strip():
+        return await _find_named(context, pagertree_alert_id.strip())
+    session = context.session
+    if context.incident_id is not None:
+        own = Page.incident_id == context.incident_id
+        attached = (
+            select(Alert)
+            .join(
+                IncidentAlert,
+                (IncidentAlert.alert_id == Alert.id)
+                & (IncidentAlert.integration_id == Alert.integration_id),
+            )
+            .where(IncidentAlert.incident_id == context.incident_id)
+        )
+        alerts = await session.scalars(
+            attached.where(Alert.status != AlertStatus.RESOLVED).order_by(Alert.id)
+        )
+        return Linked(await _pages(session, own), list(alerts))
+    if context.page_id is not None and context.alert_id is None:
+        return Linked(await _pages(session, Page.id == context.page_id))
+    alert = await context.alert()
+    is_open = alert is not None and alert.status != AlertStatus.RESOLVED
+    return Linked(alerts=[alert] if alert is not None and is_open else [])
+
+
+async def _find_named(context: TaskContext, name: str) -> Linked:
+    session = context.session
+    accounts = [each.id for each in await list_integrations(session)]
+    is_named = or_(Page.pagertree_alert_id == name, Page.pagertree_id == name)
+    pages = await _pages(session, is_named & Page.integration_id.in_(accounts))
+    if pages:
+        return Linked(pages)
+    statement = select(Alert).where(Alert.external_id == name, Alert.integration_id.in_(accounts))
+    alerts = list(await session.scalars(statement))
+    if not alerts:
+        raise TaskFailedError(f"no alert of PagerTree's is known here by the id {name!r}")
+    return Linked(alerts=alerts)
+
+
+async def _pages(session: AsyncSession, condition: object) -> list[Page]:
+    statement = select(Page).where(condition, Page.status.not_in(NOTHING_OPEN))  # type: ignore[arg-type]
+    return list(await session.scalars(statement.order_by(Page.id)))

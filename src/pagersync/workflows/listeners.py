@@ -1,0 +1,117 @@
+"""Workflows as events meet them: compiled once for each version, and looked up by trigger."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from pagersync.database.engine import Connection
+from pagersync.workflows.conditions import Conditions, compile_conditions
+from pagersync.workflows.durations import to_seconds
+from pagersync.workflows.trigger_params import parse_trigger_params
+
+PAYLOAD_PARAMS: Final = ("alert_condition_payload", "alert_payload_conditions")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listener:
+    """A workflow that is switched on.
+
+    Attributes:
+        head: how a verdict about it begins, as JSON.
+        wait_s: between the event and the run.
+    """
+
+    id: UUID
+    version: int
+    name: str
+    integration_id: UUID | None
+    triggers: frozenset[str]
+    conditions: Conditions
+    looks_at_payload: bool
+    wait_s: float
+    runs_per_minute_max: int
+    head: str
+
+    def matched(self, run_id: UUID) -> str:
+        """Return the verdict that it ran."""
+        return f'{self.head}, "matched": true, "run_id": "{run_id}"}}'
+
+    def limited(self, run_id: UUID) -> str:
+        """Return the verdict that it would have run, but for its limit."""
+        reason = json.dumps(limit_text(self.runs_per_minute_max))
+        return f'{self.head}, "matched": true, "run_id": "{run_id}", "reason": {reason}}}'
+
+    def refused(self, reason: str) -> str:
+        """Return the verdict that it did not match."""
+        return f'{self.head}, "matched": false, "reason": {json.dumps(reason)}}}'
+
+
+def limit_text(runs_per_minute_max: int) -> str:
+    """Return why a run was canceled at once."""
+    return (
+        f"over the workflow's limit of {runs_per_minute_max} runs a minute "
+        "(runs_per_minute_max): start it by hand if it is still wanted"
+    )
+
+
+class Listeners:
+    """Reads workflows, and compiles those it has not seen in their newest version."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[UUID, int], Listener] = {}
+
+    async def load(self, connection: Connection) -> Sequence[Listener]:
+        """Return every workflow that is switched on, in the order of their positions."""
+        rows = await connection.fetch(_VERSIONS)
+        keys = [(row["id"], row["version"]) for row in rows]
+        new = [
+            workflow_id
+            for workflow_id, version in keys
+            if (workflow_id, version) not in self._known
+        ]
+        known = {key: self._known[key] for key in keys if key in self._known}
+        for row in await connection.fetch(_WORKFLOWS, new) if new else ():
+            listener = _compiled(row)
+            if listener is not None:
+                known[listener.id, listener.version] = listener
+        self._known = known
+        return [known[key] for key in keys if key in known]
+
+
+def _compiled(row: asyncpg.Record) -> Listener | None:
+    try:
+        params = parse_trigger_params(row["trigger_params"])
+        conditions = compile_conditions(params)
+    except Exception:
+        log.exception("a workflow's conditions cannot be read", workflow_id=str(row["id"]))
+        return None
+    name = json.dumps(row["name"])
+    return Listener(
+        id=row["id"],
+        version=row["version"],
+        name=row["name"],
+        integration_id=row["integration_id"],
+        triggers=frozenset(row["triggers"]),
+        conditions=conditions,
+        looks_at_payload=any(row["trigger_params"].get(param) for param in PAYLOAD_PARAMS),
+        wait_s=to_seconds(row["wait"]) if row["wait"] else 0,
+        runs_per_minute_max=row["runs_per_minute_max"],
+        head=f'{{"workflow_id": "{row["id"]}", "workflow": {name}',
+    )
+
+
+_VERSIONS = """
+SELECT id, version FROM workflows WHERE enabled AND removed_at IS NULL ORDER BY position, id
+"""
+
+_WORKFLOWS = """
+SELECT id, version, name, integration_id, triggers, trigger_params, wait, runs_per_minute_max
+FROM workflows WHERE id = ANY($1::uuid[])
+"""

@@ -1,0 +1,220 @@
+"""Tasks that page, and that change, acknowledge and resolve what was paged."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.alerts import actions
+from pagersync.alerts.models import Alert
+from pagersync.integrations.target_params import Targets
+from pagersync.pagertree.severity import AUTO, read_severity
+from pagersync.paging import requests
+from pagersync.paging.models import OperationKind, Page
+from pagersync.paging.service import NewPage, create_page, request_operation, resolve_page
+from pagersync.workflows.context import TaskContext, TaskFailedError, TaskResult
+from pagersync.workflows.linked import Linked, find_linked
+from pagersync.workflows.task_params import (
+    AcknowledgePagerTreeAlertParams,
+    CreatePagerTreeAlertParams,
+    PagePagerTreeParams,
+    PagerTreeAlertParams,
+    ResolvePagerTreeAlertParams,
+    UpdatePagerTreeAlertParams,
+)
+
+
+async def create_pagertree_alert(
+    context: TaskContext, params: CreatePagerTreeAlertParams
+) -> TaskResult:
+    """Page the teams and users that the task names, or the integration's default targets."""
+    return await _page(context, await _new_page(context, params, context.integration))
+
+
+async def page_pagertree(context: TaskContext, params: PagePagerTreeParams) -> TaskResult:
+    """As `create_pagertree_alert`, with routers, tags, and somebody to fall back to."""
+    new = await _new_page(context, params, params.integration or context.integration)
+    if params.fallback is not None:
+        found = await requests.find_targets(context.session, new.integration_id, params.fallback)
+        new = replace(new, fallback_targets=found)
+    return await _page(context, new)
+
+
+async def update_pagertree_alert(
+    context: TaskContext, params: UpdatePagerTreeAlertParams
+) -> TaskResult:
+    """Change what the task sets; what it leaves out stays."""
+    linked = await find_linked(context, params.pagertree_alert_id)
+    values = await _changes(context, params)
+    if not values:
+        raise TaskFailedError("there is nothing to change: set a title, an urgency or the like")
+    operation_ids = []
+    for page in linked.pages:
+        operation = await request_operation(
+            context.session,
+            OperationKind.UPDATE_ALERT,
+            integration_id=page.integration_id,
+            page=page,
+            params=values,
+            requested_by=context.cause.requested_by,
+            workflow_run_id=context.run.id,
+        )
+        operation_ids.append(operation.id)
+    for alert in linked.alerts:
+        await actions.change_alert(context.session, alert, values, context.cause.requested_by)
+    return TaskResult(_summary(linked), operation_ids=operation_ids)
+
+
+async def acknowledge_pagertree_alert(
+    context: TaskContext, params: AcknowledgePagerTreeAlertParams
+) -> TaskResult:
+    """Acknowledge the named alert, or all that are linked."""
+    linked = await find_linked(context, params.pagertree_alert_id)
+    operation_ids = []
+    for page in linked.pages:
+        operation = await request_operation(
+            context.session,
+            OperationKind.ACKNOWLEDGE_ALERT,
+            integration_id=page.integration_id,
+            page=page,
+            requested_by=context.cause.requested_by,
+            workflow_run_id=context.run.id,
+        )
+        operation_ids.append(operation.id)
+    await _for_each(context, linked.alerts, actions.acknowledge_alert)
+    return TaskResult(_summary(linked), operation_ids=operation_ids)
+
+
+async def resolve_pagertree_alert(
+    context: TaskContext, params: ResolvePagerTreeAlertParams
+) -> TaskResult:
+    """Resolve the named alert, or all that are linked; a page that was not sent is not sent."""
+    linked = await find_linked(context, params.pagertree_alert_id)
+    operation_ids = []
+    for page in linked.pages:
+        operation = await resolve_page(
+            context.session,
+            page,
+            requested_by=context.cause.requested_by,
+            workflow_run_id=context.run.id,
+        )
+        if operation is not None:
+            operation_ids.append(operation.id)
+    await _for_each(context, linked.alerts, actions.resolve_alert)
+    return TaskResult(_summary(linked), operation_ids=operation_ids)
+
+
+async def _for_each(
+    context: TaskContext,
+    alerts: Sequence[Alert],
+    act: Callable[[AsyncSession, Alert, str], Awaitable[Alert]],
+) -> None:
+    for alert in alerts:
+        await act(context.session, alert, context.cause.requested_by)
+
+
+async def _page(context: TaskContext, new: NewPage) -> TaskResult:
+    page: Page = await create_page(context.session, new)
+    names = [target["name"] for target in page.targets]
+    return TaskResult({"page_id": str(page.id), "title": page.title, "targets": names}, page.id)
+
+
+async def _new_page(
+    context: TaskContext, params: PagerTreeAlertParams, integration: str | None
+) -> NewPage:
+    """Return the page that a task asks for.
+
+    Raises:
+        TaskFailedError: it is for nobody.
+        ManyInvalidError: a value cannot be right.
+    """
+    severity = await _severity(context, params)
+    request = requests.PageRequest.model_construct(
+        title=params.title or await _title(context),
+        description=params.description,
+        urgency=params.urgency,
+        severity=severity,
+        tags=getattr(params, "tags", []),
+        integration=integration,
+        incident_id=context.incident_id,
+        **(await _targets(context, params, integration)),
+    )
+    new = await requests.to_new_page(
+        context.session,
+        request,
+        requested_by=context.cause.requested_by,
+        alert_id=context.alert_id,
+    )
+    return replace(
+        new,
+        is_incident=bool(severity) if params.incident is None else params.incident,
+        workflow_run_id=context.run.id,
+        depth=context.run.depth,
+    )
+
+
+async def _targets(
+    context: TaskContext, params: PagerTreeAlertParams, integration: str | None
+) -> dict[str, Any]:
+    named = {
+        "teams": params.teams,
+        "users": params.users,
+        "routers": getattr(params, "routers", []),
+    }
+    if any(named.values()):
+        return named
+    chosen = await requests.choose_integration(context.session, integration)
+    defaults = Targets.model_validate(chosen.default_targets)
+    if not (defaults.teams or defaults.users or defaults.routers):
+        raise TaskFailedError(
+            f"the task names nobody to page, and the integration {chosen.name!r} has no default "
+            "targets: name a team or a user in the task, or set default_targets"
+        )
+    return {name: getattr(defaults, name) for name in named}
+
+
+async def _severity(context: TaskContext, params: PagerTreeAlertParams) -> str | None:
+    if params.incident is False:
+        return None
+    if params.severity != AUTO:
+        named = read_severity(params.severity)
+        return named.value if named else None
+    return await context.severity()
+
+
+async def _title(context: TaskContext) -> str:
+    if context.incident_id is not None:
+        return (await context.incident()).title[: requests.TITLE_CHARACTERS_MAX]
+    if alert := await context.alert():
+        return alert.summary[: requests.TITLE_CHARACTERS_MAX]
+    raise TaskFailedError(
+        "the task needs a title: this run is about neither an incident nor an alert"
+    )
+
+
+async def _changes(context: TaskContext, params: UpdatePagerTreeAlertParams) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "title": params.title,
+        "description": params.description,
+        "urgency": params.urgency,
+        "severity": await _severity(context, params) if params.severity else None,
+    }
+    problems = [
+        *requests.text_problems(params.title, params.description, "title"),
+        *requests.severity_problems(params.urgency, None),
+    ]
+    if problems:
+        raise TaskFailedError("; ".join(problem.detail for problem in problems))
+    if params.teams or params.users:
+        chosen = await requests.choose_integration(context.session, context.integration)
+        targets = Targets(teams=params.teams, users=params.users)
+        values["targets"] = await requests.find_targets(context.session, chosen.id, targets)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _summary(linked: Linked) -> dict[str, Any]:
+    return {
+        "pages": [str(page.id) for page in linked.pages],
+        "alerts": [str(alert.id) for alert in linked.alerts],
+    }

@@ -1,0 +1,193 @@
+"""One run as its rows have it: how it begins, goes on, ends, and comes again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.database.base import new_id
+from pagersync.database.session import driver_connection
+from pagersync.events.publish import Cause, Fact, publish
+from pagersync.workflows.conditions import compile_conditions
+from pagersync.workflows.context import TaskResult
+from pagersync.workflows.durations import to_seconds
+from pagersync.workflows.models import (
+    RunStatus,
+    TaskRunStatus,
+    Workflow,
+    WorkflowRun,
+    WorkflowTask,
+    WorkflowTaskRun,
+)
+from pagersync.workflows.subjects import load_subjects
+from pagersync.workflows.trigger_params import parse_trigger_params
+
+HIDDEN: Final = "(not kept)"
+SECRET_PARAMS: Final = ("headers",)
+
+
+async def begin(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> str | None:
+    """Begin a run with the tasks that its workflow has now; return why it is not to run."""
+    reason = await why_not(session, run, workflow)
+    if reason is not None:
+        return reason
+    run.started_at = datetime.now(UTC)
+    own = WorkflowTask.workflow_id == workflow.id
+    tasks = select(WorkflowTask).where(own, WorkflowTask.enabled).order_by(WorkflowTask.position)
+    session.add_all(
+        WorkflowTaskRun(
+            integration_id=run.integration_id,
+            run_id=run.id,
+            task_id=task.id,
+            position=position,
+            name=task.name,
+            skip_on_failure=task.skip_on_failure,
+            task_params=task.task_params,
+        )
+        for position, task in enumerate(await session.scalars(tasks), start=1)
+    )
+    await session.flush()
+    return None
+
+
+async def why_not(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> str | None:
+    """Return why a run is not to begin: its workflow is off, or its conditions do not hold."""
+    if workflow.removed_at is not None:
+        return "the workflow was removed"
+    if not workflow.enabled:
+        return "the workflow was switched off"
+    if not run.checks_conditions:
+        return None
+    kind, subject_id = subject_of(run)
+    if subject_id is None:
+        return None
+    subjects = await load_subjects(await driver_connection(session), kind, [subject_id])
+    if subject_id not in subjects:
+        return f"the {kind} is gone"
+    conditions = compile_conditions(parse_trigger_params(workflow.trigger_params))
+    failed = conditions.first_failed(subjects[subject_id], datetime.now(UTC))
+    return failed and f"its conditions do not hold: {failed}"
+
+
+def subject_of(run: WorkflowRun) -> tuple[str, Any]:
+    """Return what a run is about: its kind and its id, which is None for nothing."""
+    if run.incident_id is not None:
+        return "incident", run.incident_id
+    if run.alert_id is not None:
+        return "alert", run.alert_id
+    return "page", run.page_id
+
+
+async def next_task(session: AsyncSession, run: WorkflowRun) -> WorkflowTaskRun | None:
+    """Return the task that a run is at; None when all are done with."""
+    is_open = WorkflowTaskRun.status.in_([TaskRunStatus.QUEUED, TaskRunStatus.STARTED])
+    statement = select(WorkflowTaskRun).where(WorkflowTaskRun.run_id == run.id, is_open)
+    return await session.scalar(statement.order_by(WorkflowTaskRun.position).limit(1))
+
+
+def complete(task: WorkflowTaskRun, result: TaskResult) -> None:
+    """Record that a task is done."""
+    task.status = TaskRunStatus.COMPLETED
+    task.result = result.result
+    task.page_id = result.page_id
+    task.incident_id = result.incident_id
+    task.operation_ids = result.operation_ids
+    _finish(task)
+
+
+async def fail(session: AsyncSession, task: WorkflowTaskRun, error: str) -> None:
+    """Record that a task failed; unless it may be skipped, those behind it are not tried."""
+    task.status = TaskRunStatus.FAILED
+    task.error = error
+    _finish(task)
+    if task.skip_on_failure:
+        return
+    await session.execute(
+        update(WorkflowTaskRun)
+        .where(
+            WorkflowTaskRun.run_id == task.run_id,
+            WorkflowTaskRun.position > task.position,
+            WorkflowTaskRun.status == TaskRunStatus.QUEUED,
+        )
+        .values(status=TaskRunStatus.SKIPPED, error=f"task {task.position} failed before it")
+    )
+
+
+def _finish(task: WorkflowTaskRun) -> None:
+    task.finished_at = datetime.now(UTC)
+    since = task.started_at or task.finished_at
+    task.duration_ms = round((task.finished_at - since) / timedelta(milliseconds=1))
+
+
+async def outcome(session: AsyncSession, run: WorkflowRun) -> tuple[str, str | None]:
+    """Return the state that a run of which no task is left ends in, and what to say about it."""
+    own = select(WorkflowTaskRun).where(WorkflowTaskRun.run_id == run.id)
+    tasks = list(await session.scalars(own.order_by(WorkflowTaskRun.position)))
+    failed = [task for task in tasks if task.status == TaskRunStatus.FAILED]
+    if not failed:
+        return "done", None
+    message = "; ".join(f"task {task.position} ({task.name}): {task.error}" for task in failed)
+    is_whole = all(task.skip_on_failure for task in failed)
+    return (RunStatus.COMPLETED_WITH_ERRORS if is_whole else RunStatus.FAILED), message
+
+
+async def repeat(
+    session: AsyncSession, run: WorkflowRun, workflow: Workflow, *, was_canceled: bool
+) -> None:
+    """Queue a run's next repetition, unless one of its stops is reached."""
+    every = workflow.repeat_every_duration
+    if every is None or not workflow.enabled or workflow.removed_at is not None:
+        return
+    if was_canceled and not workflow.continuously_repeat:
+        return
+    now = datetime.now(UTC)
+    first_run_at = run.first_run_at or run.started_at or now
+    next_at = now + timedelta(seconds=to_seconds(every))
+    limit = workflow.repeat_condition_number_of_repeats
+    if limit is not None and run.repeat_number >= limit:
+        return
+    span = workflow.repeat_condition_duration_since_first_run
+    if span is not None and next_at > first_run_at + timedelta(seconds=to_seconds(span)):
+        return
+    session.add(
+        WorkflowRun(
+            id=new_id(),
+            integration_id=run.integration_id,
+            workflow_id=run.workflow_id,
+            domain_event_id=run.domain_event_id,
+            incident_id=run.incident_id,
+            alert_id=run.alert_id,
+            page_id=run.page_id,
+            triggered_by=run.triggered_by,
+            requested_by=run.requested_by,
+            depth=run.depth,
+            repeat_number=run.repeat_number + 1,
+            first_run_at=first_run_at,
+            context=run.context,
+            run_at=next_at,
+        )
+    )
+
+
+async def publish_end(session: AsyncSession, run: WorkflowRun, state: str) -> None:
+    """Publish how a run ended."""
+    status = {"done": RunStatus.COMPLETED.value}.get(state, state)
+    fact = Fact(
+        integration_id=run.integration_id,
+        type=f"workflow_run.{status}",
+        subject_type="workflow_run",
+        subject_id=run.id,
+        delivery_id=None,
+        data={"workflow_id": str(run.workflow_id), "status": status},
+        occurred_at=datetime.now(UTC),
+        cause=Cause(run.requested_by, "workflow", run.id, run.depth),
+    )
+    await publish(await driver_connection(session), [fact])
+
+
+def without_secrets(params: dict[str, Any]) -> dict[str, Any]:
+    """Return rendered parameters as they are kept: headers can hold what logs in somewhere."""
+    return {
+        name: HIDDEN if name in SECRET_PARAMS and value else value for name, value in params.items()
+    }

@@ -1,0 +1,31 @@
+"""Names of workflows for addresses and files: lower case, with dashes, and nobody else's."""
+
+import re
+import unicodedata
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.workflows.models import Workflow
+
+SLUG_CHARACTERS_MAX: Final = 80
+
+
+def slug_of(name: str) -> str:
+    """Return a name in lower case, its words joined by dashes. Pure."""
+    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    words = re.findall(r"[a-z0-9]+", ascii_only.lower())
+    return "-".join(words)[:SLUG_CHARACTERS_MAX].strip("-") or "workflow"
+
+
+async def unique_slug(session: AsyncSession, name: str) -> str:
+    """Return a slug that no other workflow has; two at the same time: the later one fails."""
+    base = slug_of(name)
+    statement = select(Workflow.slug).where(
+        Workflow.removed_at.is_(None), Workflow.slug.startswith(base, autoescape=True)
+    )
+    taken = set(await session.scalars(statement))
+    if base not in taken:
+        return base
+    return next(slug for n in range(2, len(taken) + 3) if (slug := f"{base}-{n}") not in taken)

@@ -1,0 +1,98 @@
+"""Runs in PostgreSQL, a batch at a time, by fixed SQL on a raw connection."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from pagersync.database.engine import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to start.
+
+    Attributes:
+        subject_type: `incident`, `alert` or `page`.
+        wait_s: before it begins; its conditions are looked at again then.
+        is_limited: it is beyond its workflow's limit: kept, and canceled.
+    """
+
+    id: UUID
+    integration_id: UUID
+    workflow_id: UUID
+    domain_event_id: UUID
+    subject_type: str
+    subject_id: UUID
+    triggered_by: str
+    requested_by: str
+    depth: int
+    wait_s: float
+    is_limited: bool
+    status_message: str | None
+
+
+async def count_runs(connection: Connection, wanted: Mapping[UUID, int]) -> dict[UUID, int]:
+    """Count runs that are about to start; return how many each workflow has in this minute now."""
+    if not wanted:
+        return {}
+    ids = sorted(wanted)
+    rows = await connection.fetch(_COUNT, ids, [wanted[workflow_id] for workflow_id in ids])
+    return {row["workflow_id"]: row["runs"] for row in rows}
+
+
+async def insert_runs(connection: Connection, runs: Sequence[NewRun]) -> None:
+    """Start runs; one that the same event has started before is left alone."""
+    if not runs:
+        return
+    await connection.execute(
+        _INSERT,
+        [run.id for run in runs],
+        [run.integration_id for run in runs],
+        [run.workflow_id for run in runs],
+        [run.domain_event_id for run in runs],
+        [run.subject_type for run in runs],
+        [run.subject_id for run in runs],
+        [run.triggered_by for run in runs],
+        [run.requested_by for run in runs],
+        [run.depth for run in runs],
+        [run.wait_s for run in runs],
+        [run.is_limited for run in runs],
+        [run.status_message for run in runs],
+    )
+
+
+async def write_evaluations(connection: Connection, evaluations: Mapping[UUID, str]) -> None:
+    """Keep on events what came of them, as JSON."""
+    await connection.execute(_EVALUATIONS, list(evaluations), list(evaluations.values()))
+
+
+_COUNT = """
+INSERT INTO workflow_minutes AS m (workflow_id, minute, runs)
+SELECT id, date_trunc('minute', now()), runs FROM unnest($1::uuid[], $2::int[]) AS w (id, runs)
+ON CONFLICT (workflow_id, minute) DO UPDATE SET runs = m.runs + excluded.runs
+RETURNING workflow_id, runs
+"""
+"""Given in the order of ids, so that workers wait for each other, never in a circle."""
+
+_INSERT = """
+INSERT INTO workflow_runs (id, integration_id, workflow_id, domain_event_id, incident_id, alert_id,
+    page_id, triggered_by, requested_by, depth, run_at, checks_conditions, state, status_message,
+    finished_at)
+SELECT id, integration_id, workflow_id, domain_event_id,
+    CASE kind WHEN 'incident' THEN subject_id END,
+    CASE kind WHEN 'alert' THEN subject_id END,
+    CASE kind WHEN 'page' THEN subject_id END,
+    triggered_by, requested_by, depth, now() + make_interval(secs => wait_s), wait_s > 0,
+    CASE WHEN is_limited THEN 'canceled' ELSE 'queued' END, status_message,
+    CASE WHEN is_limited THEN now() END
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::text[],
+            $8::text[], $9::int[], $10::float8[], $11::bool[], $12::text[])
+  AS r (id, integration_id, workflow_id, domain_event_id, kind, subject_id, triggered_by,
+        requested_by, depth, wait_s, is_limited, status_message)
+ON CONFLICT (integration_id, workflow_id, domain_event_id, repeat_number) DO NOTHING
+"""
+
+_EVALUATIONS = """
+UPDATE domain_events e SET evaluations = v.evaluations::jsonb
+FROM unnest($1::uuid[], $2::text[]) AS v (id, evaluations) WHERE e.id = v.id
+"""

@@ -1,0 +1,94 @@
+"""The tasks there are: what each can be told, and what executes it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from pagersync.errors import ConflictError
+from pagersync.incidents import service as incidents
+from pagersync.incidents.models import Incident, IncidentStatus, Severity
+from pagersync.workflows import paging_tasks as paging
+from pagersync.workflows.context import TaskContext, TaskResult
+from pagersync.workflows.task_params import (
+    AddToTimelineParams,
+    CreateIncidentParams,
+    PrintParams,
+    UpdateStatusParams,
+)
+
+Execute: TypeAlias = Callable[[TaskContext, Any], Awaitable[TaskResult]]
+"""Executes a task in the transaction that also records it, so it is done once or not at all."""
+
+CALLING: Final = frozenset({"http_client"})
+"""Tasks that call somebody: noted as begun before the call, and never begun twice."""
+
+
+async def update_status(context: TaskContext, params: UpdateStatusParams) -> TaskResult:
+    """Move the incident to the status that the task names."""
+    incident = await context.incident()
+    moved = await incidents.move_incident(
+        context.session,
+        incident.id,
+        IncidentStatus(params.status),
+        context.cause,
+        message=params.message,
+    )
+    return TaskResult({"incident_id": str(moved.id), "status": moved.status})
+
+
+async def add_to_timeline(context: TaskContext, params: AddToTimelineParams) -> TaskResult:
+    """Add an entry to the incident's timeline."""
+    incident = await context.incident()
+    text = f"{params.event} {params.url}" if params.url else params.event
+    entry = await incidents.add_entry(context.session, incident, text, context.cause)
+    return TaskResult({"event_id": str(entry.id)})
+
+
+async def create_incident(context: TaskContext, params: CreateIncidentParams) -> TaskResult:
+    """Declare an incident; if the alert was made one before, that is the one."""
+    session = context.session
+    alert = await context.alert()
+    level = await context.severity() if params.severity == "auto" else params.severity
+    by_level = select(Severity.id).where(Severity.severity == level).order_by(Severity.position)
+    severity_id = params.severity_id or (await session.scalar(by_level.limit(1)) if level else None)
+    new = incidents.NewIncident(
+        title=params.title,
+        summary=params.summary,
+        severity_id=severity_id,
+        private=params.private,
+        source_alert_id=alert.id if alert else None,
+        alert_ids=[alert.id] if alert else [],
+    )
+    try:
+        async with session.begin_nested():
+            incident = await incidents.create_incident(session, new, context.cause)
+    except (IntegrityError, ConflictError):
+        if alert is None:
+            raise
+        own = select(Incident).where(Incident.source_alert_id == alert.id)
+        incident = (await session.scalars(own)).one()
+    result = {"incident_id": str(incident.id), "number": incident.number}
+    return TaskResult(result, incident_id=incident.id)
+
+
+async def print_message(_: TaskContext, params: PrintParams) -> TaskResult:
+    """Keep the text on the run."""
+    return TaskResult({"message": params.message})
+
+
+EXECUTE: Final[Mapping[str, Execute]] = MappingProxyType(
+    {
+        "create_pagertree_alert": paging.create_pagertree_alert,
+        "update_pagertree_alert": paging.update_pagertree_alert,
+        "page_pagertree": paging.page_pagertree,
+        "acknowledge_pagertree_alert": paging.acknowledge_pagertree_alert,
+        "resolve_pagertree_alert": paging.resolve_pagertree_alert,
+        "update_status": update_status,
+        "add_to_timeline": add_to_timeline,
+        "create_incident": create_incident,
+        "print": print_message,
+    }
+)
