@@ -15,7 +15,7 @@ from pagersync.pagertree.client import create_http_client
 from pagersync.workflows.connect import connect_integration
 
 
-def add(  # noqa: PLR0913 - options of a command
+def add(  # noqa: PLR0913, PLR0917 - arguments and options of a command
     name: Annotated[str, typer.Argument(help="What you call the account.")],
     api_key: Annotated[
         str,
