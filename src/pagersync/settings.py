@@ -171,6 +171,11 @@ class Settings(BaseSettings):
         text = url.get_secret_value().strip() if url else ""
         return SecretStr(_to_asyncpg(text)) if text else None
 
+    @property
+    def base_url(self) -> str:
+        """The address at which this service is reached, without a slash at its end."""
+        return str(self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
     def at_database(self, url: str) -> Self:
         """Return these settings, pointed at the database that was found or started."""
         return self.model_copy(update={"database_url": SecretStr(url)})
