@@ -22,5 +22,7 @@ async def look(connection: Connection) -> None:
 async def let_waits_end(sessions: Sessions) -> None:
     """Let every run that waits begin now."""
     async with sessions.begin() as session:
-        await session.execute(text("UPDATE workflow_runs SET run_at = now() WHERE state = 'queued'"))
+        await session.execute(
+            text("UPDATE workflow_runs SET run_at = now() WHERE state = 'queued'")
+        )
         await session.execute(text("SELECT pg_notify('pagersync', 'workflow_runs')"))

@@ -209,9 +209,7 @@ async def test_workflows_start_each_other_only_so_many_deep(flows: Flows, server
     workflow_id = await flows.add(
         {"task_type": "add_to_timeline", "event": "again"}, triggers=["timeline_updated"]
     )
-    starting = await flows.add(
-        {"task_type": "add_to_timeline", "event": "first"}, name="The first"
-    )
+    starting = await flows.add({"task_type": "add_to_timeline", "event": "first"}, name="The first")
     incident_id = await flows.declare()
     await flows.ran(starting)
     await flows.ran(workflow_id, runs=4)

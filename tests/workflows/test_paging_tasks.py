@@ -15,7 +15,7 @@ from tests.workflows.conftest import PERSON, Flows
 
 CREATE = {"task_type": "create_pagertree_alert"}
 RESOLVE = {"task_type": "resolve_pagertree_alert"}
-ON_RESOLVED = {
+ON_RESOLVED: dict[str, Any] = {
     "triggers": ["status_updated"],
     "conditions": {"incident_condition_status": "IS", "incident_statuses": ["resolved"]},
 }
@@ -87,9 +87,7 @@ async def test_a_task_that_names_nobody_pages_the_default_targets(
     assert run.status == "failed"
     assert "default_targets" in str(run.status_message)
     async with flows.sessions.begin() as session:
-        await change_integration(
-            session, paging.integration_id, default_targets={"teams": [team]}
-        )
+        await change_integration(session, paging.integration_id, default_targets={"teams": [team]})
     incident_id = await flows.declare(title="After")
     await flows.ran(workflow_id, runs=2)
     (page,) = await flows.pages(incident_id)
@@ -176,14 +174,12 @@ async def test_linked_alerts_are_acknowledged_and_changed(
 
 
 async def test_an_alert_that_the_task_names_by_its_id_is_the_one(
-    flows: Flows, paging: Paging, team: dict[str, str]
+    flows: Flows, paging: Paging
 ) -> None:
     mine, other = await paging.page(title="mine"), await paging.page(title="other")
     page = await paging.reaches(mine, "confirmed")
     await paging.reaches(other, "confirmed")
-    workflow_id = await flows.add(
-        {**RESOLVE, "pagertree_alert_id": f"{page.pagertree_alert_id}"}
-    )
+    workflow_id = await flows.add({**RESOLVE, "pagertree_alert_id": f"{page.pagertree_alert_id}"})
     await flows.declare()
     await flows.ran(workflow_id)
     await paging.reaches(mine, "resolved")
