@@ -63,7 +63,7 @@ async def test_an_incident_without_a_severity_can_be_one_in_pagertree_too(
     await paging.reaches(page.id, "confirmed")
     (alert,) = paging.simulator.alerts()
     assert alert["incident"] is True
-    assert not alert["incident_severity"]
+    assert alert["incident_severity"] == "sev_unknown"
 
 
 async def test_users_and_teams_are_paged(
