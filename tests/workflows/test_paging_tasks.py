@@ -209,6 +209,7 @@ async def test_the_fallback_is_paged_once_when_a_page_is_dropped(
     assert second.targets[0]["name"] == other["name"]
     assert second.fallback_of == first.id
     assert len(await flows.pages(incident_id)) == 2
+    assert any("instead" in entry for entry in await flows.timeline(incident_id))
 
 
 async def test_an_alert_becomes_one_incident_however_often_it_is_asked_for(
