@@ -232,6 +232,11 @@ def test_an_object_in_a_payload_is_set() -> None:
     assert not payload_holds("$.v", "CONTAINS", "a", data={"v": {"a": 1}})
 
 
+def test_a_number_too_large_to_compare_is_set() -> None:
+    assert payload_holds("$.v", "SET", data={"v": 10**5_000})
+    assert payload_holds("$.v", "IS", str(10**18), data={"v": 10**18})
+
+
 def test_a_subject_without_a_payload_has_nothing_in_it() -> None:
     assert payload_holds("$.v", "UNSET", data=None)
     assert not payload_holds("$", "SET", data=None)
@@ -358,5 +363,9 @@ def test_the_same_path_is_followed_once_for_a_subject() -> None:
     given = {"conditions": [{"query": "$.a", "operator": "IS", "values": ["1"]}]}
     conditions = compiled("alert", alert_payload_conditions=given)
     assert conditions.first_failed(subject, NOW) is None
-    assert dict(subject.found) == {"$.a": frozenset({"1"})}
-    assert dict(replace(subject, payload={}).found) == {}
+    assert subject.found == {"$.a": frozenset({"1"})}
+    subject.found["$.a"] = frozenset({"2"})
+    assert (
+        conditions.first_failed(subject, NOW) == "alert payload ALL of (alert payload $.a IS [1])"
+    )
+    assert replace(subject, payload={}).found == {}
