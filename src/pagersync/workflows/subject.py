@@ -1,16 +1,18 @@
 """What conditions look at. Pure."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from pagersync.workflows.json_paths import STEPS_MAX, compile_query
+from pagersync.workflows.json_paths import compile_query
 
 WHOLE_MAX: Final = 10**18
-"""Whole numbers beyond it are not compared."""
+"""Numbers beyond it are not compared."""
+
+RESULTS_MAX: Final = 10_000
+"""So many of the values that a JSONPath leads to are compared, the first ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def values_found(query: str) -> Callable[[Subject], frozenset[str]]:
 def _texts_of(results: Sequence[Any]) -> frozenset[str]:
     """Return JSON values as conditions compare them; of an array, its elements."""
     flat = (each for value in results for each in (value if isinstance(value, list) else (value,)))
-    kept = (value for value in islice(flat, STEPS_MAX) if value not in (None, "", {}, []))
+    kept = (value for value in islice(flat, RESULTS_MAX) if value not in (None, "", {}, []))
     return frozenset(_text_of(value) for value in kept)
 
 
@@ -91,8 +93,8 @@ def _text_of(value: Any) -> str:
     """Return a text as it is, 5.0 as `5`, true as `true`; an object has none but `{}`."""
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and value.is_integer() and abs(value) < WHOLE_MAX:
-        return str(int(value))
-    if isinstance(value, dict | list) or (isinstance(value, int) and abs(value) > WHOLE_MAX):
-        return "{}"
-    return json.dumps(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float) and -WHOLE_MAX <= value <= WHOLE_MAX:
+        return str(int(value) if value == int(value) else value)
+    return "{}"
