@@ -279,8 +279,8 @@ async def _find_homes(
         .limit(max(1, story.room))
     )
     rows = (await session.execute(statement)).all()
-    story.homes |= {event_id: page_id for event_id, page_id in rows}
-    return {page_id for _, page_id in rows}
+    story.homes |= {row[0]: row[1] for row in rows}
+    return {row[1] for row in rows}
 
 
 async def _load_tasks(session: AsyncSession, story: Story) -> None:
