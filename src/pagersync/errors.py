@@ -6,6 +6,7 @@
     │   ├── ForbiddenError          403
     │   ├── NotFoundError           404
     │   ├── ConflictError           409
+    │   ├── PreconditionFailedError 412
     │   ├── TooLargeError           413
     │   └── InvalidError            422
     │       └── ManyInvalidError    422, everything that is wrong at once
@@ -85,6 +86,14 @@ class ConflictError(RequestError):
     code = "conflict"
     status = 409
     title = "Conflict"
+
+
+class PreconditionFailedError(RequestError):
+    """What the request was meant to change has changed meanwhile."""
+
+    code = "precondition_failed"
+    status = 412
+    title = "Precondition failed"
 
 
 class TooLargeError(RequestError):
