@@ -186,10 +186,21 @@ async def _climb(session: AsyncSession, story: Story, level: Found) -> Found:
     if homes:
         wanted["page"] |= await _find_homes(session, story, DomainEvent.id.in_(homes))
     wanted["delivery"] = {event.delivery_id for event in events if _is_told(story, event)}
-    return {
+    above: Found = {
         kind: story.add(kind, await _by_id(session, story, kind, ids))
         for kind, ids in wanted.items()
     }
+    above["event"] += story.add("event", await _drops(session, pages))
+    return above
+
+
+async def _drops(session: AsyncSession, pages: Sequence[Page]) -> Sequence[DomainEvent]:
+    """Return what made fallback pages necessary."""
+    dropped = {page.fallback_of for page in pages if page.fallback_of is not None}
+    if not dropped:
+        return ()
+    is_drop = (DomainEvent.subject_id.in_(dropped), DomainEvent.type == "page.dropped")
+    return (await session.scalars(select(DomainEvent).where(*is_drop))).all()
 
 
 def _is_told(story: Story, event: DomainEvent) -> bool:

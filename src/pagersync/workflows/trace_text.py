@@ -91,7 +91,8 @@ def event_text(story: Story, event: DomainEvent, *, with_title: bool = False) ->
     if event.subject_type == "alert":
         return _alert_text(story, event, with_title=with_title)
     if event.type == "page.acknowledged":
-        return f"{event.data.get('acknowledged_by') or 'somebody'} acknowledged it in PagerTree"
+        by = event.data.get("acknowledged_by")
+        return f"acknowledged in PagerTree{f' by {by}' if by else ''}"
     return PAGE_EVENTS.get(event.type, event.type)
 
 
@@ -161,11 +162,10 @@ def run_text(story: Story, run: WorkflowRun) -> str:
 
 def task_text(task: WorkflowTaskRun) -> str:
     """Return what became of a task of a run."""
-    name = f"task {task.position}, {short(task.name)}"
     if task.error and task.status in (TaskRunStatus.FAILED, TaskRunStatus.SKIPPED):
         verb = "failed" if task.status == TaskRunStatus.FAILED else "was skipped"
-        return f"{name}, {verb}: {short(task.error)}"
-    return name
+        return f"task {task.position} ({short(task.name)}) {verb}: {short(task.error)}"
+    return f"task {task.position}: {short(task.name)}"
 
 
 def page_text(page: Page) -> str:

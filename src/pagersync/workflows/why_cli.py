@@ -83,7 +83,8 @@ def _lines(nodes: Sequence["TraceNode"], began: datetime, depth: int) -> Iterato
     for node in nodes:
         after = "" if node.at is None else _after(began, node.at)
         head = f"{after:>9}  {' ' * min(2 * depth, INDENT_MAX)}"
-        tail = f" [{node.status}]" if node.status and node.status not in SAID_BY_TITLE else ""
+        is_said = node.status in SAID_BY_TITLE or node.kind == "attempt"
+        tail = f" [{node.status}]" if node.status and not is_said else ""
         room = COLUMNS_MAX - len(head) - len(tail)
         title = node.title if len(node.title) <= room else f"{node.title[: room - 1]}…"
         yield f"{head}{title}{tail}".rstrip()
