@@ -106,10 +106,10 @@ async def test_the_fallback_of_a_dropped_page_stands_below_the_drop(
     traced = await trace(service_api, "incident", incident_id)
     assert path_to(traced, fallback.id) == ["event", "run", "task", "page", "event", "page"]
     assert path_to(traced, dropped.id) == ["event", "run", "task", "page"]
-    assert traced["summary"].startswith("Night Watch was paged because the API key 'test' created")
-    assert traced["summary"].endswith(
-        "; it was dropped: nobody was on call, or nobody acknowledged; so Platform was paged "
-        "instead: that page is confirmed."
+    assert traced["summary"] == (
+        "Night Watch was not paged: PagerTree dropped it: nobody was on call, or answered; so "
+        "Platform was paged instead, and that page is confirmed. It was asked for because the API "
+        "key 'test' created incident 1 (Checkout is down), which the workflow 'Page' matched."
     )
     of_fallback = await trace(service_api, "page", fallback.id)
     assert path_to(of_fallback, fallback.id) == path_to(traced, fallback.id)

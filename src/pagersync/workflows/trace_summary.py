@@ -14,31 +14,40 @@ from pagersync.workflows.trace_tree import silent_at, silent_text
 
 REASONS_MAX: Final = 3
 
-NOT_YET: Final = (PageStatus.QUEUED, PageStatus.SENDING)
 NOT_PAGED: Final[Mapping[str, str]] = MappingProxyType(
     {
-        PageStatus.FAILED: "failed",
-        PageStatus.CANCELED: "was canceled",
-        PageStatus.EXPIRED: "expired",
+        PageStatus.QUEUED: "is not paged yet: the page is queued",
+        PageStatus.SENDING: "is not paged yet: the page is on its way to PagerTree",
+        PageStatus.SENT: "is not paged yet: PagerTree has it, and has not begun to page people",
+        PageStatus.STUCK: "was not paged: PagerTree has it, and still pages nobody",
+        PageStatus.FAILED: "was not paged: the page failed",
+        PageStatus.CANCELED: "was not paged: the page was canceled",
+        PageStatus.EXPIRED: "was not paged: the page expired",
+        PageStatus.DROPPED: "was not paged: PagerTree dropped it: nobody was on call, or answered",
     }
 )
+"""What is said of pages that were not seen to page people."""
 
 
 def summarise_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str:
     """Return why somebody was paged by one page, and what became of it."""
     why = _because(story, path_to(causes, ("page", page.id)))
-    names = text.target_names(page)
+    names, instead = text.target_names(page), _instead(story, page)
     error = _error(story, page)
     reason = f": {error}" if error else ""
-    if page.status in NOT_YET:
-        lead = f"{names} is not paged yet: the page is {page.status}{reason}"
-    elif page.status == PageStatus.UNKNOWN:
+    if _was_paged(page):
+        return f"{names} was paged because {why}; {_outcome(story, causes, page)}{instead}."
+    if page.status == PageStatus.UNKNOWN:
         lead = f"Nobody can tell yet whether {names} was paged{reason or ': an answer was lost'}"
-    elif page.status in NOT_PAGED:
-        lead = f"{names} was not paged: the page {NOT_PAGED[page.status]}{reason}"
     else:
-        return f"{names} was paged because {why}; {_outcome(story, causes, page)}."
+        lead = f"{names} {NOT_PAGED.get(page.status, f'is {page.status}')}{reason}{instead}"
     return f"{text.sentence(lead)}. It was asked for because {why}."
+
+
+def _was_paged(page: Page) -> bool:
+    """Tell whether PagerTree was seen to page people, or is known to have by how it went on."""
+    went_on = (PageStatus.CONFIRMED, PageStatus.ACKNOWLEDGED, PageStatus.RESOLVED)
+    return page.confirmed_at is not None or page.status in went_on
 
 
 def summarise(story: Story, causes: Mapping[Key, Key | None], *, about: str | None = None) -> str:
@@ -53,8 +62,7 @@ def summarise(story: Story, causes: Mapping[Key, Key | None], *, about: str | No
     if not pages:
         lead = f"pagersync paged nobody about {about}" if about else "Nobody was paged"
         return f"{lead}: {'; '.join(_why_nobody(story))}."
-    delivered = [page for page in pages if page.status not in (*NOT_YET, *NOT_PAGED)]
-    said = summarise_page(story, causes, (delivered or pages)[0])
+    said = summarise_page(story, causes, next(filter(_was_paged, pages), pages[0]))
     more = len(pages) - 1
     return f"{said} There {'is' if more == 1 else 'are'} {more} more below." if more else said
 
@@ -126,16 +134,18 @@ def _outcome(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str:
     if page.resolved_at is not None:
         told.append("it is resolved")
     if page.status == PageStatus.DROPPED:
-        told.append("it was dropped: nobody was on call, or nobody acknowledged")
-    if not told:
-        told.append("PagerTree has it, and has not begun to page people")
-    *most, last = told
-    said = f"{', '.join(most)} and {last}" if most else last
+        told.append("it was dropped in the end: nobody answered")
+    *most, last = told or [f"it is {page.status} in PagerTree"]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _instead(story: Story, page: Page) -> str:
+    """Return who was paged instead of those that a page was for."""
     fallback = next((each for each in story.pages if each.fallback_of == page.id), None)
     if fallback is None:
-        return said
+        return ""
     names = text.target_names(fallback)
-    return f"{said}; so {names} was paged instead: that page is {fallback.status}"
+    return f"; so {names} was paged instead, and that page is {fallback.status}"
 
 
 def _why_nobody(story: Story) -> list[str]:
