@@ -107,7 +107,7 @@ async def test_the_fallback_of_a_dropped_page_stands_below_the_drop(
     assert path_to(traced, fallback.id) == ["event", "run", "task", "page", "event", "page"]
     assert path_to(traced, dropped.id) == ["event", "run", "task", "page"]
     assert traced["summary"] == (
-        "Night Watch was not paged: PagerTree dropped it: nobody was on call, or answered; so "
+        "Night Watch was not paged: PagerTree dropped it (nobody on call, or no answer); so "
         "Platform was paged instead, and that page is confirmed. It was asked for because the API "
         "key 'test' created incident 1 (Checkout is down), which the workflow 'Page' matched."
     )

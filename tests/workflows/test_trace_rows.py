@@ -262,7 +262,7 @@ async def test_a_run_that_a_person_started_is_a_root(chain: Chain, session: Asyn
         ("expired", None, "Platform was not paged: the page expired. It was asked for because"),
         ("sent", None, "Platform is not paged yet: PagerTree has it, and has not begun to page"),
         ("stuck", None, "Platform was not paged: PagerTree has it, and still pages nobody. It"),
-        ("dropped", None, "Platform was not paged: PagerTree dropped it: nobody was on call, or"),
+        ("dropped", None, "Platform was not paged: PagerTree dropped it (nobody on call, or no an"),
         ("resolved", None, "Platform was paged because Ada created incident 1"),
     ],
 )

@@ -23,7 +23,7 @@ NOT_PAGED: Final[Mapping[str, str]] = MappingProxyType(
         PageStatus.FAILED: "was not paged: the page failed",
         PageStatus.CANCELED: "was not paged: the page was canceled",
         PageStatus.EXPIRED: "was not paged: the page expired",
-        PageStatus.DROPPED: "was not paged: PagerTree dropped it: nobody was on call, or answered",
+        PageStatus.DROPPED: "was not paged: PagerTree dropped it (nobody on call, or no answer)",
     }
 )
 """What is said of pages that were not seen to page people."""
