@@ -94,8 +94,8 @@ class Settings(BaseSettings):
     )
     retention_days: Positive = Field(
         default=90,
-        description="Applied and ignored deliveries, domain events and workflow runs older than this are "
-        "removed.",
+        description="Applied and ignored deliveries, domain events and workflow runs older than "
+        "this are removed.",
     )
     idempotency_days: Positive = Field(
         default=30, description="How long the answer to an `Idempotency-Key` is kept."

@@ -163,7 +163,9 @@ class Chaos:
         for row in rows:
             alerts = [a for create in row["creates"] for a in by_mark.get(marker_of(create), [])]
             if len(row["creates"]) > 1 or len(alerts) > 1:
-                problems.append(f"{row['title']}: {len(row['creates'])} pages, {len(alerts)} alerts")
+                problems.append(
+                    f"{row['title']}: {len(row['creates'])} pages, {len(alerts)} alerts"
+                )
             problems += [
                 f"{row['title']} is {row['status']}, its alert is {alert['status']}"
                 for alert in alerts
