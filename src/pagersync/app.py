@@ -39,6 +39,8 @@ from pagersync.paging import routes as pages
 from pagersync.settings import Settings
 from pagersync.worker import create_clients, run_workers
 from pagersync.workflows import connect_routes as connect
+from pagersync.workflows import event_routes as domain_events
+from pagersync.workflows import trace_routes as traces
 
 WORKERS_STOP_S = 2
 
@@ -63,6 +65,8 @@ PARTS: Final = (
     severities,
     pages,
     operations,
+    domain_events,
+    traces,
     inbox,
     connect,
     integrations,
