@@ -35,6 +35,10 @@ from pagersync.paging import routes as pages
 from pagersync.settings import Settings
 from pagersync.worker import run_workers
 from pagersync.workflows import connect_routes as connect
+from pagersync.workflows import preview_routes as previews
+from pagersync.workflows import routes as workflows
+from pagersync.workflows import run_routes as workflow_runs
+from pagersync.workflows import task_routes as workflow_tasks
 
 WORKERS_STOP_S = 2
 
@@ -54,6 +58,10 @@ PARTS: Final = (
     alert_actions,
     pages,
     operations,
+    previews,
+    workflows,
+    workflow_tasks,
+    workflow_runs,
     inbox,
     connect,
     integrations,
@@ -161,7 +169,9 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
     http, vault = state["http"], state["vault"]
     workers = None
     if with_workers:
-        workers = _start(run_workers(engine, listener, settings, stop, http=http, vault=vault))
+        workers = _start(
+            run_workers(engine, listener, settings, stop, http=http, vault=vault)
+        )
     try:
         yield state
     finally:

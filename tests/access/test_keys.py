@@ -1,5 +1,6 @@
 """API keys: what opens the API, and what each scope allows."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -107,6 +108,21 @@ NEEDED = {
     "listRouters": Scope.READ,
     "getRouter": Scope.READ,
     "syncDirectory": Scope.WRITE,
+    "previewWorkflow": Scope.READ,
+    "createWorkflow": Scope.WRITE,
+    "listWorkflows": Scope.READ,
+    "getWorkflow": Scope.READ,
+    "updateWorkflow": Scope.WRITE,
+    "deleteWorkflow": Scope.WRITE,
+    "createWorkflowTask": Scope.WRITE,
+    "listWorkflowTasks": Scope.READ,
+    "getWorkflowTask": Scope.READ,
+    "updateWorkflowTask": Scope.WRITE,
+    "deleteWorkflowTask": Scope.WRITE,
+    "createWorkflowRun": Scope.PAGE,
+    "ListWorkflowRuns": Scope.READ,
+    "getWorkflowRun": Scope.READ,
+    "cancelWorkflowRun": Scope.PAGE,
 }
 
 
@@ -127,7 +143,7 @@ async def test_every_operation_asks_for_its_scope(
         headers = {"Authorization": f"Bearer {token}"}
         async with AsyncClient(base_url=server, headers=headers, trust_env=False) as client:
             for name, (method, path) in operations.items():
-                url = path.replace("{id}", "x").replace("{alert_id}", "x")
+                url = re.sub(r"{\w+}", "x", path)
                 answer = await client.request(method, url)
                 is_forbidden = answer.status_code == 403
                 assert is_forbidden != allows([held.value], NEEDED[name]), (name, held)

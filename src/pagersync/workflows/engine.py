@@ -26,9 +26,9 @@ from pagersync.workflows.context import TaskContext, TaskResult, open_context
 from pagersync.workflows.http_task import call
 from pagersync.workflows.models import TaskRunStatus, Workflow, WorkflowRun, WorkflowTaskRun
 from pagersync.workflows.task_params import parse_task_params
+from pagersync.workflows.task_variables import variables_of
 from pagersync.workflows.tasks import CALLING, EXECUTE
 from pagersync.workflows.templates import render_params
-from pagersync.workflows.variables import load_variables
 
 INTERRUPTED: Final = (
     "it had begun when its process ended, so it may have been done: it is not done again"
@@ -132,18 +132,8 @@ class Engine:
 
     async def _render(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel:
         """Return a task's parameters, rendered and checked once more, and keep them on it."""
-        variables = await load_variables(
-            context.session,
-            incident_id=context.incident_id,
-            alert_id=context.alert_id,
-            page_id=context.page_id,
-            public_url=self._settings.public_url and str(self._settings.public_url),
-        )
-        about: dict[str, Any] = {
-            "workflow": {"id": str(context.workflow.id), "name": context.workflow.name},
-            "context": context.run.context,
-        }
-        rendered = render_params(task.task_params, variables | about)
+        variables = await variables_of(context, self._settings)
+        rendered = render_params(task.task_params, variables)
         task.rendered_params = runs.without_secrets(rendered)
         return parse_task_params(rendered, "")
 

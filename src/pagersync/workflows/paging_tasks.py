@@ -29,16 +29,28 @@ async def create_pagertree_alert(
     context: TaskContext, params: CreatePagerTreeAlertParams
 ) -> TaskResult:
     """Page the teams and users that the task names, or the integration's default targets."""
-    return await _page(context, await _new_page(context, params, context.integration))
+    return await _page(context, await plan_page(context, params))
 
 
 async def page_pagertree(context: TaskContext, params: PagePagerTreeParams) -> TaskResult:
     """As `create_pagertree_alert`, with routers, tags, and somebody to fall back to."""
-    new = await _new_page(context, params, params.integration or context.integration)
-    if params.fallback is not None:
-        found = await requests.find_targets(context.session, new.integration_id, params.fallback)
-        new = replace(new, fallback_targets=found)
-    return await _page(context, new)
+    return await _page(context, await plan_page(context, params))
+
+
+async def plan_page(context: TaskContext, params: PagerTreeAlertParams) -> NewPage:
+    """Return the page that a task asks for; nothing is changed.
+
+    Raises:
+        TaskFailedError: it is for nobody.
+        ManyInvalidError: a value cannot be right.
+    """
+    fallback: Targets | None = getattr(params, "fallback", None)
+    named: str | None = getattr(params, "integration", None)
+    new = await _new_page(context, params, named or context.integration)
+    if fallback is None:
+        return new
+    found = await requests.find_targets(context.session, new.integration_id, fallback)
+    return replace(new, fallback_targets=found)
 
 
 async def update_pagertree_alert(
@@ -63,7 +75,7 @@ async def update_pagertree_alert(
         operation_ids.append(operation.id)
     for alert in linked.alerts:
         await actions.change_alert(context.session, alert, values, context.cause.requested_by)
-    return TaskResult(_summary(linked), operation_ids=operation_ids)
+    return TaskResult(summary(linked), operation_ids=operation_ids)
 
 
 async def acknowledge_pagertree_alert(
@@ -83,7 +95,7 @@ async def acknowledge_pagertree_alert(
         )
         operation_ids.append(operation.id)
     await _for_each(context, linked.alerts, actions.acknowledge_alert)
-    return TaskResult(_summary(linked), operation_ids=operation_ids)
+    return TaskResult(summary(linked), operation_ids=operation_ids)
 
 
 async def resolve_pagertree_alert(
@@ -102,7 +114,7 @@ async def resolve_pagertree_alert(
         if operation is not None:
             operation_ids.append(operation.id)
     await _for_each(context, linked.alerts, actions.resolve_alert)
-    return TaskResult(_summary(linked), operation_ids=operation_ids)
+    return TaskResult(summary(linked), operation_ids=operation_ids)
 
 
 async def _for_each(
@@ -123,12 +135,6 @@ async def _page(context: TaskContext, new: NewPage) -> TaskResult:
 async def _new_page(
     context: TaskContext, params: PagerTreeAlertParams, integration: str | None
 ) -> NewPage:
-    """Return the page that a task asks for.
-
-    Raises:
-        TaskFailedError: it is for nobody.
-        ManyInvalidError: a value cannot be right.
-    """
     severity = await _severity(context, params)
     request = requests.PageRequest.model_construct(
         title=params.title or await _title(context),
@@ -213,7 +219,8 @@ async def _changes(context: TaskContext, params: UpdatePagerTreeAlertParams) -> 
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _summary(linked: Linked) -> dict[str, Any]:
+def summary(linked: Linked) -> dict[str, Any]:
+    """Return what a task acts on, for people."""
     return {
         "pages": [str(page.id) for page in linked.pages],
         "alerts": [str(alert.id) for alert in linked.alerts],
