@@ -28,6 +28,9 @@ EDGES = {
     "paging/confirm.py",  # PagerTree is asked between the claim and the record
     "paging/store.py",  # a call is marked as under way before it goes out
     "paging/turn.py",  # what a turn came to
+    "workflows/connect_cli.py",
+    "workflows/engine.py",  # a transaction for each task of a run
+    "workflows/trigger.py",  # the worker's transaction around a batch of events
     "integrations/routes.py",  # a change asks PagerTree between reading and writing
 }
 """Where a transaction may begin or be committed."""

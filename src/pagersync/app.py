@@ -29,11 +29,10 @@ from pagersync.integrations import routes as integrations
 from pagersync.integrations.vault import Vault, open_vault
 from pagersync.jsonapi import add_error_handlers
 from pagersync.log import configure_logging
-from pagersync.pagertree.client import create_http_client
 from pagersync.paging import operation_routes as operations
 from pagersync.paging import routes as pages
 from pagersync.settings import Settings
-from pagersync.worker import run_workers
+from pagersync.worker import create_clients, run_workers
 from pagersync.workflows import connect_routes as connect
 from pagersync.workflows import preview_routes as previews
 from pagersync.workflows import routes as workflows
@@ -148,12 +147,13 @@ def _operation_id(route: APIRoute) -> str:
 async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State]:
     engine = create_engine(settings)
     listener = Listener(engine)
+    clients = create_clients(settings)
     state = State(
         settings=settings,
         engine=engine,
         sessions=create_sessions(engine),
         vault=open_vault(settings),
-        http=create_http_client(timeout_s=settings.pagertree_timeout_s),
+        http=clients.pagertree,
         door=Door(engine, listener.subscribe("integrations")),
         inbox=InboxWriter(engine, settings),
         refusals=RefusalCounter(engine),
@@ -166,11 +166,10 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         state["refusals"].run(),
     ]
     tasks = [_start(coroutine) for coroutine in background]
-    http, vault = state["http"], state["vault"]
     workers = None
     if with_workers:
         workers = _start(
-            run_workers(engine, listener, settings, stop, http=http, vault=vault)
+            run_workers(engine, listener, settings, stop, clients=clients, vault=state["vault"])
         )
     try:
         yield state
@@ -182,7 +181,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await state["http"].aclose()
+        await clients.aclose()
         await dispose(engine)
 
 

@@ -20,7 +20,7 @@
 Errors of one part stand in it: `SettingsError` in `command.py`; `DatabaseError` in
 `database/access.py` and `EmbeddedPostgresError` in `database/postmaster.py`; `SecretKeyError` in
 `integrations/vault.py`; `MethodNotAllowedError` and `TooSlowError` in `inbox/endpoint.py`;
-`ListenError` in `serve.py`.
+`ListenError` in `serve.py`; `TemplateError` in `workflows/templates.py`.
 
 One handler turns all of them into the same JSON; see `jsonapi.py`.
 """

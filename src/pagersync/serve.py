@@ -28,9 +28,8 @@ from pagersync.database.engine import create_engine, dispose
 from pagersync.database.notify import Listener
 from pagersync.errors import PagersyncError
 from pagersync.integrations.vault import open_vault
-from pagersync.pagertree.client import create_http_client
 from pagersync.settings import Settings
-from pagersync.worker import run_workers
+from pagersync.worker import create_clients, run_workers
 
 REQUESTS_FINISH_S: Final = 3
 END_S: Final = 8
@@ -211,12 +210,12 @@ async def work(settings: Settings) -> None:
     vault = open_vault(settings)
     gc.freeze()  # as `ProcessConfig.load`
     engine = create_engine(settings)
-    http = create_http_client(timeout_s=settings.pagertree_timeout_s)
+    clients = create_clients(settings)
     listener = Listener(engine)
     listening = asyncio.create_task(listener.run())
     log.info("pagersync works", pid=os.getpid())
     working = asyncio.create_task(
-        run_workers(engine, listener, settings, stop, http=http, vault=vault)
+        run_workers(engine, listener, settings, stop, clients=clients, vault=vault)
     )
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -225,7 +224,7 @@ async def work(settings: Settings) -> None:
     for task in (working, stopping, listening):
         task.cancel()
     ends = await asyncio.gather(working, stopping, listening, return_exceptions=True)
-    await http.aclose()
+    await clients.aclose()
     await dispose(engine)
     if isinstance(ends[0], Exception):
         raise ends[0]

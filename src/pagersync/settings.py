@@ -86,14 +86,16 @@ class Settings(BaseSettings):
         "applied again by another.",
     )
     database_connections_max: int = Field(
-        default=10,
-        ge=6,
-        description="Connections that one process opens at most. Six are the least: the listener, "
-        "the inbox and the worker loops hold four, and the rest answer requests and page.",
+        default=15,
+        ge=8,
+        description="Connections that one process opens at most. Eight are the least: the "
+        "listener, the inbox and the worker loops hold five, and the rest answer requests, execute "
+        "workflows and page.",
     )
     retention_days: Positive = Field(
         default=90,
-        description="Applied and ignored deliveries and domain events older than this are removed.",
+        description="Applied and ignored deliveries, domain events and workflow runs older than this are "
+        "removed.",
     )
     idempotency_days: Positive = Field(
         default=30, description="How long the answer to an `Idempotency-Key` is kept."
@@ -170,6 +172,11 @@ class Settings(BaseSettings):
     def _use_asyncpg(cls, url: SecretStr | None) -> SecretStr | None:
         text = url.get_secret_value().strip() if url else ""
         return SecretStr(_to_asyncpg(text)) if text else None
+
+    @property
+    def base_url(self) -> str:
+        """The address at which this service is reached, without a slash at its end."""
+        return str(self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
     def at_database(self, url: str) -> Self:
         """Return these settings, pointed at the database that was found or started."""

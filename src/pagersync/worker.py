@@ -6,6 +6,7 @@ Runs inside `serve`, or alone as `pagersync worker`; any number of both share on
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Final, TypeAlias
 
@@ -23,6 +24,8 @@ from pagersync.inbox.retention import remove_old_rows
 from pagersync.integrations.directory_schedule import sync_due
 from pagersync.integrations.vault import Vault
 from pagersync.metrics import BATCH_SECONDS, DELIVERIES_APPLIED
+from pagersync.outbound import create_outbound_client
+from pagersync.pagertree.client import create_http_client
 from pagersync.paging.confirm import Checker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
@@ -49,6 +52,35 @@ log = structlog.get_logger()
 Work: TypeAlias = Callable[[Connection, Queue, Batch], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The HTTP clients of one process.
+
+    Attributes:
+        pagertree: calls PagerTree's API.
+        outbound: calls addresses that users choose, as far as they may be called.
+    """
+
+    pagertree: AsyncClient
+    outbound: AsyncClient
+
+    async def aclose(self) -> None:
+        """Close their connections."""
+        await self.pagertree.aclose()
+        await self.outbound.aclose()
+
+
+def create_clients(settings: Settings) -> Clients:
+    """Return the clients that the settings ask for; nothing is connected yet."""
+    return Clients(
+        pagertree=create_http_client(timeout_s=settings.pagertree_timeout_s),
+        outbound=create_outbound_client(
+            timeout_s=10,
+            allows_private=False,
+        ),
+    )
+
+
 def deliveries_queue(settings: Settings) -> Queue:
     """Return the queue of webhook deliveries that wait to be applied."""
     return Queue(
@@ -65,15 +97,14 @@ async def run_workers(
     settings: Settings,
     stop: asyncio.Event,
     *,
-    http: AsyncClient,
-    outbound: AsyncClient,
+    clients: Clients,
     vault: Vault,
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
     turns = Turns(
         engine,
         operations_queue(settings),
-        http=http,
+        http=clients.pagertree,
         vault=vault,
         settings=settings,
         read_back=read_back,
@@ -102,13 +133,13 @@ async def run_workers(
                 stop=stop,
             )
         )
-        group.create_task(_run_workflows(engine, listener, settings, stop, outbound))
+        group.create_task(_run_workflows(engine, listener, settings, stop, clients.outbound))
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
         group.create_task(_run_retention(engine, settings, stop))
         if settings.directory_sync_s:
             syncing = run_directory(
                 create_sessions(engine),
-                http,
+                clients.pagertree,
                 vault,
                 settings,
                 wake=listener.subscribe("integrations"),

@@ -19,11 +19,10 @@ from pagersync.database.engine import create_engine, dispose, raw_connection
 from pagersync.database.notify import Listener
 from pagersync.errors import ConflictError
 from pagersync.integrations.vault import open_vault
-from pagersync.pagertree.client import create_http_client
 from pagersync.paging.models import OperationKind, marker_of
 from pagersync.paging.service import cancel_operation, get_page, request_operation
 from pagersync.settings import Settings
-from pagersync.worker import run_workers
+from pagersync.worker import create_clients, run_workers
 from tests.paging.conftest import Paging
 from tests.support.chaos import HEALTHY, Plan, Seen
 from tests.support.hurry import hurrying
@@ -70,15 +69,15 @@ class Workers:
         engine = create_engine(settings)
         listener = Listener(engine)
         listening = asyncio.create_task(listener.run())
-        http = create_http_client(timeout_s=settings.pagertree_timeout_s)
+        clients = create_clients(settings)
         try:
             await run_workers(
-                engine, listener, settings, stop, http=http, vault=open_vault(settings)
+                engine, listener, settings, stop, clients=clients, vault=open_vault(settings)
             )
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
-            await http.aclose()
+            await clients.aclose()
             await dispose(engine)
 
     async def crash(self) -> None:

@@ -16,7 +16,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from pagersync.alerts.apply import Event, write_events
+from pagersync.alerts.apply import write_events
+from pagersync.alerts.events import Event
 from pagersync.alerts.fold import AlertState, Field, Version
 from pagersync.alerts.handlers import Happening
 from pagersync.alerts.models import LOCAL_PREFIX, Alert, AlertStatus

@@ -6,14 +6,14 @@ rows are tried one by one, so that one bad row cannot hold up the others.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
+from pagersync.alerts.events import Event, Events
 from pagersync.alerts.fold import AlertState, fold, status_of
-from pagersync.alerts.handlers import Happening, handle
+from pagersync.alerts.handlers import handle
+from pagersync.alerts.linked import tell_incidents
 from pagersync.alerts.models import AlertStatus
 from pagersync.alerts.store import (
     AlertKey,
@@ -32,57 +32,12 @@ from pagersync.database.queue import Batch, Outcome, Queue
 from pagersync.events.publish import Fact, publish
 from pagersync.inbox.models import DeliveryState
 from pagersync.integrations.limits import load_accounts, take_from_limits
-from pagersync.pagertree.payloads import (
-    AlertSnapshot,
-    OtherEventError,
-    UnreadableError,
-    read_snapshot,
-)
-from pagersync.paging.confirm import Sighting, note_sightings, sighting
+from pagersync.pagertree.payloads import OtherEventError, UnreadableError, read_snapshot
+from pagersync.paging.confirm import note_sightings
 from pagersync.paging.store import LockedPage
 
 CLAIMED_COLUMNS = ("integration_id", "body", "received_at")
 """What `apply_batch` needs of each delivery."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What a readable delivery says, or what PagerTree's API showed, and what that means."""
-
-    delivery_id: UUID | None
-    integration_id: UUID
-    received_at: datetime
-    snapshot: AlertSnapshot
-    happening: Happening
-
-    @property
-    def key(self) -> AlertKey:
-        """The alert it is about."""
-        return AlertKey(self.integration_id, self.snapshot.alert_id)
-
-    @property
-    def state(self) -> AlertState:
-        """What it says about the alert."""
-        return AlertState.of(self.snapshot, self.happening.implied_status)
-
-    @property
-    def sighting(self) -> Sighting:
-        """What it says about a page, if its alert is one's."""
-        return sighting(
-            self.integration_id,
-            self.delivery_id,
-            self.snapshot,
-            status=self.snapshot.status or self.happening.implied_status,
-            occurred_at=self.occurred_at,
-        )
-
-    @property
-    def occurred_at(self) -> datetime:
-        """Its own time, or that of its arrival where it names none."""
-        return self.snapshot.updated_at or self.received_at
-
-
-Events = Mapping[AlertKey, Sequence[Event]]
 
 
 async def apply_batch(connection: Connection, queue: Queue, batch: Batch) -> None:
@@ -188,7 +143,11 @@ async def write_events(
     ids = created | {key: alert.id for key, alert in stored.items()}
     await insert_events(connection, _history(events, ids))
     depths = {key: page.depth for key, page in pages.items()}
-    await publish(connection, _facts(events, ids, stored, heard | joined, depths))
+    facts = _facts(events, ids, stored, heard | joined, depths)
+    await publish(connection, facts)
+    attachable = {ids[key]: key for key in stored}
+    moved = {fact.subject_id for fact in facts}
+    await tell_incidents(connection, events, pages, attachable, moved)
     begun = {page.id: ids[key] for key in ids if (page := pages.get(key)) and not page.alert_id}
     if begun:
         await link_pages(connection, begun)

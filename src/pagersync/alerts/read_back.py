@@ -4,7 +4,8 @@ import hashlib
 from datetime import UTC, datetime
 from uuid import UUID
 
-from pagersync.alerts.apply import Event, write_events
+from pagersync.alerts.apply import write_events
+from pagersync.alerts.events import Event
 from pagersync.alerts.handlers import Happening
 from pagersync.alerts.store import AlertKey
 from pagersync.database.engine import Connection
@@ -60,4 +61,4 @@ def _event(integration_id: UUID, external_id: str, remote: RemoteAlert, now: dat
         fields={name: text for name, text in texts.items() if text is not None},
     )
     happening = Happening(None, "informational", "updated", f"{status.capitalize()} in PagerTree.")
-    return Event(None, integration_id, now, snapshot, happening)
+    return Event(None, integration_id, now, snapshot, happening, is_read_back=True)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
+import asyncpg
+
 from pagersync.alerts.fold import AlertState, AlertView, from_json, to_json, view
 from pagersync.alerts.models import LOCAL_PREFIX, AlertStatus
 from pagersync.alerts.short_id import short_id
@@ -141,6 +143,13 @@ async def insert_events(connection: Connection, events: Sequence[NewEvent]) -> N
     )
 
 
+async def load_attached(
+    connection: Connection, alert_ids: Sequence[UUID]
+) -> Sequence[asyncpg.Record]:
+    """Return the `incident_id`, `alert_id` and `short_id` of those that incidents have."""
+    return await connection.fetch(_ATTACHED, alert_ids)
+
+
 def external_url(template: str, external_id: str) -> str:
     """Return the link to the alert in PagerTree: `{id}` in the template becomes its id.
 
@@ -238,4 +247,10 @@ INSERT INTO alert_events (id, integration_id, alert_id, delivery_id, content_sha
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bytea[], $6::text[],
     $7::text[], $8::text[], $9::text[], $10::timestamptz[])
 ON CONFLICT (integration_id, alert_id, content_sha256) DO NOTHING
+"""
+
+_ATTACHED = """
+SELECT l.incident_id, l.alert_id, a.short_id
+FROM incident_alerts l JOIN alerts a ON a.id = l.alert_id AND a.integration_id = l.integration_id
+WHERE l.alert_id = ANY ($1::uuid[])
 """

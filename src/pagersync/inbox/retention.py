@@ -16,7 +16,20 @@ _STATEMENTS: Final = (
     """,
     """
     DELETE FROM domain_events WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM domain_events WHERE id < $1 ORDER BY id LIMIT $2))
+        SELECT ctid FROM domain_events
+        WHERE id < $1 AND state = 'done' ORDER BY id LIMIT $2))
+    """,
+    """
+    DELETE FROM workflow_task_runs WHERE ctid = ANY (ARRAY(
+        SELECT t.ctid FROM workflow_task_runs t
+        JOIN workflow_runs r ON r.id = t.run_id AND r.integration_id = t.integration_id
+        WHERE t.id < $1 AND r.state NOT IN ('queued', 'running')
+        ORDER BY t.id LIMIT $2))
+    """,
+    """
+    DELETE FROM workflow_runs WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM workflow_runs
+        WHERE id < $1 AND state NOT IN ('queued', 'running') ORDER BY id LIMIT $2))
     """,
     """
     DELETE FROM attempts WHERE ctid = ANY (ARRAY(
@@ -36,7 +49,7 @@ DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
 async def remove_old_rows(
     connection: Connection, *, days: int, idempotency_days: int, stop: asyncio.Event
 ) -> int:
-    """Remove deliveries that are done with, domain events, attempts and counts older than `days`.
+    """Remove deliveries, domain events and runs that are done with, attempts and old counts.
 
     What needs a person (`invalid`, `limited`, `dead`) stays. Idempotency keys have days of their
     own. Returns how many rows went; ends early, between two batches, when `stop` is set.
@@ -71,7 +84,8 @@ FROM (SELECT extract(epoch FROM now() - make_interval(days => $1)) * 1000) AS t 
 """The smallest UUIDv7 of that moment: ids are ordered by time, so no index on a time is needed."""
 
 _REMOVE_COUNTS = """
+WITH minutes AS (DELETE FROM workflow_minutes WHERE minute < now() - interval '1 hour')
 DELETE FROM alerts_per_day
 WHERE day < to_char((now() - make_interval(days => $1)) AT TIME ZONE 'UTC', 'YYYY-MM-DD')
 """
-"""One row an integration and day: few enough to go at once."""
+"""One row an integration and day, or a workflow and minute: few enough to go at once."""

@@ -188,8 +188,7 @@ async def list_refusals(
 
 def webhook_url(settings: Settings, integration_id: UUID) -> str:
     """Return the address that PagerTree's outgoing webhook calls, without the secret."""
-    base = settings.public_url or f"http://127.0.0.1:{settings.port}"
-    return f"{str(base).rstrip('/')}/webhooks/pagertree/{integration_id}"
+    return f"{settings.base_url}/webhooks/pagertree/{integration_id}"
 
 
 def setup_steps(settings: Settings, new: NewSecret) -> list[str]:

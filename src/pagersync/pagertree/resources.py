@@ -115,7 +115,7 @@ def _written(alert: NewAlert | AlertChanges) -> dict[str, Any]:
     if isinstance(alert, NewAlert):
         body["thirdparty_id"] = alert.thirdparty_id
         if alert.is_incident and alert.severity is None:
-            body["meta"] = {"incident": True}
+            body["meta"] = to_meta(None)
     return body
 
 

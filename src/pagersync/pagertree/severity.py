@@ -40,13 +40,19 @@ SEV: Final[Mapping[Severity, str]] = {
     Severity.LOW: "SEV-4",
 }
 
+SEV_UNKNOWN: Final = "SEV-UNKNOWN"
+
 _SEVERITIES: Final = {sev: severity for severity, sev in SEV.items()}
 _SEV_FORM: Final = re.compile(r"sev[\s_-]*([1-5]|unknown)", re.IGNORECASE | re.ASCII)
 
 
-def to_meta(severity: Severity) -> dict[str, Any]:
-    """Return the keys of an alert's `meta` that make it an incident of this severity."""
-    return {"incident": True, "incident_severity": SEV[severity]}
+def to_meta(severity: Severity | None) -> dict[str, Any]:
+    """Return the keys of an alert's `meta` that make it an incident of this severity.
+
+    One without a severity is sent as SEV-UNKNOWN: the open-source part of PagerTree's application
+    demands a severity of every incident.
+    """
+    return {"incident": True, "incident_severity": SEV[severity] if severity else SEV_UNKNOWN}
 
 
 def normalise_sev(text: object) -> str | None:

@@ -7,8 +7,11 @@ nor a second worker can lose it or make two: a page has one fallback, says a uni
 from collections.abc import Sequence
 from uuid import UUID
 
+import asyncpg
+
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection
+from pagersync.incidents.activity import Activity, add_activity
 
 
 async def fall_back(connection: Connection, page_ids: Sequence[UUID]) -> None:
@@ -19,6 +22,20 @@ async def fall_back(connection: Connection, page_ids: Sequence[UUID]) -> None:
     made = await connection.fetch(_PAGES, list(page_ids), [new_id() for _ in page_ids])
     await connection.executemany(
         _OPERATION, [(new_id(), row["id"], f"page {row['id']}") for row in made]
+    )
+    await add_activity(connection, [_told(row) for row in made if row["incident_id"]])
+
+
+def _told(row: asyncpg.Record) -> Activity:
+    """Return that the fallback is paged, for the timeline of the incident."""
+    names = ", ".join(f"{target['kind']} {target['name']}" for target in row["targets"])
+    return Activity(
+        incident_id=row["incident_id"],
+        event=f"Paged {names} instead, because a page was dropped: {row['title']}",
+        source="system",
+        occurred_at=row["created_at"],
+        page_id=row["id"],
+        workflow_run_id=row["workflow_run_id"],
     )
 
 
@@ -40,7 +57,7 @@ LEFT JOIN incidents i ON i.id = p.incident_id
 WHERE p.fallback_targets IS NOT NULL AND jsonb_typeof(p.fallback_targets) = 'array'
   AND (i.id IS NULL OR i.status NOT IN ('resolved', 'closed', 'cancelled'))
 ON CONFLICT (fallback_of) WHERE fallback_of IS NOT NULL DO NOTHING
-RETURNING id
+RETURNING id, incident_id, targets, title, created_at, workflow_run_id
 """
 
 _OPERATION = """

@@ -173,6 +173,7 @@ async def _shown(session: AsyncSession, page: Page) -> Document[PageWithOperatio
 
 
 async def _preview(session: AsyncSession, new: service.NewPage) -> Document[PagePreview]:
+    await service.keep_incident(session, new.incident_id)
     gate = await session.get(IntegrationGate, new.integration_id)
     content = PageContent(**{name: getattr(new, name) for name in PageContent.__dataclass_fields__})
     alert = new_alert(

@@ -11,8 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.base import new_id
 from pagersync.database.notify import notify
-from pagersync.errors import ConflictError, NotFoundError
-from pagersync.events.models import DomainEvent
+from pagersync.database.session import driver_connection
+from pagersync.errors import ConflictError, InvalidError, NotFoundError
+from pagersync.events.publish import Fact, publish
+from pagersync.incidents.activity import Activity, add_activity
+from pagersync.incidents.lifecycle import is_over
+from pagersync.incidents.models import Incident
+from pagersync.paging.activity import page_activity
 from pagersync.paging.models import (
     Attempt,
     Operation,
@@ -70,7 +75,13 @@ class NewPage:
 
 
 async def create_page(session: AsyncSession, new: NewPage) -> Page:
-    """Ask for a page: it, and the operation that sends it, exist when the transaction commits."""
+    """Ask for a page: it, and the operation that sends it, exist when the transaction commits.
+
+    Raises:
+        InvalidError: its incident does not exist.
+        ConflictError: its incident is over.
+    """
+    await keep_incident(session, new.incident_id)
     page = Page(
         id=new_id(),
         **{name: getattr(new, name) for name in NewPage.__dataclass_fields__},
@@ -85,8 +96,48 @@ async def create_page(session: AsyncSession, new: NewPage) -> Page:
         requested_by=new.requested_by,
         workflow_run_id=new.workflow_run_id,
     )
+    if new.incident_id is not None:
+        await add_activity(await driver_connection(session), [_paged(new, page.id)])
     await session.refresh(page)
     return page
+
+
+async def keep_incident(session: AsyncSession, incident_id: UUID | None) -> None:
+    """Keep the status of a page's incident until the transaction ends, if people are paged for it.
+
+    Raises:
+        InvalidError: there is no such incident.
+        ConflictError: it is over.
+    """
+    if incident_id is None:
+        return
+    statement = select(Incident.number, Incident.status).where(Incident.id == incident_id)
+    incident = (await session.execute(statement.with_for_update(read=True))).one_or_none()
+    if incident is None:
+        raise InvalidError(
+            f"incident_id: there is no incident {incident_id}",
+            pointer="/data/attributes/incident_id",
+        )
+    if is_over(incident.status):
+        raise ConflictError(
+            f"incident {incident.number} is {incident.status}: nobody is paged for it any more; "
+            "restart it first"
+        )
+
+
+def _paged(new: NewPage, page_id: UUID) -> Activity:
+    """Return that somebody asked for a page, for the timeline of its incident."""
+    assert new.incident_id is not None  # noqa: S101 - asked by the caller
+    names = ", ".join(f"{target['kind']} {target['name']}" for target in new.targets)
+    return Activity(
+        incident_id=new.incident_id,
+        event=f"Paged {names} by {new.requested_by}: {new.title}",
+        source="workflow" if new.workflow_run_id else "api",
+        occurred_at=datetime.now(UTC),
+        user_display_name=new.requested_by,
+        page_id=page_id,
+        workflow_run_id=new.workflow_run_id,
+    )
 
 
 async def request_operation(  # noqa: PLR0913 - all but the first two are named
@@ -282,16 +333,20 @@ async def _follow(session: AsyncSession, operation: Operation, status: PageStatu
     if page.status == status:
         return
     if status == PageStatus.CANCELED:
-        session.add(
-            DomainEvent(
-                integration_id=page.integration_id,
-                type="page.canceled",
-                subject_type="page",
-                subject_id=page.id,
-                data={"from": page.status, "to": status.value, "operation_id": str(operation.id)},
-                occurred_at=datetime.now(UTC),
-            )
+        fact = Fact(
+            integration_id=page.integration_id,
+            type="page.canceled",
+            subject_type="page",
+            subject_id=page.id,
+            delivery_id=None,
+            data={"from": page.status, "to": status.value, "operation_id": str(operation.id)},
+            occurred_at=datetime.now(UTC),
+            depth=page.depth,
         )
+        connection = await driver_connection(session)
+        await publish(connection, [fact])
+        activity = page_activity(fact, page, reason=operation.last_error)
+        await add_activity(connection, [activity] if activity else [])
     page.status = status.value
     page.updated_at = func.now()
     await session.flush()

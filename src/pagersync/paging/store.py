@@ -14,7 +14,9 @@ import asyncpg
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection
 from pagersync.events.publish import Fact, publish
+from pagersync.incidents.activity import Activity, add_activity
 from pagersync.pagertree.client import Exchange
+from pagersync.paging.activity import page_activity
 from pagersync.paging.calls import PageContent
 from pagersync.paging.fallback import fall_back
 from pagersync.paging.models import OperationKind, OperationState, PageStatus
@@ -49,6 +51,7 @@ class Change:
         occurred_at: when it became so.
         delivery_id: the webhook that showed it, if one did.
         operation_id: the operation that came to it, if one did.
+        reason: why, for people, where that is known.
     """
 
     page: LockedPage
@@ -56,6 +59,7 @@ class Change:
     occurred_at: datetime
     delivery_id: UUID | None = None
     operation_id: UUID | None = None
+    reason: str | None = None
 
 
 async def load_work(connection: Connection, operation_id: UUID) -> Work:
@@ -206,6 +210,7 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
     """Write what pages have become, publish it, and wake the operations that waited for it."""
     now = datetime.now(UTC)
     facts: list[Fact] = []
+    activities: list[Activity] = []
     for change in changes:
         status = status_of(change.state, change.page.creation)
         columns = asdict(change.state) | {
@@ -213,8 +218,15 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
             "check_at": next_check_at(status, change.page, now),
         }
         await connection.execute(_WRITE_PAGE, change.page.id, *columns.values())
-        facts += _facts(change, status)
+        own = _facts(change, status)
+        facts += own
+        activities += [
+            activity
+            for fact in own
+            if (activity := page_activity(fact, change.page, reason=change.reason))
+        ]
     await publish(connection, facts)
+    await add_activity(connection, activities)
     await fall_back(connection, [f.subject_id for f in facts if f.type == "page.dropped"])
     known = [change.page.id for change in changes if change.state.is_created]
     await connection.execute(_SETTLE_CREATES, known)

@@ -347,7 +347,8 @@ class Turns:
                 page = replace(page, creation=creation)
             state = _learnt(page.state, end, remote, now)
             external_id = state.pagertree_alert_id
-            await write_pages(connection, [Change(page, state, now, operation_id=work.id)])
+            change = Change(page, state, now, operation_id=work.id, reason=end.outcome.error)
+            await write_pages(connection, [change])
         if remote is not None and external_id is not None:
             await self.read_back(connection, work.integration_id, external_id, page, remote)
 

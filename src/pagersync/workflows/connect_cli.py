@@ -9,13 +9,14 @@ from pagersync.command import Context, checked, run
 from pagersync.integrations.cli import Json, print_secret
 from pagersync.integrations.connect import take_api_key
 from pagersync.integrations.models import PAGERTREE_URL
+from pagersync.integrations.service import NewSecret
 from pagersync.integrations.values import checked_api_key, checked_name, checked_url
 from pagersync.integrations.vault import open_vault
 from pagersync.pagertree.client import create_http_client
 from pagersync.workflows.connect import connect_integration
 
 
-def add(  # noqa: PLR0913 - options of a command
+def add(  # noqa: PLR0913, PLR0917 - arguments and options of a command
     name: Annotated[str, typer.Argument(help="What you call the account.")],
     api_key: Annotated[
         str,
@@ -64,26 +65,38 @@ def add(  # noqa: PLR0913 - options of a command
     key = checked("--api-key", checked_api_key, SecretStr(api_key))
 
     async def action(context: Context) -> None:
-        async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as client:
-            columns.update(
-                await take_api_key(
-                    client,
-                    open_vault(context.settings),
-                    api_key=key.get_secret_value(),
-                    pagertree_url=columns["pagertree_url"],
-                    verify=verify,
-                )
-            )
-        async with context.sessions.begin() as session:
-            new, left = await connect_integration(
-                session,
-                requested_by="the command line",
-                default_workflows=default_workflows,
-                **columns,
-            )
+        new, left = await _connect(
+            context, columns, key=key, verify=verify, default_workflows=default_workflows
+        )
         print_secret(context, new, as_json=as_json, more=left)
 
     run(action)
+
+
+async def _connect(
+    context: Context,
+    columns: dict[str, Any],
+    *,
+    key: SecretStr,
+    verify: bool,
+    default_workflows: bool,
+) -> tuple[NewSecret, list[str]]:
+    async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as client:
+        key_columns = await take_api_key(
+            client,
+            open_vault(context.settings),
+            api_key=key.get_secret_value(),
+            pagertree_url=columns["pagertree_url"],
+            verify=verify,
+        )
+    async with context.sessions.begin() as session:
+        return await connect_integration(
+            session,
+            requested_by="the command line",
+            default_workflows=default_workflows,
+            **columns,
+            **key_columns,
+        )
 
 
 def targets(

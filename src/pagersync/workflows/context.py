@@ -11,6 +11,7 @@ from pagersync.alerts.models import Alert
 from pagersync.errors import PagersyncError
 from pagersync.events.publish import NO_INTEGRATION, Cause
 from pagersync.incidents.models import Incident, Severity
+from pagersync.incidents.service import get_incident
 from pagersync.pagertree.severity import read_severity
 from pagersync.paging.models import Page
 from pagersync.workflows.models import Workflow, WorkflowRun
@@ -66,15 +67,14 @@ class TaskContext:
         return None if is_of_none else str(self.run.integration_id)
 
     async def incident(self) -> Incident:
-        """Return the incident that the run is about.
+        """Return the incident that the run is about, locked.
 
         Raises:
             TaskFailedError: it is about none.
         """
-        incident = await self.session.get(Incident, self.incident_id) if self.incident_id else None
-        if incident is None:
+        if self.incident_id is None:
             raise TaskFailedError("this run is about no incident")
-        return incident
+        return await get_incident(self.session, self.incident_id, lock=True)
 
     async def alert(self) -> Alert | None:
         """Return the alert that the run is about."""

@@ -117,14 +117,17 @@ class Engine:
             await runs.fail(context.session, task, INTERRUPTED)
             return None
         task.started_at = datetime.now(UTC)
+        task_type = task.task_params["task_type"]
         try:
+            params = await self._render(context, task)
+            if task_type in CALLING:
+                task.status = TaskRunStatus.STARTED
+                return params
             async with context.session.begin_nested():
-                params = await self._render(context, task)
-                if task.task_params["task_type"] in CALLING:
-                    task.status = TaskRunStatus.STARTED
-                    return params
-                result = await EXECUTE[task.task_params["task_type"]](context, params)
+                result = await EXECUTE[task_type](context, params)
         except PagersyncError as error:
+            await context.session.flush()
+            await context.session.refresh(task)  # a savepoint that was rolled back forgets it
             await runs.fail(context.session, task, error.detail)
         else:
             runs.complete(task, result)

@@ -11,7 +11,7 @@ import structlog
 
 from pagersync.database.engine import Connection
 from pagersync.workflows.conditions import Conditions, compile_conditions
-from pagersync.workflows.durations import to_seconds
+from pagersync.workflows.durations import WAIT, duration_s
 from pagersync.workflows.trigger_params import parse_trigger_params
 
 PAYLOAD_PARAMS: Final = ("alert_condition_payload", "alert_payload_conditions")
@@ -101,7 +101,7 @@ def _compiled(row: asyncpg.Record) -> Listener | None:
         triggers=frozenset(row["triggers"]),
         conditions=conditions,
         looks_at_payload=any(row["trigger_params"].get(param) for param in PAYLOAD_PARAMS),
-        wait_s=to_seconds(row["wait"]) if row["wait"] else 0,
+        wait_s=duration_s(row["wait"], WAIT) if row["wait"] else 0,
         runs_per_minute_max=row["runs_per_minute_max"],
         head=f'{{"workflow_id": "{row["id"]}", "workflow": {name}',
     )

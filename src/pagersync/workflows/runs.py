@@ -11,7 +11,7 @@ from pagersync.database.session import driver_connection
 from pagersync.events.publish import Cause, Fact, publish
 from pagersync.workflows.conditions import compile_conditions
 from pagersync.workflows.context import TaskResult
-from pagersync.workflows.durations import to_seconds
+from pagersync.workflows.durations import REPEAT_EVERY, REPEAT_FOR, duration_s
 from pagersync.workflows.models import (
     RunStatus,
     TaskRunStatus,
@@ -143,12 +143,14 @@ async def repeat(
         return
     now = datetime.now(UTC)
     first_run_at = run.first_run_at or run.started_at or now
-    next_at = now + timedelta(seconds=to_seconds(every))
+    next_at = now + timedelta(seconds=duration_s(every, REPEAT_EVERY))
     limit = workflow.repeat_condition_number_of_repeats
     if limit is not None and run.repeat_number >= limit:
         return
     span = workflow.repeat_condition_duration_since_first_run
-    if span is not None and next_at > first_run_at + timedelta(seconds=to_seconds(span)):
+    if span is not None and next_at > first_run_at + timedelta(
+        seconds=duration_s(span, REPEAT_FOR)
+    ):
         return
     session.add(
         WorkflowRun(

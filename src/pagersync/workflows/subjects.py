@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 
 from pagersync.database.engine import Connection
-from pagersync.pagertree.severity import read_severity
+from pagersync.pagertree.severity import normalise_sev, read_severity
 from pagersync.workflows.conditions import Subject
 
 
@@ -59,16 +58,12 @@ def _alert(row: asyncpg.Record) -> Subject:
     return Subject(
         kind="alert",
         status=row["status"],
-        severity=_names(severity and severity.value, row["severity"]),
+        severity=_names(severity.value if severity else normalise_sev(row["severity"])),
         labels=labels,
         source=row["source"],
         urgency=labels.get("pagertree_urgency"),
         summary=row["summary"],
         payload=row["data"],
-        incident_kind=None,
-        private=False,
-        times={name: row[name] for name in ("started_at", "acknowledged_at", "ended_at")},
-        updated_at=row["updated_at"],
     )
 
 
@@ -95,10 +90,7 @@ def _incident(row: asyncpg.Record) -> Subject:
             row["severity"],
         ),
         labels={str(key): str(value) for key, value in row["labels"].items()},
-        source=row["source"],
-        urgency=None,
         summary=row["summary"],
-        payload=None,
         incident_kind=row["kind"],
         private=row["private"],
         times={name: row[name] for name in _TIMES},
@@ -107,20 +99,13 @@ def _incident(row: asyncpg.Record) -> Subject:
 
 
 def _page(row: asyncpg.Record) -> Subject:
-    labels = dict(tag.partition(":")[::2] for tag in row["tags"])
     return Subject(
         kind="page",
         status=row["status"],
         severity=_names(row["severity"]),
-        labels=labels,
-        source="pagersync",
+        labels=dict.fromkeys(row["tags"], ""),
         urgency=row["urgency"],
         summary=row["title"],
-        payload=None,
-        incident_kind=None,
-        private=False,
-        times=MappingProxyType({}),
-        updated_at=row["updated_at"],
     )
 
 
@@ -130,7 +115,7 @@ def _names(*names: str | None) -> frozenset[str]:
 
 _ALERTS = """
 SELECT id, status, labels, source, summary, data #>> '{meta,incident_severity}' AS severity,
-    CASE WHEN $2 THEN data END AS data, started_at, acknowledged_at, ended_at, updated_at
+    CASE WHEN $2 THEN data END AS data
 FROM alerts WHERE id = ANY($1::uuid[])
 """
 
@@ -141,5 +126,5 @@ WHERE i.id = ANY($1::uuid[])
 """
 
 _PAGES = """
-SELECT id, status, severity, tags, urgency, title, updated_at FROM pages WHERE id = ANY($1::uuid[])
+SELECT id, status, severity, tags, urgency, title FROM pages WHERE id = ANY($1::uuid[])
 """

@@ -5,11 +5,11 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 
-from pagersync.errors import ConflictError
-from pagersync.incidents import service as incidents
-from pagersync.incidents.models import Incident, IncidentStatus, Severity
+from pagersync.incidents.models import Severity
+from pagersync.incidents.service import NewIncident, move_incident
+from pagersync.incidents.service import create_incident as create_incident_once
+from pagersync.incidents.timeline import add_entry
 from pagersync.workflows import paging_tasks as paging
 from pagersync.workflows.context import TaskContext, TaskResult
 from pagersync.workflows.task_params import (
@@ -29,12 +29,8 @@ CALLING: Final = frozenset({"http_client"})
 async def update_status(context: TaskContext, params: UpdateStatusParams) -> TaskResult:
     """Move the incident to the status that the task names."""
     incident = await context.incident()
-    moved = await incidents.move_incident(
-        context.session,
-        incident.id,
-        IncidentStatus(params.status),
-        context.cause,
-        message=params.message,
+    moved = await move_incident(
+        context.session, incident, params.status, context.cause, params.message
     )
     return TaskResult({"incident_id": str(moved.id), "status": moved.status})
 
@@ -43,7 +39,7 @@ async def add_to_timeline(context: TaskContext, params: AddToTimelineParams) -> 
     """Add an entry to the incident's timeline."""
     incident = await context.incident()
     text = f"{params.event} {params.url}" if params.url else params.event
-    entry = await incidents.add_entry(context.session, incident, text, context.cause)
+    entry = await add_entry(context.session, incident, text, context.cause)
     return TaskResult({"event_id": str(entry.id)})
 
 
@@ -54,22 +50,14 @@ async def create_incident(context: TaskContext, params: CreateIncidentParams) ->
     level = await context.severity() if params.severity == "auto" else params.severity
     by_level = select(Severity.id).where(Severity.severity == level).order_by(Severity.position)
     severity_id = params.severity_id or (await session.scalar(by_level.limit(1)) if level else None)
-    new = incidents.NewIncident(
+    new = NewIncident(
         title=params.title,
         summary=params.summary,
         severity_id=severity_id,
         private=params.private,
         source_alert_id=alert.id if alert else None,
-        alert_ids=[alert.id] if alert else [],
     )
-    try:
-        async with session.begin_nested():
-            incident = await incidents.create_incident(session, new, context.cause)
-    except (IntegrityError, ConflictError):
-        if alert is None:
-            raise
-        own = select(Incident).where(Incident.source_alert_id == alert.id)
-        incident = (await session.scalars(own)).one()
+    incident = await create_incident_once(session, new, context.cause)
     result = {"incident_id": str(incident.id), "number": incident.number}
     return TaskResult(result, incident_id=incident.id)
 

@@ -1,0 +1,114 @@
+"""Alerts of incidents: what happens to them in PagerTree is activity on the incident.
+
+An alert belongs to an incident when pagersync made it in PagerTree for a page of the incident, or
+when it is attached to one.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from pagersync.alerts.events import Event, Events
+from pagersync.alerts.store import AlertKey, load_attached
+from pagersync.database.engine import Connection
+from pagersync.incidents.activity import Activity, add_activity
+from pagersync.paging.status import see
+from pagersync.paging.store import LockedPage
+
+
+async def tell_incidents(
+    connection: Connection,
+    events: Events,
+    pages: Mapping[AlertKey, LockedPage],
+    alerts: Mapping[UUID, AlertKey],
+    moved: Collection[UUID],
+) -> None:
+    """Add events to the timelines of the incidents that their alerts belong to.
+
+    Args:
+        connection: inside the transaction that applies the events.
+        events: by alert.
+        pages: those that began alerts among these, as they were before the events.
+        alerts: those that existed before: only these can be attached.
+        moved: those whose status the events have changed.
+    """
+    activities = [
+        _activity(event, page.incident_id, f"page {page.title!r}", page_id=page.id)
+        for key, page in pages.items()
+        if page.incident_id is not None
+        for event in events.get(key, ())
+        if not event.is_read_back or _is_news(event, page)
+    ]
+    for row in await load_attached(connection, list(alerts)) if alerts else ():
+        alert_id = row["alert_id"]
+        activities += [
+            _activity(event, row["incident_id"], f"alert {row['short_id']}", alert_id=alert_id)
+            for event in events[alerts[alert_id]]
+            if not event.is_read_back or alert_id in moved
+        ]
+    await add_activity(connection, activities)
+
+
+def _is_news(event: Event, page: LockedPage) -> bool:
+    """Tell whether PagerTree showed a status that a page did not have yet."""
+    return see(page.state, event.sighting.seen).remote_status != page.state.remote_status
+
+
+def _activity(
+    event: Event,
+    incident_id: UUID,
+    about: str,
+    *,
+    page_id: UUID | None = None,
+    alert_id: UUID | None = None,
+) -> Activity:
+    key, *lesser = _keys(event)
+    return Activity(
+        incident_id=incident_id,
+        event=f"{event.happening.details.removesuffix('.')} ({about}).",
+        source="pagertree" if event.is_read_back or event.delivery_id else "system",
+        occurred_at=_time_of(event),
+        delivery_id=event.delivery_id,
+        alert_id=alert_id,
+        page_id=page_id,
+        dedupe_key=key,
+        replaces=lesser[0] if lesser else None,
+    )
+
+
+def _keys(event: Event) -> Iterator[str]:
+    """Yield what an event is known by; then what one is known by that tells it with less.
+
+    Webhooks and PagerTree's API tell of one acknowledgement with the same time, but only the
+    webhook has a name. Webhooks write times in whole seconds.
+    """
+    alert, snapshot, status = event.snapshot.alert_id, event.snapshot, _status_of(event)
+    moment = _named_time(event) or snapshot.updated_at
+    if status == "queued":  # it is so once, and nobody knows when
+        yield f"{alert} queued"
+    elif status is None or moment is None:
+        yield f"{alert} {snapshot.content_sha256.hex()}"
+    else:
+        names = {"acknowledged": snapshot.acknowledged_by, "resolved": snapshot.resolved_by}
+        known = f"{alert} {status} {int(moment.timestamp())}"
+        if name := names.get(status):
+            yield f"{known} {name}"
+        yield known
+
+
+def _status_of(event: Event) -> str | None:
+    """Return PagerTree's status that an event is about; None where it is about something else."""
+    return event.snapshot.status if event.is_read_back else event.happening.implied_status
+
+
+def _named_time(event: Event) -> datetime | None:
+    snapshot = event.snapshot
+    times = {"acknowledged": snapshot.acknowledged_at, "resolved": snapshot.resolved_at}
+    return times.get(_status_of(event) or "")
+
+
+def _time_of(event: Event) -> datetime:
+    """Return when it happened: an alert that was read back may have been updated since."""
+    if event.is_read_back and (moment := _named_time(event)):
+        return moment
+    return event.snapshot.updated_at or _named_time(event) or event.received_at

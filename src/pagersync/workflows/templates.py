@@ -1,0 +1,296 @@
+"""Texts with variables in them, in Liquid: checked when they are saved, rendered when a task runs.
+
+Pure. Strict and limited: what is undefined is an error, nothing outside the given variables can be
+reached, and rendering ends. No part of it can run long between two looks at the clock: the source
+and each tag are bounded before a regular expression sees them, the iterations of all loops
+together, every value that goes into or comes out of a filter, and the output. The clock counts CPU
+time, so that a busy machine changes no outcome.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, ClassVar, Final
+
+from liquid import BoundTemplate, Environment, RenderContext, StrictDefaultUndefined, Token
+from liquid.exceptions import (
+    FilterError,
+    LiquidError,
+    LiquidInterrupt,
+    LoopIterationLimitError,
+    ResourceLimitError,
+)
+
+from pagersync.errors import InvalidError, PagersyncError
+from pagersync.workflows.template_filters import FILTERS, size_of
+from pagersync.workflows.template_output import EchoText, OutputText
+from pagersync.workflows.template_source import check_source, place
+
+OUTPUT_BYTES_MAX: Final = 64 * 1024
+LOOP_ITERATIONS_MAX: Final = 5_000
+NESTED_BLOCKS_MAX: Final = 20
+LOCALS_SIZE_MAX: Final = 1_000_000
+RENDER_CPU_S_MAX: Final = 0.5
+PARAMS_CHARACTERS_MAX: Final = 32_000
+PARAMS_NESTED_MAX: Final = 20
+TEMPLATES_CACHED_MAX: Final = 256
+
+VARIABLES: Final = frozenset({"incident", "alert", "page", "workflow", "event", "context"})
+CLOCK: Final = frozenset({"now", "today"})
+
+
+class TemplateError(PagersyncError):
+    """A template cannot be right, or could not be rendered; `detail` says where and why."""
+
+    code = "template_error"
+    status = 422
+    title = "The template could not be rendered"
+
+
+class _Context(RenderContext):
+    """One rendering, with its limits."""
+
+    __slots__ = ("_deadline_cpu_s", "_iterations", "_local_sizes")
+
+    def __init__(
+        self, template: BoundTemplate, variables: Mapping[str, object], deadline_cpu_s: float
+    ) -> None:
+        super().__init__(template, globals=variables)
+        self._deadline_cpu_s = deadline_cpu_s
+        self._iterations = 0
+        self._local_sizes: dict[str, int] = {}
+
+    def assign(self, key: str, val: Any) -> None:
+        """Keep a value under a name.
+
+        Raises:
+            ResourceLimitError: all that is kept together would be too large.
+        """
+        self._local_sizes[key] = size_of(val)
+        if sum(self._local_sizes.values()) > LOCALS_SIZE_MAX:
+            raise ResourceLimitError(
+                f"keeps more than {LOCALS_SIZE_MAX} characters and items", token=None
+            )
+        self.locals[key] = val
+
+    def check_time(self) -> None:
+        """Look at the clock.
+
+        Raises:
+            ResourceLimitError: the time is up.
+        """
+        if time.thread_time() > self._deadline_cpu_s:
+            raise ResourceLimitError(f"takes longer than {RENDER_CPU_S_MAX:g} s", token=None)
+
+    @contextmanager
+    def loop(
+        self, namespace: Mapping[str, object], forloop: Any
+    ) -> Generator[RenderContext, None, None]:
+        """Enter a loop: its turns count, and the clock is looked at before each.
+
+        Raises:
+            LoopIterationLimitError: all loops together, nested or not, would turn too often.
+        """
+        self._iterations += forloop.length
+        if self._iterations > LOOP_ITERATIONS_MAX:
+            raise LoopIterationLimitError(
+                f"loops more than {LOOP_ITERATIONS_MAX} times altogether", token=None
+            )
+        forloop.it = self._timed(forloop.it)
+        with super().loop(namespace, forloop) as context:
+            yield context
+
+    def _timed(self, items: Iterator[object]) -> Iterator[object]:
+        for item in items:
+            self.check_time()
+            yield item
+
+    def filter(self, name: str, token: Token | None) -> Callable[..., object]:
+        """Return a filter that knows its limits, and whose every failure is known by its place."""
+        apply = super().filter(name, token)
+
+        def limited(value: object, *args: object, **options: object) -> object:
+            try:
+                self.check_time()
+                size_of((value, *args, *options.values()))
+                result = apply(value, *args, **options)
+                size_of(result)
+            except LiquidError as error:
+                error.token = error.token or token
+                raise
+            except Exception as error:  # whatever it is, the template's author must hear of it
+                raise FilterError(f"{name}: {_words(error)}", token=token) from error
+            return result
+
+        return limited
+
+
+class _Liquid(Environment):
+    block_nesting_limit: ClassVar[int] = NESTED_BLOCKS_MAX
+    context_depth_limit: ClassVar[int] = NESTED_BLOCKS_MAX + 10
+    output_stream_limit: ClassVar[int | None] = OUTPUT_BYTES_MAX
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        """Keep the tags that reach nothing outside the template, and our list of filters."""
+        super().setup_tags_and_filters(extra=extra)
+        for name in ("include", "render"):
+            del self.tags[name]
+        self.add_tag(OutputText)
+        self.add_tag(EchoText)
+        self.filters = {**self.filters, **FILTERS}
+        for name in ("safe", "escapejs"):
+            del self.filters[name]
+
+
+_LIQUID: Final = _Liquid(undefined=StrictDefaultUndefined)
+
+
+def check_template(source: str, pointer: str) -> None:
+    """Return if the text can be rendered, as far as that shows without its variables' values.
+
+    Raises:
+        InvalidError: it cannot: its syntax, a tag, a filter or the name of a variable is wrong, or
+            it is too long. The detail names line and column.
+    """
+    try:
+        _compile(source)
+    except TemplateError as error:
+        raise InvalidError(error.detail, pointer=pointer) from None
+
+
+def render(source: str, variables: Mapping[str, object]) -> str:
+    """Return the text with everything filled in.
+
+    It takes at most `RENDER_CPU_S_MAX` of CPU time and what the filter under way then needs.
+
+    Raises:
+        TemplateError: something in it is undefined, fails or exceeds a limit. The detail names
+            line and column.
+    """
+    return _render(source, variables, time.thread_time() + RENDER_CPU_S_MAX)
+
+
+def check_params(params: Any, pointer: str) -> None:
+    """Check every text inside a JSON value, all of them together being limited too.
+
+    Raises:
+        InvalidError: one of them is wrong; `pointer` leads to it.
+    """
+    characters = 0
+    for below, text in _texts(params, pointer, 0):
+        characters += len(text)
+        if characters > PARAMS_CHARACTERS_MAX:
+            raise InvalidError(
+                f"the texts together are longer than {PARAMS_CHARACTERS_MAX} characters",
+                pointer=below,
+            )
+        check_template(text, below)
+
+
+def render_params(params: Any, variables: Mapping[str, object]) -> Any:
+    """Return a JSON value with every text inside it rendered; keys stay as they are.
+
+    All of them together take as long as `render` may for one.
+
+    Raises:
+        TemplateError: one of them could not be rendered; the detail begins with where it stands.
+    """
+    return _render_below(params, variables, time.thread_time() + RENDER_CPU_S_MAX, "")
+
+
+def _texts(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
+    if depth > PARAMS_NESTED_MAX:
+        raise InvalidError(f"nested more than {PARAMS_NESTED_MAX} deep", pointer=pointer)
+    if isinstance(value, str):
+        yield pointer, value
+    else:
+        for key, item in _items(value):
+            yield from _texts(item, f"{pointer}/{_escaped(key)}", depth + 1)
+
+
+def _render_below(
+    value: Any, variables: Mapping[str, object], deadline_cpu_s: float, pointer: str
+) -> Any:
+    if isinstance(value, str):
+        try:
+            return _render(value, variables, deadline_cpu_s)
+        except TemplateError as error:
+            where = f"{pointer[1:]}: " if pointer else ""
+            raise TemplateError(f"{where}{error.detail}", pointer=pointer or None) from error
+    rendered = {
+        key: _render_below(item, variables, deadline_cpu_s, f"{pointer}/{_escaped(key)}")
+        for key, item in _items(value)
+    }
+    if isinstance(value, Mapping):
+        return rendered
+    return list(rendered.values()) if isinstance(value, list | tuple) else value
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, Mapping):
+        return list(value.items())
+    return list(enumerate(value)) if isinstance(value, list | tuple) else []
+
+
+def _escaped(key: object) -> str:
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
+def _render(source: str, variables: Mapping[str, object], deadline_cpu_s: float) -> str:
+    template = _compile(source)
+    now = datetime.now(UTC).replace(microsecond=0)
+    context = _Context(template, {"now": now, "today": now.date(), **variables}, deadline_cpu_s)
+    buffer = context.get_buffer()
+    for node in template.nodes:
+        try:
+            context.check_time()
+            node.render(context, buffer)
+        except LiquidInterrupt as error:
+            raise _error(source, node.token, f"{error} stands outside of a loop") from error
+        except LiquidError as error:
+            raise _error(source, error.token or node.token, str(error.message)) from error
+        except Exception as error:
+            raise _error(source, node.token, _words(error)) from error
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=TEMPLATES_CACHED_MAX)
+def _compile(source: str) -> BoundTemplate:
+    """Parse a template and look up its names.
+
+    Raises:
+        TemplateError: it cannot be right.
+    """
+    if problem := check_source(source):
+        raise TemplateError(problem)
+    try:
+        template = _LIQUID.from_string(source)
+        analysis = template.analyze(include_partials=False)
+    except LiquidError as error:
+        message = "nested too deeply" if error.token is None else str(error.message)
+        raise _error(source, error.token, message) from error
+    except RecursionError as error:
+        raise _error(source, None, "nested too deeply") from error
+    for name, spans in analysis.filters.items():
+        if name not in _LIQUID.filters:
+            raise TemplateError(f"{place(source, spans[0].index)}: unknown filter '{name}'")
+    for name, uses in analysis.globals.items():
+        if name not in VARIABLES | CLOCK:
+            raise TemplateError(
+                f"{place(source, uses[0].span.index)}: unknown variable '{name}': there are "
+                f"{', '.join(sorted(VARIABLES))}"
+            )
+    return template
+
+
+def _error(source: str, token: Token | None, message: str) -> TemplateError:
+    index = len(source) if token is None or token.start_index < 0 else token.start_index
+    return TemplateError(f"{place(source, index)}: {message}")
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error) or type(error).__name__

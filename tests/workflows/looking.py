@@ -1,0 +1,28 @@
+"""Moves workflows by hand: events looked at now, waits that end now."""
+
+from sqlalchemy import text
+
+from pagersync.database.engine import Connection, Sessions, raw_connection
+from pagersync.settings import Settings
+from pagersync.workflows.trigger import Trigger, events_queue
+
+
+async def look_once(sessions: Sessions) -> None:
+    """Look at every event that waits, as a worker would."""
+    async with raw_connection(sessions.kw["bind"]) as connection:
+        await look(connection)
+
+
+async def look(connection: Connection) -> None:
+    queue = events_queue(Settings())
+    while batch := await queue.claim(connection, rows_max=500):
+        await Trigger(depth_max=5).work(connection, queue, batch)
+
+
+async def let_waits_end(sessions: Sessions) -> None:
+    """Let every run that waits begin now."""
+    async with sessions.begin() as session:
+        await session.execute(
+            text("UPDATE workflow_runs SET run_at = now() WHERE state = 'queued'")
+        )
+        await session.execute(text("SELECT pg_notify('pagersync', 'workflow_runs')"))

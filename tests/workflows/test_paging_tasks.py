@@ -1,0 +1,243 @@
+"""Tasks that page: whom, how severely, once; and what becomes of what was paged."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from pagersync.alerts.models import Alert
+from pagersync.incidents.attach import attach_alerts
+from pagersync.incidents.service import get_incident
+from pagersync.integrations.service import change_integration
+from tests.paging.conftest import Paging
+from tests.support.wait import eventually
+from tests.workflows.conftest import PERSON, Flows
+
+CREATE = {"task_type": "create_pagertree_alert"}
+RESOLVE = {"task_type": "resolve_pagertree_alert"}
+ON_RESOLVED: dict[str, Any] = {
+    "triggers": ["status_updated"],
+    "conditions": {"incident_condition_status": "IS", "incident_statuses": ["resolved"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("level", "sev"),
+    [("critical", "sev_1"), ("high", "sev_2"), ("medium", "sev_3"), ("low", "sev_4")],
+)
+async def test_the_severity_of_the_incident_becomes_pagertrees(
+    flows: Flows, paging: Paging, team: dict[str, str], level: str, sev: str
+) -> None:
+    workflow_id = await flows.add({**CREATE, "teams": [team]})
+    incident_id = await flows.declare(severity=level)
+    await flows.ran(workflow_id)
+    (page,) = await flows.pages(incident_id)
+    await paging.reaches(page.id, "confirmed")
+    (alert,) = paging.simulator.alerts()
+    assert alert["incident"] is True
+    assert alert["incident_severity"] == sev
+    assert alert["title"] == "Checkout is down"
+
+
+async def test_a_severity_and_an_urgency_that_the_task_names_are_sent(
+    flows: Flows, paging: Paging, team: dict[str, str]
+) -> None:
+    workflow_id = await flows.add(
+        {**CREATE, "teams": [team], "severity": "SEV-3", "urgency": "critical", "title": "X"}
+    )
+    await flows.declare(severity="low")
+    await flows.ran(workflow_id)
+    (page,) = await flows.pages()
+    await paging.reaches(page.id, "confirmed")
+    (alert,) = paging.simulator.alerts()
+    assert (alert["incident_severity"], alert["urgency"]) == ("sev_3", "critical")
+
+
+async def test_an_incident_without_a_severity_can_be_one_in_pagertree_too(
+    flows: Flows, paging: Paging, team: dict[str, str]
+) -> None:
+    workflow_id = await flows.add({**CREATE, "teams": [team], "incident": True})
+    await flows.declare()
+    await flows.ran(workflow_id)
+    (page,) = await flows.pages()
+    await paging.reaches(page.id, "confirmed")
+    (alert,) = paging.simulator.alerts()
+    assert alert["incident"] is True
+    assert alert["incident_severity"] == "sev_unknown"
+
+
+async def test_users_and_teams_are_paged(
+    flows: Flows, paging: Paging, team: dict[str, str]
+) -> None:
+    user = paging.simulator.directory.account_users[0]
+    workflow_id = await flows.add({**CREATE, "teams": [team], "users": [{"id": user.id}]})
+    await flows.declare()
+    await flows.ran(workflow_id)
+    (page,) = await flows.pages()
+    await paging.reaches(page.id, "confirmed")
+    assert [target["kind"] for target in page.targets] == ["team", "user"]
+
+
+async def test_a_task_that_names_nobody_pages_the_default_targets(
+    flows: Flows, paging: Paging, team: dict[str, str]
+) -> None:
+    workflow_id = await flows.add(CREATE)
+    await flows.declare(title="Before")
+    (run,) = await flows.ran(workflow_id)
+    assert run.status == "failed"
+    assert "default_targets" in str(run.status_message)
+    async with flows.sessions.begin() as session:
+        await change_integration(session, paging.integration_id, default_targets={"teams": [team]})
+    incident_id = await flows.declare(title="After")
+    await flows.ran(workflow_id, runs=2)
+    (page,) = await flows.pages(incident_id)
+    assert page.targets[0]["name"] == team["name"]
+
+
+async def test_the_alert_is_resolved_in_pagertree_when_the_incident_is(
+    flows: Flows, paging: Paging, team: dict[str, str]
+) -> None:
+    await flows.add({**CREATE, "teams": [team]}, name="page")
+    resolving = await flows.add(RESOLVE, name="resolve", **ON_RESOLVED)
+    incident_id = await flows.declare()
+    await eventually(lambda: flows.pages(incident_id), bool)
+    (page,) = await flows.pages(incident_id)
+    await paging.reaches(page.id, "confirmed")
+    await flows.move(incident_id, "resolved")
+    (run,) = await flows.ran(resolving)
+    await paging.reaches(page.id, "resolved")
+    (alert,) = paging.simulator.alerts()
+    assert alert["status"] == "resolved"
+    (task,) = await flows.tasks(run)
+    assert len(task.operation_ids) == 1
+
+
+async def test_a_page_that_was_not_sent_yet_is_never_sent_once_the_incident_is_resolved(
+    flows: Flows, paging: Paging, team: dict[str, str]
+) -> None:
+    paging.simulator.change(outage="unavailable")
+    await flows.add({**CREATE, "teams": [team]}, name="page")
+    resolving = await flows.add(RESOLVE, name="resolve", **ON_RESOLVED)
+    other = await paging.page(title="makes the gate shut")
+    await paging.reaches(other, "queued", "sending", "unknown")
+    incident_id = await flows.declare()
+    (page,) = await eventually(lambda: flows.pages(incident_id), bool)
+    await flows.move(incident_id, "resolved")
+    await flows.ran(resolving)
+    ended = await paging.reaches(page.id, "canceled", "resolved", "unknown")
+    paging.simulator.change(outage="none")
+    if ended.status != "unknown":  # its call had not gone out
+        assert all(a["title"] != page.title for a in paging.simulator.alerts())
+
+
+async def test_attached_alerts_are_resolved_too(flows: Flows, paging: Paging) -> None:
+    resolving = await flows.add(RESOLVE, **ON_RESOLVED)
+    there = await paging.pagertree.created(title="Disk full")
+    await paging.pagertree.reaches(there["id"], "open")
+
+    async def find() -> Alert | None:
+        async with flows.sessions() as session:
+            return await session.scalar(select(Alert).where(Alert.summary == "Disk full"))
+
+    alert = await eventually(find, lambda found: found is not None)
+    assert alert is not None
+    incident_id = await flows.declare()
+    async with flows.sessions.begin() as session:
+        incident = await get_incident(session, incident_id, lock=True)
+        await attach_alerts(session, incident, [alert.id], PERSON)
+    await flows.move(incident_id, "resolved")
+    await flows.ran(resolving)
+    await paging.pagertree.reaches(there["id"], "resolved")
+
+
+async def test_linked_alerts_are_acknowledged_and_changed(
+    flows: Flows, paging: Paging, team: dict[str, str]
+) -> None:
+    await flows.add({**CREATE, "teams": [team]}, name="page")
+    await flows.add(
+        {"task_type": "update_pagertree_alert", "title": "New: {{ incident.title }}"},
+        {"task_type": "acknowledge_pagertree_alert"},
+        name="act",
+        triggers=["title_updated"],
+    )
+    incident_id = await flows.declare()
+    (page,) = await eventually(lambda: flows.pages(incident_id), bool)
+    await paging.reaches(page.id, "confirmed")
+    async with flows.sessions.begin() as session:
+        from pagersync.incidents.service import change_incident  # noqa: PLC0415
+
+        incident = await get_incident(session, incident_id, lock=True)
+        await change_incident(session, incident, {"title": "Pay"}, PERSON)
+    await paging.reaches(page.id, "acknowledged")
+    (alert,) = paging.simulator.alerts()
+    assert (alert["title"], alert["status"]) == ("New: Pay", "acknowledged")
+
+
+async def test_an_alert_that_the_task_names_by_its_id_is_the_one(
+    flows: Flows, paging: Paging
+) -> None:
+    mine, other = await paging.page(title="mine"), await paging.page(title="other")
+    page = await paging.reaches(mine, "confirmed")
+    await paging.reaches(other, "confirmed")
+    workflow_id = await flows.add({**RESOLVE, "pagertree_alert_id": f"{page.pagertree_alert_id}"})
+    await flows.declare()
+    await flows.ran(workflow_id)
+    await paging.reaches(mine, "resolved")
+    assert (await paging.get(other)).status == "confirmed"
+    missing = await flows.add({**RESOLVE, "pagertree_alert_id": "alt_none"}, name="missing")
+    await flows.declare()
+    (run,) = await flows.ran(missing)
+    assert "alt_none" in str(run.status_message)
+
+
+async def test_the_fallback_is_paged_once_when_a_page_is_dropped(
+    flows: Flows, paging: Paging, team: dict[str, str]
+) -> None:
+    other = {"name": paging.simulator.directory.teams[1].name}
+    workflow_id = await flows.add(
+        {"task_type": "page_pagertree", "teams": [team], "fallback": {"teams": [other]}}
+    )
+    incident_id = await flows.declare()
+    await flows.ran(workflow_id)
+    (first,) = await flows.pages(incident_id)
+    await paging.reaches(first.id, "confirmed")
+    (alert,) = paging.simulator.alerts()
+    paging.simulator.act(alert["id"], "drop")
+    await paging.reaches(first.id, "dropped")
+    pages = await eventually(lambda: flows.pages(incident_id), lambda found: len(found) > 1)
+    second = await paging.reaches(pages[1].id, "confirmed")
+    assert second.targets[0]["name"] == other["name"]
+    assert second.fallback_of == first.id
+    assert len(await flows.pages(incident_id)) == 2
+    assert any("instead" in entry for entry in await flows.timeline(incident_id))
+
+
+async def test_an_alert_becomes_one_incident_however_often_it_is_asked_for(
+    flows: Flows, paging: Paging
+) -> None:
+    task: dict[str, Any] = {"task_type": "create_incident", "title": "{{ alert.summary }}"}
+    first = await flows.add(task, name="1", trigger_type="alert", triggers=["alert_created"])
+    second = await flows.add(task, name="2", trigger_type="alert", triggers=["alert_created"])
+    await paging.pagertree.created(title="Disk full")
+    (one,) = await flows.ran(first)
+    (two,) = await flows.ran(second)
+    made = {(await flows.tasks(run))[0].incident_id for run in (one, two)}
+    assert len(made) == 1
+    (incident_id,) = made
+    assert incident_id is not None
+    incident = await flows.incident(incident_id)
+    assert incident.title == "Disk full"
+    assert incident.depth == 1
+
+
+async def test_nobody_is_paged_for_an_incident_that_is_over(
+    flows: Flows, paging: Paging, team: dict[str, str]
+) -> None:
+    workflow_id = await flows.add({**CREATE, "teams": [team]}, triggers=["status_updated"])
+    incident_id = await flows.declare()
+    await flows.move(incident_id, "resolved")
+    (run,) = await flows.ran(workflow_id)
+    assert run.status == "failed"
+    assert "resolved" in str(run.status_message)
+    assert await flows.pages(incident_id) == []
+    assert paging.simulator.alerts() == []
