@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts import actions
 from pagersync.alerts.models import Alert
+from pagersync.incidents.service import get_incident
 from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.severity import AUTO, read_severity
 from pagersync.paging import requests
@@ -191,7 +192,8 @@ async def _severity(context: TaskContext, params: PagerTreeAlertParams) -> str |
 
 async def _title(context: TaskContext) -> str:
     if context.incident_id is not None:
-        return (await context.incident()).title[: requests.TITLE_CHARACTERS_MAX]
+        incident = await get_incident(context.session, context.incident_id)
+        return incident.title[: requests.TITLE_CHARACTERS_MAX]
     if alert := await context.alert():
         return alert.summary[: requests.TITLE_CHARACTERS_MAX]
     raise TaskFailedError(
