@@ -67,7 +67,13 @@ async def test_a_workflow_is_saved_with_its_tasks_and_shown_by_id_and_by_slug(
 async def test_what_only_rootly_has_is_answered_empty_and_refused_when_it_asks_for_something(
     api: AsyncClient,
 ) -> None:
-    empty: dict[str, Any] = {"command": None, "locked": False, "repeat_on": [], "service_ids": [], "priority": None}
+    empty: dict[str, Any] = {
+        "command": None,
+        "locked": False,
+        "repeat_on": [],
+        "service_ids": [],
+        "priority": None,
+    }
     made = await saved(api, **empty)
     assert (made["command"], made["locked"], made["repeat_on"]) == (None, False, [])
     assert (made["workflow_group_id"], made["environment_ids"]) == (None, [])

@@ -99,9 +99,11 @@ async def get_workflow(
     return workflow
 
 
-async def list_workflows(session: AsyncSession) -> Sequence[Workflow]:
-    """Return every workflow, in the order in which they are looked at."""
+async def list_workflows(session: AsyncSession, *, lock: bool = False) -> Sequence[Workflow]:
+    """Return every workflow, in the order in which they are looked at, locked if asked."""
     statement = select(Workflow).where(Workflow.removed_at.is_(None))
+    if lock:
+        statement = statement.with_for_update(key_share=True)
     return (await session.scalars(statement.order_by(Workflow.position, Workflow.id))).all()
 
 
