@@ -31,6 +31,7 @@ from bench.paging import connect_paging_account, measure_call_latency, measure_s
 from bench.processes import serving_no_op, serving_stub
 from bench.references import Probe, References, describe_drift
 from bench.starting import measure_starts
+from bench.workflows import measure_incident_call, measure_matching
 from pagersync.log import configure_logging
 from pagersync.settings import Settings
 
@@ -103,11 +104,14 @@ def _measure(directory: Path, options: argparse.Namespace, probes: list[Probe]) 
         drain = partial(measure_drain, database, account, log, events=options.events)
         yield references.beside(drain)
         yield measure_latency(database, account, templates, log, samples=options.samples)
+        matching = partial(measure_matching, database, account, log, events=options.events)
+        yield references.beside(matching)
         with serving_stub(log) as stub:
             paging = uvloop.run(connect_paging_account(database, stub.url))
             yield from measure_call_latency(database, paging, log, samples=options.samples)
             sending = partial(measure_sending, database, paging, log, pages=options.pages)
             yield references.beside(sending)
+            yield measure_incident_call(database, paging, log, samples=options.samples)
 
 
 def _announced(figures: Iterator[Figure]) -> Iterator[Figure]:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Final
 
+import asyncpg
 import uvloop
 
 from bench.bodies import PATH, alert_id_of, body_of, write_storm
@@ -83,6 +85,11 @@ async def _read_pace(database: Database) -> Pace:
     async with database.connection() as connection:
         batches = await connection.fetch(_BATCHES)
         waiting = await connection.fetchval(_COUNT_WAITING)
+    return pace_of(batches, waiting)
+
+
+def pace_of(batches: Sequence[asyncpg.Record], waiting: int) -> Pace:
+    """Return the pace of batches, each with its `events` and when it was `finished_at`."""
     done = sum(batch["events"] for batch in batches)
     if len(batches) < 2:  # noqa: PLR2004 - a pace needs a beginning and an end
         return Pace(0.0, done, waiting)

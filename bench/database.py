@@ -17,7 +17,8 @@ from pagersync.integrations.service import add_integration
 from pagersync.settings import Settings
 
 EMPTIED: Final = (
-    "TRUNCATE deliveries, alerts, alert_events, domain_events, pages, operations, attempts"
+    "TRUNCATE deliveries, alerts, alert_events, domain_events, pages, operations, attempts, "
+    "incident_alerts, incident_events, incidents"
 )
 
 

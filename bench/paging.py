@@ -147,11 +147,11 @@ async def _page_in_turns(
             asked_s = monotonic()
             status = await exchange.send(address.post(account.page(title), account.headers))
             accepted_s = monotonic()
-            await _wait_until_done(connection, DONE_TIMEOUT_S)
+            await wait_until_done(connection, DONE_TIMEOUT_S)
             if status == HTTPStatus.ACCEPTED and number >= 0:
                 moments.asked_s[title], moments.accepted_s[title] = asked_s, accepted_s
             await _post(client, account, f"bare {number}", moments.posted_s)
-        arrivals = await _take_arrivals(client, account)
+        arrivals = await take_arrivals(client, account)
     exchange.close()
     return moments, arrivals
 
@@ -166,7 +166,8 @@ async def _post(
     answer.raise_for_status()
 
 
-async def _take_arrivals(client: AsyncClient, account: PagingAccount) -> Arrivals:
+async def take_arrivals(client: AsyncClient, account: PagingAccount) -> Arrivals:
+    """Return when calls came to the stub since it was last asked."""
     answer = (await client.get(f"{account.pagertree_url}/arrivals")).raise_for_status()
     arrivals: defaultdict[str, list[float]] = defaultdict(list)
     for title, arrived_s in answer.json():
@@ -174,7 +175,8 @@ async def _take_arrivals(client: AsyncClient, account: PagingAccount) -> Arrival
     return arrivals
 
 
-async def _wait_until_done(connection: Connection, timeout_s: float) -> None:
+async def wait_until_done(connection: Connection, timeout_s: float) -> None:
+    """Wait until no operation is under way, or the time is over."""
     deadline = monotonic() + timeout_s
     while await connection.fetchval(_WAITING):
         if monotonic() > deadline:
@@ -225,8 +227,8 @@ def _new_page(account: PagingAccount, number: int, target: dict[str, Any]) -> Ne
 
 async def _drain(database: Database, account: PagingAccount) -> Arrivals:
     async with AsyncClient(trust_env=False) as client, database.connection() as connection:
-        await _wait_until_done(connection, DRAIN_TIMEOUT_S)
-        return await _take_arrivals(client, account)
+        await wait_until_done(connection, DRAIN_TIMEOUT_S)
+        return await take_arrivals(client, account)
 
 
 async def _measure_posts(account: PagingAccount, posts: int) -> float:
@@ -236,7 +238,7 @@ async def _measure_posts(account: PagingAccount, posts: int) -> float:
         async with asyncio.TaskGroup() as group:
             for _ in range(CONCURRENCY):
                 group.create_task(_post_all(client, account, titles))
-        return _rate(await _take_arrivals(client, account))
+        return _rate(await take_arrivals(client, account))
 
 
 async def _post_all(client: AsyncClient, account: PagingAccount, titles: Iterator[str]) -> None:

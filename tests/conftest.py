@@ -69,6 +69,8 @@ def settings(scratch: Path, database_url: str) -> Settings:
 async def migrated_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(settings)
     await upgrade(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM severities"))  # as after every other test
     yield engine
     await engine.dispose()
 

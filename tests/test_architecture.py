@@ -21,6 +21,7 @@ EDGES = {
     "alerts/apply.py",  # the worker's transaction around a batch
     "database/migrate.py",
     "database/session.py",
+    "incidents/cli.py",
     "integrations/cli.py",
     "integrations/directory.py",  # a sync asks PagerTree between reading and writing
     "integrations/directory_schedule.py",  # a claim is committed before the sync it is for

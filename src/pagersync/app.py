@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync import docs, health
 from pagersync.access.idempotency import add_replay_handler
 from pagersync.alerts import action_routes as alert_actions
+from pagersync.alerts import incident_routes as incident_alerts
 from pagersync.alerts import routes as alerts
 from pagersync.body_limit import BodyLimit
 from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
@@ -24,6 +25,10 @@ from pagersync.inbox.door import Door
 from pagersync.inbox.endpoint import WebhookEndpoint
 from pagersync.inbox.refusals import RefusalCounter
 from pagersync.inbox.writer import InboxWriter
+from pagersync.incidents import action_routes as incident_actions
+from pagersync.incidents import event_routes as incident_events
+from pagersync.incidents import routes as incidents
+from pagersync.incidents import severity_routes as severities
 from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
 from pagersync.integrations.vault import Vault, open_vault
@@ -55,6 +60,11 @@ log = structlog.get_logger()
 PARTS: Final = (
     alerts,
     alert_actions,
+    incidents,
+    incident_actions,
+    incident_alerts,
+    incident_events,
+    severities,
     pages,
     operations,
     previews,

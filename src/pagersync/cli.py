@@ -6,6 +6,7 @@ import typer
 
 from pagersync.access import cli as keys
 from pagersync.command import load_settings
+from pagersync.incidents import cli as incidents
 from pagersync.integrations import cli as integrations
 from pagersync.integrations import directory_cli as directory
 from pagersync.paging import cli as paging
@@ -23,6 +24,7 @@ app.add_typer(integrations.app, name="integrations")
 app.add_typer(directory.app, name="directory")
 app.add_typer(keys.app, name="keys")
 app.add_typer(paging.app, name="operations")
+app.add_typer(incidents.app, name="incidents")
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(simulator.app, name="simulator")
 app.command()(paging.page)

@@ -6,6 +6,7 @@
     │   ├── ForbiddenError          403
     │   ├── NotFoundError           404
     │   ├── ConflictError           409
+    │   ├── PreconditionFailedError 412
     │   ├── TooLargeError           413
     │   └── InvalidError            422
     │       └── ManyInvalidError    422, everything that is wrong at once
@@ -20,7 +21,8 @@
 Errors of one part stand in it: `SettingsError` in `command.py`; `DatabaseError` in
 `database/access.py` and `EmbeddedPostgresError` in `database/postmaster.py`; `SecretKeyError` in
 `integrations/vault.py`; `MethodNotAllowedError` and `TooSlowError` in `inbox/endpoint.py`;
-`ListenError` in `serve.py`; `TemplateError` in `workflows/templates.py`.
+`ListenError` in `serve.py`; `TemplateError` in `workflows/templates.py`;
+`OutboundError` and `OutboundRefusedError` in `outbound.py`.
 
 One handler turns all of them into the same JSON; see `jsonapi.py`.
 """
@@ -85,6 +87,14 @@ class ConflictError(RequestError):
     code = "conflict"
     status = 409
     title = "Conflict"
+
+
+class PreconditionFailedError(RequestError):
+    """What the request was meant to change has changed meanwhile."""
+
+    code = "precondition_failed"
+    status = 412
+    title = "Precondition failed"
 
 
 class TooLargeError(RequestError):

@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, cast
 from uuid import UUID
 
 from fastapi import Request
-from sqlalchemy import ColumnElement, not_
+from sqlalchemy import ColumnElement, func, not_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pagersync.errors import InvalidError
@@ -22,6 +23,8 @@ PARAMETER: Final = re.compile(r"filter\[(\w+)\](?:\[(\w+)\])?")
 CHOICE_OPERATORS: Final = ("eq", "not_eq", "in", "not_in")
 PAGE_PARAMETERS: Final = ("page[number]", "page[size]", "page[after]")
 """Read by `pagination.py`."""
+SORT: Final = "sort"
+DIGITS_MAX: Final = 18
 
 TIME_OPERATORS: Final[Mapping[str, Callable[[Any, datetime], ColumnElement[bool]]]] = {
     "gt": lambda column, moment: column > moment,
@@ -40,6 +43,9 @@ class Filters:
         lists: columns that hold several texts, all in lower case: one that is equal is enough.
         times: columns that can be compared with times.
         labels: a column of labels, filtered by `key:value`.
+        related: conditions on other tables, made of the texts that are asked for.
+        search: words, in a column or made of some, searched as people search the web.
+        sorts: columns that the list can be ordered by; `order` reads by which.
     """
 
     texts: Mapping[str, InstrumentedAttribute[Any]]
@@ -47,6 +53,11 @@ class Filters:
     times: Mapping[str, InstrumentedAttribute[Any]] = field(default_factory=dict)
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     labels: InstrumentedAttribute[Any] | None = None
+    related: Mapping[str, Callable[[Sequence[str]], ColumnElement[bool]]] = field(
+        default_factory=dict
+    )
+    search: InstrumentedAttribute[Any] | ColumnElement[Any] | None = None
+    sorts: Mapping[str, InstrumentedAttribute[Any]] = field(default_factory=dict)
 
     def __call__(self, request: Request) -> list[ColumnElement[bool]]:
         """Return the conditions that a request asks for, to be joined by AND.
@@ -56,24 +67,49 @@ class Filters:
         """
         conditions = []
         for parameter, value in request.query_params.multi_items():
-            if parameter in PAGE_PARAMETERS:
+            if parameter in PAGE_PARAMETERS or (parameter == SORT and self.sorts):
                 continue
             match = PARAMETER.fullmatch(parameter)
             condition = self._condition(match[1], match[2], value, parameter) if match else None
             if condition is None:
-                known = ", ".join((*self._names(), *PAGE_PARAMETERS))
+                sort = (SORT,) if self.sorts else ()
+                known = ", ".join((*self._names(), *sort, *PAGE_PARAMETERS))
                 raise InvalidError(
                     f"there is no such parameter; this list has {known}", parameter=parameter
                 )
             conditions.append(condition)
         return conditions
 
+    def order(self, request: Request) -> list[ColumnElement[Any]]:
+        """Return what a request's `sort` orders by; nothing means the list's own order.
+
+        Raises:
+            InvalidError: it names what the list cannot be ordered by.
+        """
+        ordered: list[ColumnElement[Any]] = []
+        for name in ",".join(request.query_params.getlist(SORT)).split(","):
+            column = self.sorts.get(name.removeprefix("-"))
+            if column is None and name:
+                raise InvalidError(
+                    f"{name!r} is none of {', '.join(self.sorts)}, with or without -",
+                    parameter=SORT,
+                )
+            if column is not None:
+                direction = column.desc() if name.startswith("-") else column.asc()
+                ordered.append(direction.nulls_last())
+        return ordered
+
     def openapi(self) -> dict[str, Any]:
         """Return the parameters for a route's `openapi_extra`."""
+        schemas = {name: self._schema(name) for name in self._names()}
+        if self.sorts:
+            names = "|".join(self.sorts)
+            one = f"-?({names})"
+            schemas[SORT] = {"type": "string", "pattern": f"^{one}(,{one})*$"}
         return {
             "parameters": [
-                {"name": name, "in": "query", "required": False, "schema": self._schema(name)}
-                for name in self._names()
+                {"name": name, "in": "query", "required": False, "schema": schema}
+                for name, schema in schemas.items()
             ]
         }
 
@@ -87,6 +123,10 @@ class Filters:
                     f"{value!r} is no ISO 8601 time from 1970 to 9998", parameter=parameter
                 )
             return TIME_OPERATORS[operator](self.times[name], moment)
+        if name == "search" and self.search is not None and operator is None:
+            _refuse_nul([value], parameter)
+            words = func.websearch_to_tsquery("simple", value)
+            return cast("ColumnElement[bool]", self.search.bool_op("@@")(words))
         if operator not in (None, *CHOICE_OPERATORS):
             return None
         values = [value] if operator in ("eq", "not_eq") else value.split(",")
@@ -95,6 +135,9 @@ class Filters:
             condition = self._has_label(values, parameter)
         elif name in self.texts:
             condition = self._is_one_of(name, values, parameter)
+        elif name in self.related:
+            _refuse_nul(values, parameter)
+            condition = self.related[name](values)
         elif name in self.lists:
             _refuse_nul(values, parameter)
             condition = self.lists[name].overlap([value.lower() for value in values])
@@ -109,11 +152,8 @@ class Filters:
             raise InvalidError(f"{wrong[0]!r} is none of {', '.join(choices)}", parameter=parameter)
         _refuse_nul(values, parameter)
         column = self.texts[name]
-        return column.in_(
-            [_to_uuid(value, parameter) for value in values]
-            if column.type.python_type is UUID
-            else values
-        )
+        read = READERS.get(column.type.python_type)
+        return column.in_([read(value, parameter) for value in values] if read else values)
 
     def _has_label(self, values: list[str], parameter: str) -> ColumnElement[bool]:
         assert self.labels is not None  # noqa: S101 - asked by the caller
@@ -128,8 +168,10 @@ class Filters:
         return conditions
 
     def _names(self) -> list[str]:
-        texts = [*self.texts, *self.lists, *(["labels"] if self.labels is not None else [])]
+        labels = ["labels"] if self.labels is not None else []
+        texts = [*self.texts, *self.related, *self.lists, *labels]
         return [
+            *(["filter[search]"] if self.search is not None else []),
             *(
                 f"filter[{name}]{operator}"
                 for name in texts
@@ -164,3 +206,21 @@ def _to_uuid(value: str, parameter: str) -> UUID:
         return UUID(value)
     except ValueError:
         raise InvalidError(f"{value!r} is no UUID", parameter=parameter) from None
+
+
+def _to_number(value: str, parameter: str) -> int:
+    if value.isascii() and value.isdecimal() and len(value) <= DIGITS_MAX:
+        return int(value)
+    raise InvalidError(f"{value!r} is no whole number", parameter=parameter)
+
+
+def _to_bool(value: str, parameter: str) -> bool:
+    if value not in ("true", "false"):
+        raise InvalidError(f"{value!r} is neither true nor false", parameter=parameter)
+    return value == "true"
+
+
+READERS: Final[Mapping[type, Callable[[str, str], Any]]] = MappingProxyType(
+    {UUID: _to_uuid, int: _to_number, bool: _to_bool}
+)
+"""How a value is read for a column of some type; texts are taken as they are."""

@@ -3,11 +3,15 @@
 Replacing the library is a change of this file alone.
 """
 
+from importlib.metadata import version
+from typing import Final
+
 from httpx import (
     URL,
     ASGITransport,
     AsyncBaseTransport,
     AsyncClient,
+    AsyncHTTPTransport,
     BasicAuth,
     ConnectError,
     ConnectTimeout,
@@ -25,9 +29,11 @@ from httpx import (
 
 __all__ = [
     "URL",
+    "USER_AGENT",
     "ASGITransport",
     "AsyncBaseTransport",
     "AsyncClient",
+    "AsyncHTTPTransport",
     "BasicAuth",
     "ConnectError",
     "ConnectTimeout",
@@ -42,3 +48,5 @@ __all__ = [
     "UnsupportedProtocol",
     "create_ssl_context",
 ]
+
+USER_AGENT: Final = f"pagersync/{version('pagersync')}"

@@ -2,12 +2,13 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
@@ -69,10 +70,21 @@ PageDep = Annotated[Page, Depends(get_page)]
 
 
 async def find(
-    session: AsyncSession, statement: Select[T], key: InstrumentedAttribute[UUID], page: Page
+    session: AsyncSession,
+    statement: Select[T],
+    key: InstrumentedAttribute[UUID],
+    page: Page,
+    *,
+    order: Sequence[ColumnElement[Any]] = (),
 ) -> Found[T]:
-    """Return one page of `statement`, newest first by `key`, a column of UUIDv7."""
-    ordered = statement.order_by(key.desc()).limit(page.size + 1)
+    """Return one page of `statement`, newest first by `key`, a column of UUIDv7.
+
+    Raises:
+        InvalidError: in another `order`, which has pages by number only, one by cursor.
+    """
+    if order and page.after is not None:
+        raise InvalidError("this order has no cursors: use page[number]", parameter="page[after]")
+    ordered = statement.order_by(*order, key.desc()).limit(page.size + 1)
     if page.after is None:
         ordered = ordered.offset((page.number - 1) * page.size)
     else:
@@ -80,9 +92,13 @@ async def find(
     rows = list((await session.scalars(ordered)).all())
     has_more = len(rows) > page.size
     rows = rows[: page.size]
-    cursor = _to_cursor(getattr(rows[-1], key.key)) if has_more else None
+    cursor = _to_cursor(getattr(rows[-1], key.key)) if has_more and not order else None
     total = await _count(session, statement)
-    return Found(rows, _links(page, cursor, total), _meta(page, cursor, total))
+    return Found(
+        rows,
+        _links(page, cursor, total, has_more=has_more),
+        _meta(page, cursor, total, has_more=has_more),
+    )
 
 
 async def _count(session: AsyncSession, statement: Select[Any]) -> int:
@@ -110,7 +126,7 @@ def _explain(element: Explain, compiler: SQLCompiler, **options: Any) -> str:
     return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
 
 
-def _links(page: Page, cursor: str | None, total: int) -> Links:
+def _links(page: Page, cursor: str | None, total: int, *, has_more: bool) -> Links:
     url = page.request.url
     last = max(1, -(-total // page.size))
 
@@ -120,10 +136,10 @@ def _links(page: Page, cursor: str | None, total: int) -> Links:
         )
 
     def following() -> str | None:
+        if has_more and page.after is None and page.number * page.size <= OFFSET_MAX:
+            return numbered(page.number + 1)
         if cursor is None:
             return None
-        if page.after is None and page.number * page.size <= OFFSET_MAX:
-            return numbered(page.number + 1)
         return str(
             url.remove_query_params("page[number]").include_query_params(**{"page[after]": cursor})
         )
@@ -138,12 +154,12 @@ def _links(page: Page, cursor: str | None, total: int) -> Links:
     )
 
 
-def _meta(page: Page, cursor: str | None, total: int) -> Meta:
+def _meta(page: Page, cursor: str | None, total: int, *, has_more: bool) -> Meta:
     numbered = page.after is None
     return Meta(
         next_cursor=cursor,
         current_page=page.number if numbered else None,
-        next_page=page.number + 1 if numbered and cursor else None,
+        next_page=page.number + 1 if numbered and has_more else None,
         prev_page=page.number - 1 if numbered and page.number > 1 else None,
         total_count=total,
         total_pages=-(-total // page.size),

@@ -94,8 +94,8 @@ class Settings(BaseSettings):
     )
     retention_days: Positive = Field(
         default=90,
-        description="Applied and ignored deliveries, domain events and workflow runs older than this are "
-        "removed.",
+        description="Applied and ignored deliveries, domain events and workflow runs older than "
+        "this are removed.",
     )
     idempotency_days: Positive = Field(
         default=30, description="How long the answer to an `Idempotency-Key` is kept."
@@ -165,6 +165,19 @@ class Settings(BaseSettings):
         ge=0,
         description="How often the teams, users and routers of each account are listed anew, "
         "give or take a tenth; 0: only on demand.",
+    )
+    http_client_hosts: str = Field(
+        default="",
+        description="Hosts that the workflow task `http_client` may call, separated by commas: "
+        "`hooks.example.com`, or `*.example.com` for all below it. Unset: none.",
+    )
+    http_client_private_addresses: bool = Field(
+        default=False,
+        description="Whether `http_client` may call hosts with private, local or reserved "
+        "addresses.",
+    )
+    http_client_timeout_s: float = Field(
+        default=10, gt=0, le=60, description="Longest time that one call of `http_client` takes."
     )
 
     @field_validator("database_url")

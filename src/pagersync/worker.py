@@ -75,8 +75,8 @@ def create_clients(settings: Settings) -> Clients:
     return Clients(
         pagertree=create_http_client(timeout_s=settings.pagertree_timeout_s),
         outbound=create_outbound_client(
-            timeout_s=10,
-            allows_private=False,
+            timeout_s=settings.http_client_timeout_s,
+            allows_private=settings.http_client_private_addresses,
         ),
     )
 

@@ -4,7 +4,7 @@ An alert belongs to an incident when pagersync made it in PagerTree for a page o
 when it is attached to one.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -62,7 +62,7 @@ def _activity(
     page_id: UUID | None = None,
     alert_id: UUID | None = None,
 ) -> Activity:
-    key, *lesser = _keys(event)
+    key, lesser = _keys(event)
     return Activity(
         incident_id=incident_id,
         event=f"{event.happening.details.removesuffix('.')} ({about}).",
@@ -72,28 +72,29 @@ def _activity(
         alert_id=alert_id,
         page_id=page_id,
         dedupe_key=key,
-        replaces=lesser[0] if lesser else None,
+        replaces=lesser,
     )
 
 
-def _keys(event: Event) -> Iterator[str]:
-    """Yield what an event is known by; then what one is known by that tells it with less.
+def _keys(event: Event) -> tuple[str, str | None]:
+    """Return what an event is known by, and what the same is known by when it is read back.
 
-    Webhooks and PagerTree's API tell of one acknowledgement with the same time, but only the
-    webhook has a name. Webhooks write times in whole seconds.
+    A webhook says more than PagerTree's API about the same change of status, for example who
+    acknowledged. They agree about its time, which webhooks write in whole seconds. A second
+    acknowledgement, after a hand-off, has the time of the first.
     """
     alert, snapshot, status = event.snapshot.alert_id, event.snapshot, _status_of(event)
     moment = _named_time(event) or snapshot.updated_at
-    if status == "queued":  # it is so once, and nobody knows when
-        yield f"{alert} queued"
+    if status == "queued":  # it is so once, and its time is that of whatever was done last
+        known = f"{alert} queued"
     elif status is None or moment is None:
-        yield f"{alert} {snapshot.content_sha256.hex()}"
+        return f"{alert} {snapshot.content_sha256.hex()}", None
     else:
-        names = {"acknowledged": snapshot.acknowledged_by, "resolved": snapshot.resolved_by}
         known = f"{alert} {status} {int(moment.timestamp())}"
-        if name := names.get(status):
-            yield f"{known} {name}"
-        yield known
+    if event.is_read_back:
+        return known, None
+    names = {"acknowledged": snapshot.acknowledged_by, "resolved": snapshot.resolved_by}
+    return f"{known} by {names.get(status)}", known
 
 
 def _status_of(event: Event) -> str | None:

@@ -82,7 +82,8 @@ def values_of_entering(
 ) -> dict[str, Any]:
     """Return the columns that an incident's new status sets and clears.
 
-    A time that is known stays: it is the first since the incident was last restarted.
+    A time that is known stays: it is the first since the incident was last restarted. What was
+    skipped happened together with what followed it.
 
     Args:
         after: the new status.
@@ -96,9 +97,11 @@ def values_of_entering(
             values |= {f"{status.value}_at": None, f"{status.value}_by": None}
         values |= dict.fromkeys(MESSAGES.values())
     kept = [known.get(name) for name in TIMES if name not in values]
-    moment = max([now, *(moment for moment in kept if moment is not None)])
-    for status in (*_IMPLIED.get(after, ()), after):
-        if known.get(f"{status.value}_at") is None:
+    moment = max([now, *(known_at for known_at in kept if known_at is not None)])
+    for status in reversed((*_IMPLIED.get(after, ()), after)):
+        known_at = known.get(f"{status.value}_at")
+        moment = moment if known_at is None else known_at
+        if known_at is None:
             values |= {f"{status.value}_at": moment, f"{status.value}_by": by}
     return values
 

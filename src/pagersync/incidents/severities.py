@@ -47,7 +47,9 @@ async def find_severity(session: AsyncSession, reference: str) -> Severity:
     except ValueError:
         name = reference.strip().lower()
     is_called = (Severity.slug == name) | (func.lower(Severity.name) == name)
-    severity = await session.scalar(select(Severity).where(is_called).limit(1))
+    severity = None
+    if name.isprintable():
+        severity = await session.scalar(select(Severity).where(is_called).limit(1))
     if severity is None:
         raise NotFoundError(f"there is no severity {reference!r}")
     return severity

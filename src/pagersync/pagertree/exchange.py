@@ -8,10 +8,10 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.metadata import version
 from typing import Final
 
 from pagersync.http import (
+    USER_AGENT,
     AsyncClient,
     ConnectError,
     ConnectTimeout,
@@ -26,7 +26,6 @@ from pagersync.pagertree.outcome import Answer, Failure
 
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 PORT_MAX: Final = 65_535
-USER_AGENT: Final = f"pagersync/{version('pagersync')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def read_conditions(params: BaseModel) -> tuple[Condition | None, Group]:
     """
     given = params.model_dump()
     kind = given["trigger_type"]
-    every = [_condition(given, field) for field in FIELDS[kind] if given[field.operator]]
+    every = [_condition(given, field) for field in FIELDS[kind]]
     members: list[Condition | Group] = [condition for condition in every if condition.looks]
     guard = next((each for each in every if _is_preset(each)), None)
     if guard is not None:
@@ -102,7 +102,7 @@ def _condition(given: Mapping[str, Any], field: Field) -> Condition:
     values = given[field.values] if field.values else []
     return Condition(
         field,
-        given[field.operator],
+        given[field.operator] or "ANY",
         tuple(str(value).lower() if isinstance(value, bool) else value for value in values),
         use_regexp=bool(field.use_regexp and given[field.use_regexp]),
         query=field.query and given[field.query],
@@ -114,8 +114,13 @@ def _is_preset(condition: Condition) -> bool:
     return condition.field.attribute == "incident_kind" and preset
 
 
-def _payload_group(given: Mapping[str, Any]) -> list[Condition | Group]:
-    conditions = [
+def _payload_group(given: Mapping[str, Any]) -> list[Group]:
+    looking = tuple(condition for condition in _payload_conditions(given) if condition.looks)
+    return [Group(given["logic"], looking)] if looking else []
+
+
+def _payload_conditions(given: Mapping[str, Any]) -> list[Condition]:
+    return [
         Condition(
             PAYLOAD,
             each["operator"],
@@ -126,16 +131,16 @@ def _payload_group(given: Mapping[str, Any]) -> list[Condition | Group]:
         )
         for position, each in enumerate(given["conditions"])
     ]
-    looking = tuple(condition for condition in conditions if condition.looks)
-    return [Group(given["logic"], looking)] if looking else []
 
 
 def ignored_conditions(params: BaseModel) -> Iterator[Condition]:
-    """Yield the conditions that are none, since their operator is ANY."""
+    """Yield the conditions that are none, since their operator is ANY or missing."""
     given = params.model_dump()
-    for field in FIELDS[given["trigger_type"]]:
-        if given[field.operator] == "ANY":
-            yield _condition(given, field)
+    kind = given["trigger_type"]
+    conditions = [_condition(given, field) for field in FIELDS[kind]]
+    if kind == "alert":
+        conditions += _payload_conditions(given["alert_payload_conditions"])
+    yield from (condition for condition in conditions if not condition.looks)
 
 
 def _one(words: str, attribute: str, values: str, allowed: Sequence[str] | None = None) -> Field:

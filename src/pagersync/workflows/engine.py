@@ -7,7 +7,7 @@ then, nobody knows whether the call arrived, and it is not made again.
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -21,13 +21,13 @@ from pagersync.database.session import driver_connection
 from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
 from pagersync.settings import Settings
-from pagersync.workflows import runs
-from pagersync.workflows.context import TaskContext, TaskResult, open_context
-from pagersync.workflows.http_task import call
+from pagersync.workflows import http_calls, runs
+from pagersync.workflows.context import TaskContext, open_context
+from pagersync.workflows.http_task import HttpClientParams
 from pagersync.workflows.models import TaskRunStatus, Workflow, WorkflowRun, WorkflowTaskRun
+from pagersync.workflows.rendering import shown_params, variables_of
 from pagersync.workflows.task_params import parse_task_params
-from pagersync.workflows.task_variables import variables_of
-from pagersync.workflows.tasks import CALLING, EXECUTE
+from pagersync.workflows.tasks import EXECUTE
 from pagersync.workflows.templates import render_params
 
 INTERRUPTED: Final = (
@@ -92,13 +92,18 @@ class Engine:
                 await self._end(session, run, workflow, token, *await runs.outcome(session, run))
                 return False
             calling = await self._execute(await open_context(session, run, workflow), task)
+            if calling is not None:
+                more_s = http_calls.longest_s(calling, self._settings)
+                await self._hold(session, token, run_id, more_s=more_s)
         if calling is not None:
             await self._call(token, run_id, task.id, calling)
         return True
 
-    async def _hold(self, session: AsyncSession, token: UUID, run_id: UUID) -> WorkflowRun | None:
+    async def _hold(
+        self, session: AsyncSession, token: UUID, run_id: UUID, *, more_s: float = 0
+    ) -> WorkflowRun | None:
         """Lock a run that is still held under `token`, and hold it for longer."""
-        lease = timedelta(seconds=self._settings.workflow_lease_s)
+        lease = timedelta(seconds=self._settings.workflow_lease_s + more_s)
         statement = (
             update(WorkflowRun)
             .where(
@@ -111,20 +116,21 @@ class Engine:
         )
         return await session.scalar(statement)
 
-    async def _execute(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel | None:
+    async def _execute(
+        self, context: TaskContext, task: WorkflowTaskRun
+    ) -> HttpClientParams | None:
         """Execute a task and record it; return what a calling task is about to call."""
         if task.status == TaskRunStatus.STARTED:
             await runs.fail(context.session, task, INTERRUPTED)
             return None
         task.started_at = datetime.now(UTC)
-        task_type = task.task_params["task_type"]
         try:
             params = await self._render(context, task)
-            if task_type in CALLING:
+            if isinstance(params, HttpClientParams):
                 task.status = TaskRunStatus.STARTED
                 return params
             async with context.session.begin_nested():
-                result = await EXECUTE[task_type](context, params)
+                result = await EXECUTE[task.task_params["task_type"]](context, params)
         except PagersyncError as error:
             await context.session.flush()
             await context.session.refresh(task)  # a savepoint that was rolled back forgets it
@@ -137,25 +143,28 @@ class Engine:
         """Return a task's parameters, rendered and checked once more, and keep them on it."""
         variables = await variables_of(context, self._settings)
         rendered = render_params(task.task_params, variables)
-        task.rendered_params = runs.without_secrets(rendered)
-        return parse_task_params(rendered, "")
+        params = parse_task_params(rendered, "")
+        task.rendered_params = shown_params(params, rendered)
+        return params
 
-    async def _call(self, token: UUID, run_id: UUID, task_id: UUID, params: Any) -> None:
+    async def _call(
+        self, token: UUID, run_id: UUID, task_id: UUID, params: HttpClientParams
+    ) -> None:
         """Call, with no transaction open, and record what came of it."""
-        error, result = None, TaskResult()
-        try:
-            answer = await call(self._http, params, self._settings)
-            result = TaskResult(answer.to_json())
-        except PagersyncError as failure:
-            error = failure.detail
+        result, error = await http_calls.make(self._http, params, self._settings)
         async with self._sessions.begin() as session:
-            if await self._hold(session, token, run_id) is None:
+            run = await self._hold(session, token, run_id)
+            if run is None:
                 return  # whoever holds it now has seen that this task had begun
             task = (await session.scalars(select(WorkflowTaskRun).filter_by(id=task_id))).one()
-            if error is None:
-                runs.complete(task, result)
-            else:
+            if error is not None:
+                task.result = result.result or None
                 await runs.fail(session, task, error)
+                return
+            runs.complete(task, result)
+            workflow = (await session.scalars(select(Workflow).filter_by(id=run.workflow_id))).one()
+            context = await open_context(session, run, workflow)
+            await http_calls.tell_timeline(context, params, result)
 
     async def _end(
         self,

@@ -12,15 +12,7 @@ from typing import Any, Final
 
 from jsonpath import JSONPath, JSONPathEnvironment
 from jsonpath.exceptions import JSONPathError
-from jsonpath.filter import (
-    BaseExpression,
-    FilterExpressionLiteral,
-    InfixExpression,
-    Nil,
-    PrefixExpression,
-    RelativeFilterQuery,
-    RootFilterQuery,
-)
+from jsonpath.filter import BaseExpression
 from jsonpath.segments import JSONPathRecursiveDescentSegment, JSONPathSegment
 from jsonpath.selectors import (
     Filter,
@@ -31,13 +23,14 @@ from jsonpath.selectors import (
     WildcardSelector,
 )
 
-QUERY_CHARACTERS_MAX: Final = 500
-FILTER_DEPTH_MAX: Final = 50
-STEPS_MAX: Final = 20_000
-"""Values looked at for one path and one document: what lies beyond counts as not there."""
+from pagersync.workflows.json_filters import NOTHING, compile_filter, step_of
 
-NOTHING: Final = object()
-"""What a path of a filter gives that leads nowhere; equal to itself only."""
+QUERY_CHARACTERS_MAX: Final = 500
+STEPS_MAX: Final = 50_000
+"""Values looked at for one path and one document: what lies beyond counts as not there.
+
+Every part of a path has its share, so that what an early part found is not lost to the later.
+"""
 
 
 class Steps:
@@ -46,7 +39,7 @@ class Steps:
     __slots__ = ("left",)
 
     def __init__(self) -> None:
-        self.left = STEPS_MAX
+        self.left = 0
 
     def take(self, values: Iterable[Any], count: int, cost: int = 1) -> Iterable[Any]:
         """Return the first of these values, as many as may be looked at."""
@@ -55,8 +48,6 @@ class Steps:
         return values if allowed == count else islice(values, allowed)
 
 
-Test = Callable[[Any, Any], bool]
-Value = Callable[[Any, Any], Any]
 Select = Callable[[Any, Any, Steps], Iterable[Any]]
 Find = Callable[[Mapping[str, Any]], list[Any]]
 
@@ -79,7 +70,7 @@ def compile_query(query: str) -> Find:
         raise ValueError(f"has {len(query)} characters: at most {QUERY_CHARACTERS_MAX}")
     try:
         path = _ENVIRONMENT.compile(query)
-    except (JSONPathError, RecursionError) as error:
+    except (JSONPathError, RecursionError, ArithmeticError, ValueError) as error:
         raise ValueError(f"is no JSONPath: {_reason(error)}") from None
     if not isinstance(path, JSONPath):
         raise ValueError("must be one path that begins with $")  # noqa: TRY004 - of its text
@@ -87,11 +78,13 @@ def compile_query(query: str) -> Find:
 
     def find(document: Mapping[str, Any]) -> list[Any]:
         root = document if isinstance(document, dict) else dict(document)
-        steps = Steps()
+        steps, left = Steps(), STEPS_MAX
         values: list[Any] = [root]
-        for select, cost in segments:
+        for position, (select, cost) in enumerate(segments):
+            steps.left = share = left // (len(segments) - position)
             here = steps.take(values, len(values), cost)
             values = [each for value in here for each in select(value, root, steps)]
+            left -= share - steps.left
         return values
 
     return find
@@ -136,10 +129,8 @@ def _children(value: Any, steps: Steps, cost: int = 1) -> Iterable[Any]:
 
 
 def _select(selector: JSONPathSelector) -> Select:
-    if isinstance(selector, NameSelector):
-        return _by_name(selector.name)
-    if isinstance(selector, IndexSelector):
-        return _by_index(selector.index)
+    if isinstance(selector, NameSelector | IndexSelector):
+        return _by_step(step_of(selector))
     if isinstance(selector, SliceSelector):
         return _by_slice(selector.slice)
     if isinstance(selector, WildcardSelector):
@@ -149,17 +140,10 @@ def _select(selector: JSONPathSelector) -> Select:
     raise ValueError(f"has a part that is not supported: {selector}")
 
 
-def _by_name(name: str) -> Select:
+def _by_step(step: Callable[[Any], Any]) -> Select:
     def select(value: Any, _root: Any, _steps: Steps) -> Iterable[Any]:
-        return (value[name],) if isinstance(value, dict) and name in value else ()
-
-    return select
-
-
-def _by_index(index: int) -> Select:
-    def select(value: Any, _root: Any, _steps: Steps) -> Iterable[Any]:
-        has = isinstance(value, list) and -len(value) <= index < len(value)
-        return (value[index],) if has else ()
+        found = step(value)
+        return () if found is NOTHING else (found,)
 
     return select
 
@@ -175,94 +159,10 @@ def _by_slice(wanted: slice) -> Select:
 
 
 def _by_filter(expression: BaseExpression) -> Select:
-    test = _test(expression, FILTER_DEPTH_MAX)
+    test = compile_filter(expression)
     cost = 1 + str(expression).count("@") + str(expression).count("$")
 
     def select(value: Any, root: Any, steps: Steps) -> Iterable[Any]:
         return [each for each in _children(value, steps, cost) if test(each, root)]
 
     return select
-
-
-def _test(expression: BaseExpression, depth: int) -> Test:
-    if depth == 0:
-        raise ValueError("has a filter that is too deeply nested")
-    if isinstance(expression, PrefixExpression):
-        inner = _test(expression.right, depth - 1)
-        return lambda value, root: not inner(value, root)
-    if isinstance(expression, InfixExpression) and expression.logical:
-        left, right = (_test(side, depth - 1) for side in (expression.left, expression.right))
-        if expression.operator == "&&":
-            return lambda value, root: left(value, root) and right(value, root)
-        return lambda value, root: left(value, root) or right(value, root)
-    if isinstance(expression, InfixExpression):
-        return _comparison(expression)
-    found = _value(expression)
-    return lambda value, root: found(value, root) is not NOTHING
-
-
-def _value(expression: BaseExpression) -> Value:
-    """Return what gives the one value that a path of a filter leads to, or `NOTHING`."""
-    if not isinstance(expression, RelativeFilterQuery | RootFilterQuery):
-        raise ValueError(f"has a filter with what is not supported: {expression}")  # noqa: TRY004
-    if not expression.path.singular_query():
-        raise ValueError("has a filter that looks at several values: name one, such as @.name")
-    selects = [_select(segment.selectors[0]) for segment in expression.path.segments]
-    is_absolute = isinstance(expression, RootFilterQuery)
-    steps = Steps()
-
-    def value_of(value: Any, root: Any) -> Any:
-        found = root if is_absolute else value
-        for select in selects:
-            found = next(iter(select(found, root, steps)), NOTHING)
-        return found
-
-    return value_of
-
-
-def _comparison(expression: InfixExpression) -> Test:
-    left, operator, right = expression.left, expression.operator, expression.right
-    if _is_constant(left):
-        left, operator, right = right, _MIRRORED[operator], left
-    if not _is_constant(right) or _is_constant(left):
-        raise ValueError(
-            "has a filter that must compare a value with a text, a number, true, false or null"
-        )
-    value_of = _value(left)
-    constant = right.value if isinstance(right, FilterExpressionLiteral) else None
-    compare = _COMPARISONS[operator]
-    return lambda value, root: compare(value_of(value, root), constant)
-
-
-def _is_constant(expression: BaseExpression) -> bool:
-    return isinstance(expression, FilterExpressionLiteral | Nil)
-
-
-def _kind(value: Any) -> type:
-    """Return what a scalar is, where 1 and 1.0 are the same and 1 and true are not."""
-    return float if type(value) is int else type(value)
-
-
-def _equal(value: Any, constant: Any) -> bool:
-    return _kind(value) is _kind(constant) and bool(value == constant)
-
-
-def _less(value: Any, constant: Any) -> bool:
-    return _kind(constant) in (str, float) and _kind(value) is _kind(constant) and value < constant
-
-
-def _greater(value: Any, constant: Any) -> bool:
-    return _less(constant, value)
-
-
-_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "==": _equal,
-    "!=": lambda value, constant: not _equal(value, constant),
-    "<": _less,
-    ">": _greater,
-    "<=": lambda value, constant: _less(value, constant) or _equal(value, constant),
-    ">=": lambda value, constant: _greater(value, constant) or _equal(value, constant),
-}
-_MIRRORED: Final[Mapping[str, str]] = {
-    "==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="
-}  # fmt: skip

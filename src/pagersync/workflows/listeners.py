@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +25,7 @@ class Listener:
 
     Attributes:
         head: how a verdict about it begins, as JSON.
+        refusals: verdicts that it did not match, by reason: written once, said often.
         wait_s: between the event and the run.
     """
 
@@ -38,6 +39,7 @@ class Listener:
     wait_s: float
     runs_per_minute_max: int
     head: str
+    refusals: dict[str, str] = field(default_factory=dict)
 
     def matched(self, run_id: UUID) -> str:
         """Return the verdict that it ran."""
@@ -49,8 +51,11 @@ class Listener:
         return f'{self.head}, "matched": true, "run_id": "{run_id}", "reason": {reason}}}'
 
     def refused(self, reason: str) -> str:
-        """Return the verdict that it did not match."""
-        return f'{self.head}, "matched": false, "reason": {json.dumps(reason)}}}'
+        """Return the verdict that it did not match; of a workflow there are few different ones."""
+        if reason not in self.refusals:
+            verdict = f'{self.head}, "matched": false, "reason": {json.dumps(reason)}}}'
+            self.refusals[reason] = verdict
+        return self.refusals[reason]
 
 
 def limit_text(runs_per_minute_max: int) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 import re2
 
 PATTERN_CHARACTERS_MAX: Final = 500
-PROGRAM_SIZE_MAX: Final = 2_000
+PROGRAM_SIZE_MAX: Final = 3_000
 """Instructions of a compiled pattern: `(a{100}){20}` is short, and large."""
 
 TEXT_CHARACTERS_MAX: Final = 10_000

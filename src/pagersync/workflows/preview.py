@@ -4,7 +4,7 @@ Nothing is done: the transaction cannot write while a workflow is previewed.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,17 +22,22 @@ from pagersync.workflows.linked import find_linked
 from pagersync.workflows.manual import About, load_subject
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask
 from pagersync.workflows.paging_tasks import plan_page, summary
-from pagersync.workflows.runs import without_secrets
+from pagersync.workflows.rendering import example_variables, shown_params, variables_of
 from pagersync.workflows.task_params import (
     LinkedAlertsParams,
     PagerTreeAlertParams,
     UpdatePagerTreeAlertParams,
     parse_task_params,
 )
-from pagersync.workflows.task_variables import example_variables, variables_of
 from pagersync.workflows.templates import render_params
 from pagersync.workflows.trigger_params import parse_trigger_params
 
+EXAMPLE_EVENT: Final[Mapping[str, Any]] = {
+    "type": "incident.updated",
+    "data": {"changes": {"status": {"from": "started", "to": "resolved"}}},
+    "occurred_at": datetime(2026, 1, 1, 12, tzinfo=UTC),
+    "requested_by": "the API key 'example'",
+}
 EXAMPLE_TITLE: Final = "Checkout is failing"
 
 
@@ -99,23 +104,28 @@ async def _preview(session: AsyncSession, settings: Settings, asked: Previewed) 
         **({f"{about.kind}_id": about.id} if about else {}),
     )
     context = await open_context(session, run, workflow)
-    example = about is None
-    variables = example_variables(context) if example else await variables_of(context, settings)
-    tasks = [await _task(context, task, variables, is_example=example) for task in asked.tasks]
+    variables = await (
+        example_variables(context) if about is None else variables_of(context, settings)
+    )
+    variables = {"event": EXAMPLE_EVENT, **variables}
+    tasks = [
+        await _task(context, task, variables, is_example=about is None) for task in asked.tasks
+    ]
     return Preview(conditions.describe(), failed, tasks)
 
 
 async def _task(
     context: TaskContext, task: WorkflowTask, variables: dict[str, Any], *, is_example: bool
 ) -> TaskPreview:
-    rendered = None
+    shown = None
     try:
         rendered = await asyncio.to_thread(render_params, task.task_params, variables)
         params = parse_task_params(rendered, "")
+        shown = shown_params(params, rendered)
         would = await _would(context, params, is_example=is_example)
     except PagersyncError as error:
-        return TaskPreview(task, rendered and without_secrets(rendered), error.detail)
-    return TaskPreview(task, without_secrets(rendered), would=would)
+        return TaskPreview(task, shown, error.detail)
+    return TaskPreview(task, shown, would=would)
 
 
 async def _would(context: TaskContext, params: BaseModel, *, is_example: bool) -> dict[str, Any]:

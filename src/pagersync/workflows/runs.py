@@ -1,16 +1,17 @@
 """One run as its rows have it: how it begins, goes on, ends, and comes again."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
+from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause, Fact, publish
 from pagersync.workflows.conditions import compile_conditions
-from pagersync.workflows.context import TaskResult
+from pagersync.workflows.context import TaskContext, TaskResult
 from pagersync.workflows.durations import REPEAT_EVERY, REPEAT_FOR, duration_s
 from pagersync.workflows.models import (
     RunStatus,
@@ -22,9 +23,6 @@ from pagersync.workflows.models import (
 )
 from pagersync.workflows.subjects import load_subjects
 from pagersync.workflows.trigger_params import parse_trigger_params
-
-HIDDEN: Final = "(not kept)"
-SECRET_PARAMS: Final = ("headers",)
 
 
 async def begin(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> str | None:
@@ -77,6 +75,21 @@ def subject_of(run: WorkflowRun) -> tuple[str, Any]:
     if run.alert_id is not None:
         return "alert", run.alert_id
     return "page", run.page_id
+
+
+async def about(context: TaskContext) -> dict[str, Any]:
+    """Return what templates can say about the run itself: its workflow, its event, its context."""
+    run, workflow = context.run, context.workflow
+    variables: dict[str, Any] = {
+        "workflow": {"id": str(workflow.id), "name": workflow.name},
+        "context": run.context,
+    }
+    if run.domain_event_id is not None:
+        own = select(DomainEvent).where(DomainEvent.id == run.domain_event_id)
+        if event := await context.session.scalar(own):
+            names = ("type", "data", "occurred_at", "requested_by")
+            variables["event"] = {name: getattr(event, name) for name in names}
+    return variables
 
 
 async def next_task(session: AsyncSession, run: WorkflowRun) -> WorkflowTaskRun | None:
@@ -186,10 +199,3 @@ async def publish_end(session: AsyncSession, run: WorkflowRun, state: str) -> No
         cause=Cause(run.requested_by, "workflow", run.id, run.depth),
     )
     await publish(await driver_connection(session), [fact])
-
-
-def without_secrets(params: dict[str, Any]) -> dict[str, Any]:
-    """Return rendered parameters as they are kept: headers can hold what logs in somewhere."""
-    return {
-        name: HIDDEN if name in SECRET_PARAMS and value else value for name, value in params.items()
-    }

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from pagersync.errors import InvalidError, ManyInvalidError
 from pagersync.incidents.models import SeverityLevel
@@ -149,7 +149,7 @@ class PrintParams(Attributes):
     message: Text
 
 
-PARAMS: Final[Mapping[str, type[Attributes]]] = MappingProxyType(
+PARAMS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
     {
         "create_pagertree_alert": CreatePagerTreeAlertParams,
         "update_pagertree_alert": UpdatePagerTreeAlertParams,
@@ -165,7 +165,7 @@ PARAMS: Final[Mapping[str, type[Attributes]]] = MappingProxyType(
 )
 
 
-def parse_task_params(raw: Mapping[str, Any], pointer: str = PARAMS_POINTER) -> Attributes:
+def parse_task_params(raw: Mapping[str, Any], pointer: str = PARAMS_POINTER) -> BaseModel:
     """Return what a task is told, if it can be right.
 
     Raises:
@@ -183,7 +183,7 @@ def parse_task_params(raw: Mapping[str, Any], pointer: str = PARAMS_POINTER) -> 
         raise ManyInvalidError(list(_problems(error, pointer))) from None
 
 
-def check_task_params(raw: Mapping[str, Any], pointer: str = PARAMS_POINTER) -> Attributes:
+def check_task_params(raw: Mapping[str, Any], pointer: str = PARAMS_POINTER) -> BaseModel:
     """As `parse_task_params`, for a task that is saved: its texts must be templates that can be.
 
     Raises:

@@ -22,9 +22,6 @@ from pagersync.workflows.task_params import (
 Execute: TypeAlias = Callable[[TaskContext, Any], Awaitable[TaskResult]]
 """Executes a task in the transaction that also records it, so it is done once or not at all."""
 
-CALLING: Final = frozenset({"http_client"})
-"""Tasks that call somebody: noted as begun before the call, and never begun twice."""
-
 
 async def update_status(context: TaskContext, params: UpdateStatusParams) -> TaskResult:
     """Move the incident to the status that the task names."""

@@ -23,27 +23,22 @@ _REFERENCE: Final = re.compile(r"\\(\d)")
 
 
 def compile_pattern(pattern: str, flags: str = "") -> Any:
-    """Return a compiled regular expression.
+    """Return a compiled regular expression; `flags` are RE2's letters.
 
     Raises:
-        FilterArgumentError: it is too long, or RE2 does not take it.
+        ValueError: it is too long, or RE2 does not take it.
     """
     if len(pattern) > PATTERN_CHARACTERS_MAX:
-        raise FilterArgumentError(
-            f"a regular expression longer than {PATTERN_CHARACTERS_MAX} characters", token=None
-        )
-    if unknown := set(flags) - _FLAGS.keys():
-        raise FilterArgumentError(f"unknown flag {min(unknown)!r}: i and m are known", token=None)
-    letters = "".join(_FLAGS[flag] for flag in flags)
+        raise ValueError(f"a regular expression longer than {PATTERN_CHARACTERS_MAX} characters")
     options = re2.Options()
     options.log_errors = False
     options.max_mem = PATTERN_BYTES_MAX
     try:
-        return re2.compile(f"(?m{letters}){pattern}", options)
+        return re2.compile(f"(?{flags}){pattern}" if flags else pattern, options)
     except re2.error as error:
-        reason = error.args[0] if error.args else error
+        reason = error.args[0] if error.args else ""
         words = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        raise FilterArgumentError(f"not a regular expression: {words}", token=None) from None
+        raise ValueError(f"not a regular expression: {words}") from None
 
 
 def _matches(text: str, pattern: object, flags: object = "") -> list[Any]:
@@ -51,8 +46,11 @@ def _matches(text: str, pattern: object, flags: object = "") -> list[Any]:
         raise ResourceLimitError(
             f"more than {TEXT_CHARACTERS_MAX} characters for a regular expression", token=None
         )
+    if unknown := set(str(flags)) - _FLAGS.keys():
+        raise FilterArgumentError(f"unknown flag {min(unknown)!r}: i and m are known", token=None)
+    letters = "".join(_FLAGS[flag] for flag in str(flags))
     found = []
-    for match in compile_pattern(str(pattern), str(flags)).finditer(text):
+    for match in compile_pattern(str(pattern), f"m{letters}").finditer(text):
         found.append(match)
         if len(found) > MATCHES_MAX:
             raise ResourceLimitError(f"more than {MATCHES_MAX} matches", token=None)

@@ -23,6 +23,7 @@ from pagersync.workflows.patterns import PATTERN_CHARACTERS_MAX, compile_pattern
 Path = tuple[str | int, ...]
 
 VALUES_MAX: Final = 100
+PATTERNS_MAX: Final = 20
 VALUE_CHARACTERS_MAX: Final = 500
 PAYLOAD_CONDITIONS_MAX: Final = 20
 NEEDS_VALUES: Final = ("IS", "IS NOT", "CONTAINS", "CONTAINS_ALL", "CONTAINS_NONE")
@@ -83,8 +84,9 @@ def _condition_problems(condition: Condition) -> Iterator[tuple[Path, str]]:
         operator == "UNSET" or (operator, condition.values) == ("NONE", ())
     ):
         yield (*condition.at, field.operator), f"never holds: the {field.words} is always set"
-    if len(condition.values) > VALUES_MAX:
-        yield values_at, f"has {len(condition.values)} values: at most {VALUES_MAX}"
+    values_max = PATTERNS_MAX if condition.use_regexp else VALUES_MAX
+    if len(condition.values) > values_max:
+        yield values_at, f"has {len(condition.values)} values: at most {values_max}"
         return
     for position, value in enumerate(condition.values):
         reason = _why_never(condition, value)
@@ -137,7 +139,7 @@ def _ignored_problems(condition: Condition) -> Iterator[tuple[Path, str]]:
     instead = "" if operator != "ANY" else ", which is no condition: IS looks at them"
     if field.values and condition.values and field.attribute != "incident_kind":
         yield (*condition.at, field.values), f"would be ignored by {operator}{instead}"
-    if operator == "ANY" and field.query and condition.query:
+    if operator == "ANY" and field.query and condition.query and not condition.at:
         yield (*condition.at, field.query), f"would be ignored by {operator}{instead}"
 
 

@@ -1,0 +1,69 @@
+"""`/v1/incidents/{incident_id}/alerts`: the alerts that are attached to an incident."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.access.guard import needs
+from pagersync.access.idempotency import IdempotentRoute
+from pagersync.access.models import Scope
+from pagersync.alerts.models import Alert
+from pagersync.alerts.routes import AlertAttributes, alert_resource
+from pagersync.database.session import SessionDep
+from pagersync.incidents.attach import attach_alerts
+from pagersync.incidents.models import Incident, IncidentAlert
+from pagersync.incidents.requests import AlertAttachment
+from pagersync.incidents.routes import CauseDep
+from pagersync.incidents.service import get_incident
+from pagersync.jsonapi import Collection, JsonApiResponse, NewDocument, errors
+from pagersync.pagination import Page, PageDep, find
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["Incidents"],
+    default_response_class=JsonApiResponse,
+    route_class=IdempotentRoute,
+)
+
+
+@router.post(
+    "/incidents/{incident_id}/alerts",
+    summary="Attach alerts to an incident",
+    description="Answers with the newest of all that are attached.",
+    dependencies=[needs(Scope.WRITE)],
+    responses=errors(400, 404, 409, 422),
+)
+async def attach_alert(
+    session: SessionDep,
+    cause: CauseDep,
+    page: PageDep,
+    incident_id: str,
+    body: NewDocument[Literal["alerts"], AlertAttachment],
+) -> Collection[AlertAttributes]:
+    incident = await get_incident(session, incident_id)
+    await attach_alerts(session, incident, body.data.attributes.alert_ids, cause)
+    return await _attached(session, incident, page)
+
+
+@router.get(
+    "/incidents/{incident_id}/alerts",
+    summary="List the alerts that are attached to an incident",
+    dependencies=[needs(Scope.READ)],
+    responses=errors(404, 422),
+)
+async def list_incident_alerts(
+    session: SessionDep, page: PageDep, incident_id: str
+) -> Collection[AlertAttributes]:
+    return await _attached(session, await get_incident(session, incident_id), page)
+
+
+async def _attached(
+    session: AsyncSession, incident: Incident, page: Page
+) -> Collection[AlertAttributes]:
+    ids = select(IncidentAlert.alert_id).where(IncidentAlert.incident_id == incident.id)
+    found = await find(session, select(Alert).where(Alert.id.in_(ids)), Alert.id, page)
+    return Collection(
+        data=[alert_resource(row) for row in found.rows], links=found.links, meta=found.meta
+    )

@@ -1,0 +1,189 @@
+"""`pagersync incidents`: incidents from a terminal."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+
+from pagersync.command import Context, run
+from pagersync.errors import InvalidError
+from pagersync.events.publish import Cause
+
+if TYPE_CHECKING:
+    from pagersync.incidents.models import Incident, IncidentEvent
+    from pagersync.incidents.requests import NewIncidentAttributes
+
+app = typer.Typer(no_args_is_help=True, help="Incidents: create, list, show, resolve.")
+
+CAUSE: Final = Cause("the command line", "cli")
+TIMELINE_MAX: Final = 1000
+
+Status = Literal[
+    "in_triage",
+    "started",
+    "detected",
+    "acknowledged",
+    "mitigated",
+    "resolved",
+    "closed",
+    "cancelled",
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Reference = Annotated[str, typer.Argument(metavar="NUMBER_OR_ID")]
+
+
+@app.command()
+def create(
+    title: Annotated[str | None, typer.Argument(help="Without one it gets one.")] = None,
+    *,
+    summary: Annotated[str | None, typer.Option(help="More about it.")] = None,
+    severity: Annotated[str | None, typer.Option(help="A severity: name, slug or id.")] = None,
+    status: Annotated[Status, typer.Option(help="Where it begins.")] = "started",
+    label: Annotated[list[str] | None, typer.Option(help="KEY:VALUE. Repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Create an incident."""
+    labels = dict(_split(text) for text in label or [])
+    attributes = _checked(title=title, summary=summary, status=status, labels=labels)
+
+    async def action(context: Context) -> "Incident":
+        from pagersync.incidents.requests import to_new_incident
+        from pagersync.incidents.service import create_incident
+        from pagersync.incidents.severities import find_severity
+
+        async with context.sessions.begin() as session:
+            if severity is not None:
+                attributes.severity_id = (await find_severity(session, severity)).id
+            return await create_incident(session, to_new_incident(attributes), CAUSE)
+
+    _print(run(action), as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    *,
+    status: Annotated[
+        Status | None, typer.Option(help="Only these. Without it: all that are not over.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Newest first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List incidents, newest first."""
+
+    async def action(context: Context) -> "Sequence[Incident]":
+        from sqlalchemy import select
+
+        from pagersync.incidents.lifecycle import OVER
+        from pagersync.incidents.models import Incident
+
+        wanted = Incident.status == status if status else Incident.status.not_in(OVER)
+        statement = select(Incident).where(wanted).order_by(Incident.id.desc()).limit(limit)
+        async with context.sessions() as session:
+            return (await session.scalars(statement)).all()
+
+    rows = run(action)
+    if as_json:
+        typer.echo(json.dumps([_described(row) for row in rows]))
+        return
+    for row in rows:
+        typer.echo(f"{row.number:>6}  {row.status:<12} {row.title}")
+    if not rows:
+        typer.echo("There are none.")
+
+
+@app.command()
+def show(reference: Reference, *, as_json: Json = False) -> None:
+    """Show an incident with its timeline."""
+
+    async def action(context: Context) -> "tuple[Incident, Sequence[IncidentEvent]]":
+        from sqlalchemy import select
+
+        from pagersync.incidents.models import IncidentEvent
+        from pagersync.incidents.service import get_incident
+
+        async with context.sessions() as session:
+            incident = await get_incident(session, reference)
+            entries = select(IncidentEvent).where(IncidentEvent.incident_id == incident.id)
+            ordered = entries.order_by(IncidentEvent.occurred_at, IncidentEvent.id)
+            return incident, (await session.scalars(ordered.limit(TIMELINE_MAX))).all()
+
+    incident, entries = run(action)
+    if as_json:
+        timeline = [
+            {"occurred_at": each.occurred_at.isoformat(), "event": each.event, "kind": each.kind}
+            for each in entries
+        ]
+        typer.echo(json.dumps(_described(incident) | {"timeline": timeline}))
+        return
+    for key, value in _described(incident).items():
+        typer.echo(f"{key:<12} {'-' if value is None else value}")
+    for each in entries:
+        typer.echo(f"{each.occurred_at:%Y-%m-%d %H:%M:%S}  {each.event}")
+
+
+@app.command()
+def resolve(
+    reference: Reference,
+    *,
+    message: Annotated[str | None, typer.Option(help="How it was resolved.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Resolve an incident."""
+    said = _checked(summary=message).summary  # a text like any other
+
+    async def action(context: Context) -> "Incident":
+        from pagersync.incidents.service import get_incident, move_incident
+
+        async with context.sessions.begin() as session:
+            incident = await get_incident(session, reference, lock=True)
+            return await move_incident(session, incident, "resolved", CAUSE, said)
+
+    _print(run(action), as_json=as_json)
+
+
+def _split(label: str) -> tuple[str, str]:
+    key, colon, value = label.partition(":")
+    if not colon:
+        raise InvalidError(f"--label {label!r} is not of the form KEY:VALUE")
+    return key, value
+
+
+def _checked(**values: Any) -> "NewIncidentAttributes":
+    """Return what was entered, as a request would say it.
+
+    Raises:
+        InvalidError: it cannot be right.
+    """
+    from pydantic import ValidationError
+
+    from pagersync.incidents.requests import NewIncidentAttributes
+
+    try:
+        return NewIncidentAttributes.model_validate(values)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)[0]
+        raise InvalidError(f"{wrong['loc'][0]}: {wrong['msg']}") from None
+
+
+def _print(row: "Incident", *, as_json: bool) -> None:
+    typer.echo(
+        json.dumps(_described(row))
+        if as_json
+        else f"Incident {row.number} is {row.status}: {row.title}"
+    )
+
+
+def _described(row: "Incident") -> dict[str, Any]:
+    return {
+        "number": row.number,
+        "id": str(row.id),
+        "title": row.title,
+        "summary": row.summary,
+        "status": row.status,
+        "labels": row.labels,
+        "created_by": row.created_by,
+        "created_at": row.created_at.isoformat(),
+        "started_at": row.started_at and row.started_at.isoformat(),
+        "resolved_at": row.resolved_at and row.resolved_at.isoformat(),
+    }

@@ -1,0 +1,149 @@
+"""How the API shows incidents, their timelines and severities, with Rootly's attribute names."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.incidents.models import (
+    EventKind,
+    Incident,
+    IncidentEvent,
+    IncidentKind,
+    IncidentStatus,
+    Severity,
+    SeverityLevel,
+    Visibility,
+)
+from pagersync.jsonapi import Document, Resource
+
+A = TypeVar("A", bound=BaseModel)
+
+
+class Person(BaseModel):
+    """Who did something: a person, an API key, a workflow."""
+
+    name: str
+
+
+class SeverityAttributes(BaseModel):
+    """What a severity is called, and what it means."""
+
+    name: str
+    slug: str
+    description: str | None
+    severity: SeverityLevel
+    color: str | None
+    position: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class IncidentAttributes(BaseModel):
+    """What is known of an incident."""
+
+    sequential_id: int = Field(description="Its number: 1, 2, 3 and so on, without gaps.")
+    title: str
+    summary: str | None
+    status: IncidentStatus
+    kind: IncidentKind
+    private: bool
+    severity: Document[SeverityAttributes] | None
+    labels: dict[str, Any]
+    duplicate_incident_id: UUID | None
+    source: str
+    source_alert_id: UUID | None = Field(description="The alert that a workflow made it of.")
+    workflow_run_id: UUID | None
+    created_by: Person
+    mitigation_message: str | None
+    resolution_message: str | None
+    cancellation_message: str | None
+    in_triage_at: datetime | None
+    in_triage_by: Person | None
+    started_at: datetime | None
+    started_by: Person | None
+    detected_at: datetime | None
+    detected_by: Person | None
+    acknowledged_at: datetime | None
+    acknowledged_by: Person | None
+    mitigated_at: datetime | None
+    mitigated_by: Person | None
+    resolved_at: datetime | None
+    resolved_by: Person | None
+    closed_at: datetime | None
+    closed_by: Person | None
+    cancelled_at: datetime | None
+    cancelled_by: Person | None
+    version: int = Field(description="Its `ETag`: how often it was changed, and once.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class EntryAttributes(BaseModel):
+    """An entry of a timeline, with its cause."""
+
+    event: str
+    kind: EventKind = Field(description="`event`: by people. `trail`: by the system.")
+    source: str
+    visibility: Visibility
+    user_display_name: str | None
+    occurred_at: datetime = Field(description="When it happened, not when that became known.")
+    incident_id: UUID
+    delivery_id: UUID | None
+    alert_id: UUID | None
+    page_id: UUID | None
+    workflow_run_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+
+
+async def incident_resources(
+    session: AsyncSession, rows: Sequence[Incident]
+) -> list[Resource[IncidentAttributes]]:
+    """Return incidents as the API shows them."""
+    ids = {row.severity_id for row in rows if row.severity_id is not None}
+    severities: Mapping[UUID, Severity] = {}
+    if ids:
+        found = await session.scalars(select(Severity).where(Severity.id.in_(ids)))
+        severities = {severity.id: severity for severity in found}
+    return [
+        Resource(id=str(row.id), type="incidents", attributes=_attributes(row, severities))
+        for row in rows
+    ]
+
+
+def severity_resource(row: Severity) -> Resource[SeverityAttributes]:
+    """Return a severity as the API shows it."""
+    return Resource(id=str(row.id), type="severities", attributes=_read(SeverityAttributes, row))
+
+
+def entry_resource(row: IncidentEvent) -> Resource[EntryAttributes]:
+    """Return an entry of a timeline as the API shows it."""
+    return Resource(id=str(row.id), type="incident_events", attributes=_read(EntryAttributes, row))
+
+
+def _attributes(row: Incident, severities: Mapping[UUID, Severity]) -> IncidentAttributes:
+    columns = {
+        name: getattr(row, name)
+        for name in IncidentAttributes.model_fields
+        if name not in ("sequential_id", "severity")
+    }
+    people = {
+        name: None if value is None else Person(name=value)
+        for name, value in columns.items()
+        if name.endswith("_by")
+    }
+    severity = severities.get(row.severity_id) if row.severity_id else None
+    return IncidentAttributes(
+        **columns | people,
+        sequential_id=row.number,
+        severity=None if severity is None else Document(data=severity_resource(severity)),
+    )
+
+
+def _read(model: type[A], row: object) -> A:
+    return model(**{name: getattr(row, name) for name in model.model_fields})

@@ -1,0 +1,173 @@
+"""The two workflows that come with an account."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from pagersync.database.engine import Sessions
+from pagersync.http import AsyncClient
+from pagersync.integrations.service import remove_integration
+from pagersync.workflows.models import Workflow, WorkflowTask
+from tests.support.pagertree import API_KEY, SimulatedPagerTree
+from tests.support.wait import eventually
+from tests.workflows.conftest import Flows
+
+CREATING = "Create a PagerTree alert when an incident is created"
+RESOLVING = "Resolve linked PagerTree alerts when the incident is resolved"
+
+
+@pytest.fixture
+async def workflows(sessions: Sessions) -> "Reader":
+    return Reader(sessions)
+
+
+class Reader:
+    """Looks at the workflows that there are."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self.sessions = sessions
+
+    async def all(self) -> dict[str, Workflow]:
+        async with self.sessions() as session:
+            every = await session.scalars(select(Workflow).order_by(Workflow.id))
+            return {f"{w.name}{' (removed)' if w.removed_at else ''}": w for w in every}
+
+    async def count(self) -> int:
+        async with self.sessions() as session:
+            return len(list(await session.scalars(select(Workflow))))
+
+
+async def connect(
+    api: AsyncClient, pagertree: SimulatedPagerTree, name: str = "acme", **attributes: Any
+) -> dict[str, Any]:
+    """Connect the simulated account as a newcomer does; return the answer."""
+    body = {
+        "name": name,
+        "api_key": API_KEY,
+        "pagertree_url": pagertree.api_url,
+        **attributes,
+    }
+    response = await api.post(
+        "/v1/integrations", json={"data": {"type": "integrations", "attributes": body}}
+    )
+    assert response.status_code == 201, response.text
+    return dict(response.json()["data"])
+
+
+async def test_an_account_comes_with_both_and_says_why_one_is_off(
+    api: AsyncClient, pagertree: SimulatedPagerTree, workflows: Reader
+) -> None:
+    answer = await connect(api, pagertree)
+    made = await workflows.all()
+    assert list(made) == [CREATING, RESOLVING]
+    assert not made[CREATING].enabled
+    assert "default_targets" in str(made[CREATING].off_reason)
+    assert made[RESOLVING].enabled
+    assert any(CREATING in step and "is off" in step for step in answer["attributes"]["setup"])
+
+
+async def test_with_default_targets_both_are_on(
+    api: AsyncClient, pagertree: SimulatedPagerTree, workflows: Reader
+) -> None:
+    answer = await connect(api, pagertree, default_targets={"teams": [{"name": "Platform"}]})
+    assert all(workflow.enabled for workflow in (await workflows.all()).values())
+    assert not any("is off" in step for step in answer["attributes"]["setup"])
+
+
+async def test_they_can_be_left_out(
+    api: AsyncClient, pagertree: SimulatedPagerTree, workflows: Reader
+) -> None:
+    await connect(api, pagertree, default_workflows=False)
+    assert await workflows.count() == 0
+
+
+async def test_connecting_again_makes_no_second_pair_and_keeps_what_people_changed(
+    api: AsyncClient, pagertree: SimulatedPagerTree, workflows: Reader, sessions: Sessions
+) -> None:
+    first = await connect(api, pagertree)
+    async with sessions.begin() as session:
+        creating = (await session.scalars(select(Workflow).filter_by(name=CREATING))).one()
+        creating.name = "Ours"
+        await remove_integration(session, UUID(first["id"]))
+    second = await connect(api, pagertree)
+    made = await workflows.all()
+    assert sorted(made) == ["Ours", RESOLVING]
+    assert {str(workflow.integration_id) for workflow in made.values()} == {second["id"]}
+    async with sessions() as session:
+        assert len(list(await session.scalars(select(WorkflowTask)))) == 2
+
+
+async def test_two_accounts_have_a_pair_each(
+    api: AsyncClient, pagertree: SimulatedPagerTree, workflows: Reader
+) -> None:
+    await connect(api, pagertree)
+    await connect(api, pagertree, name="other")
+    assert await workflows.count() == 4
+
+
+class TestTheWholeWay:
+    """An account connected as a newcomer does it, an incident declared, paged for and resolved."""
+
+    @pytest.fixture
+    async def simulator(
+        self, api: AsyncClient, pagertree: SimulatedPagerTree, server: str
+    ) -> AsyncIterator[SimulatedPagerTree]:
+        answer = await connect(api, pagertree, default_targets={"teams": [{"name": "Platform"}]})
+        synced = await api.post(f"/v1/integrations/{answer['id']}/sync")
+        assert synced.is_success, synced.text
+        pagertree.simulator.change(
+            webhook_url=f"{server}/webhooks/pagertree/{answer['id']}",
+            webhook_secret=answer["attributes"]["webhook_secret"],
+        )
+        yield pagertree
+        pagertree.simulator.change(webhooks="off")
+
+    async def test_an_incident_is_paged_for_and_its_alert_resolved_with_it(
+        self, flows: Flows, simulator: SimulatedPagerTree
+    ) -> None:
+        incident_id = await flows.declare(severity="high")
+        (page,) = await eventually(lambda: flows.pages(incident_id), bool)
+        there = await eventually(lambda: _alerts(simulator), bool)
+        assert there[0]["title"] == "Checkout is down"
+        assert there[0]["incident_severity"] == "sev_2"
+        await simulator.reaches(there[0]["id"], "open")
+        await flows.move(incident_id, "resolved")
+        await simulator.reaches(there[0]["id"], "resolved")
+
+        async def is_resolved() -> bool:
+            return (await flows.pages(incident_id))[0].status == "resolved"
+
+        await eventually(is_resolved)
+        async with flows.sessions() as session:
+            from pagersync.alerts.models import Alert  # noqa: PLC0415
+
+            assert list(await session.scalars(select(Alert))) == []
+        assert page.requested_by == f"the workflow {CREATING!r}"
+        timeline = " ".join(await flows.timeline(incident_id))
+        assert "Resolved in PagerTree" in timeline
+
+    async def test_a_restarted_incident_is_not_paged_for_twice(
+        self, flows: Flows, simulator: SimulatedPagerTree
+    ) -> None:
+        incident_id = await flows.declare()
+        await eventually(lambda: flows.pages(incident_id), bool)
+        await flows.move(incident_id, "resolved")
+        await flows.move(incident_id, "started")
+        await flows.looked_at(incident_id, "incident.updated")
+        await eventually(lambda: _alerts(simulator), bool)
+        assert len(await flows.pages(incident_id)) == 1
+
+    async def test_tests_and_examples_page_nobody(
+        self, flows: Flows, simulator: SimulatedPagerTree
+    ) -> None:
+        incident_id = await flows.declare(kind="test")
+        verdicts = await flows.verdicts(incident_id, "incident.created")
+        assert [verdict["matched"] for verdict in verdicts] == [False]
+        assert await _alerts(simulator) == []
+
+
+async def _alerts(pagertree: SimulatedPagerTree) -> list[dict[str, Any]]:
+    return list(pagertree.simulator.alerts())
