@@ -4,6 +4,7 @@ import os
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -26,13 +27,16 @@ from tests.support.account import Account
 from tests.support.server import running_server
 
 for name in [name for name in os.environ if name.startswith("PAGERSYNC_")]:
-    if not name.startswith("PAGERSYNC_CHAOS_"):
+    if not name.startswith(("PAGERSYNC_CHAOS_", "PAGERSYNC_KILL_")):
         del os.environ[name]  # an operator's settings must not decide how tests end
 
 # To read all certificate authorities takes 20 ms: every client of a process can trust the same.
 ssl.create_default_context = cache(ssl.create_default_context)
 
 EMPTY = ";".join(f"DELETE FROM {table.name}" for table in reversed(Base.metadata.sorted_tables))  # noqa: S608 - our own table names
+
+# The longest tests do a third of their work on each day. Set here, so that all processes agree.
+os.environ.setdefault("TESTS_DAY", str(datetime.now(UTC).toordinal()))
 
 structlog.configure(  # a traceback with everybody's local variables takes a second
     processors=[
