@@ -37,7 +37,7 @@ async def test_a_workflow_that_is_off_is_named_with_its_reason(
     assert (node.kind, node.status, node.title) == (
         "workflow",
         "off",
-        "The workflow 'Page' is off: there is nobody to page",
+        "Workflow 'Page' is off: there is nobody to page",
     )
 
 
