@@ -43,11 +43,13 @@ async def test_a_page_whose_answer_was_lost_is_explained_down_to_who_acknowledge
     paging.simulator.act(alert["id"], "acknowledge")
     page = await paging.reaches(page.id, "acknowledged")
 
+    users = paging.simulator.directory.account_users
+    (name,) = [user.name for user in users if user.prefix_id == page.acknowledged_by]
     traced = await trace(service_api, "page", page.id)
     assert re.fullmatch(
         r"Platform was paged because the API key 'test' created incident 1 \(Checkout is down\), "
         rf"which the workflow 'Page on creation' matched; PagerTree confirmed it {SECONDS} later "
-        rf"and {page.acknowledged_by} acknowledged\.",
+        rf"and {name} acknowledged\.",
         traced["summary"],
     )
     assert path_to(traced, page.id) == ["event", "run", "task", "page"]
@@ -62,7 +64,7 @@ async def test_a_page_whose_answer_was_lost_is_explained_down_to_who_acknowledge
     assert titles(traced, "event") == [
         "The API key 'test' created incident 1 (Checkout is down)",
         "PagerTree pages people",
-        f"Acknowledged in PagerTree by {page.acknowledged_by}",
+        f"Acknowledged in PagerTree by {name}",
     ]
 
 

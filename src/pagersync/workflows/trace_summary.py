@@ -132,7 +132,7 @@ def _outcome(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str:
     if page.confirmed_at is not None:
         told.append(f"PagerTree confirmed it {text.later_text(page.confirmed_at - began)} later")
     if page.acknowledged_at is not None:
-        told.append(f"{page.acknowledged_by or 'somebody'} acknowledged")
+        told.append(f"{story.person(page.integration_id, page.acknowledged_by)} acknowledged")
     if page.resolved_at is not None:
         told.append("it is resolved")
     if page.status == PageStatus.DROPPED:

@@ -251,7 +251,7 @@ def shown_params(rendered: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _in_short(value) for name, value in shown.items()}
 
 
-def _page(_: Story, row: Page) -> Described:
+def _page(story: Story, row: Page) -> Described:
     times = ("sent_at", "confirmed_at", "acknowledged_at", "resolved_at", "dropped_at")
     moments = {name: getattr(row, name) for name in (*times, "stuck_at", "unknown_at")}
     detail = {
@@ -259,7 +259,8 @@ def _page(_: Story, row: Page) -> Described:
         "urgency": row.urgency,
         "severity": row.severity,
         "requested_by": row.requested_by,
-        "acknowledged_by": row.acknowledged_by,
+        "acknowledged_by": row.acknowledged_by
+        and story.person(row.integration_id, row.acknowledged_by),
         "pagertree_status": row.remote_status,
         "pagertree_alert_id": row.pagertree_alert_id,
         "alert_id": row.alert_id and str(row.alert_id),
