@@ -26,6 +26,7 @@ EDGES = {
     "integrations/directory.py",  # a sync asks PagerTree between reading and writing
     "integrations/directory_schedule.py",  # a claim is committed before the sync it is for
     "paging/cli.py",
+    "workflows/cli.py",
     "paging/confirm.py",  # PagerTree is asked between the claim and the record
     "paging/store.py",  # a call is marked as under way before it goes out
     "paging/turn.py",  # what a turn came to

@@ -91,6 +91,7 @@ def describe_webhook(app: FastAPI) -> None:
 
 TAGS: Final = [
     {"name": "Alerts", "description": "Alerts and what happened to them."},
+    {"name": "Workflows", "description": "What is done when something happens, and what was."},
     {"name": "Integrations", "description": "Connected PagerTree accounts."},
     {"name": "Directory", "description": "Whom PagerTree can page, and who is on call."},
     {"name": "Deliveries", "description": "Webhook bodies as they came, and replay."},

@@ -44,7 +44,7 @@ class Filters:
         times: columns that can be compared with times.
         labels: a column of labels, filtered by `key:value`.
         related: conditions on other tables, made of the texts that are asked for.
-        search: a column of words, searched as people search the web.
+        search: words, in a column or made of some, searched as people search the web.
         sorts: columns that the list can be ordered by; `order` reads by which.
     """
 
@@ -56,7 +56,7 @@ class Filters:
     related: Mapping[str, Callable[[Sequence[str]], ColumnElement[bool]]] = field(
         default_factory=dict
     )
-    search: InstrumentedAttribute[Any] | None = None
+    search: InstrumentedAttribute[Any] | ColumnElement[Any] | None = None
     sorts: Mapping[str, InstrumentedAttribute[Any]] = field(default_factory=dict)
 
     def __call__(self, request: Request) -> list[ColumnElement[bool]]:

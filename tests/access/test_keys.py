@@ -135,6 +135,21 @@ NEEDED = {
     "listRouters": Scope.READ,
     "getRouter": Scope.READ,
     "syncDirectory": Scope.WRITE,
+    "previewWorkflow": Scope.READ,
+    "createWorkflow": Scope.WRITE,
+    "listWorkflows": Scope.READ,
+    "getWorkflow": Scope.READ,
+    "updateWorkflow": Scope.WRITE,
+    "deleteWorkflow": Scope.WRITE,
+    "createWorkflowTask": Scope.WRITE,
+    "listWorkflowTasks": Scope.READ,
+    "getWorkflowTask": Scope.READ,
+    "updateWorkflowTask": Scope.WRITE,
+    "deleteWorkflowTask": Scope.WRITE,
+    "createWorkflowRun": Scope.PAGE,
+    "ListWorkflowRuns": Scope.READ,
+    "getWorkflowRun": Scope.READ,
+    "cancelWorkflowRun": Scope.PAGE,
 }
 
 

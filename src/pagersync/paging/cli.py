@@ -80,9 +80,9 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
         tags=tag or [],
         integration=integration,
         expires_at=until or None,
-        teams=[_reference(text) for text in team or []],
-        users=[_reference(text) for text in user or []],
-        routers=[_reference(text) for text in router or []],
+        teams=[reference_of(text) for text in team or []],
+        users=[reference_of(text) for text in user or []],
+        routers=[reference_of(text) for text in router or []],
     )
     sent = run(lambda context: _page(context, request, timeout_s if wait else 0))
     typer.echo(json.dumps(_shown(sent)) if as_json else _sentence(sent))
@@ -90,7 +90,7 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
         raise typer.Exit(exit_code(sent.status))
 
 
-def _reference(text: str) -> "Reference":
+def reference_of(text: str) -> "Reference":
     """Take a text for an id where it looks like one of PagerTree's, else for a name."""
     from pagersync.integrations.target_params import Reference
 

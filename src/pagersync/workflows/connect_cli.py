@@ -6,14 +6,20 @@ import typer
 from pydantic import SecretStr
 
 from pagersync.command import Context, checked, run
+from pagersync.errors import InvalidError
 from pagersync.integrations.cli import Json, print_secret
 from pagersync.integrations.connect import take_api_key
 from pagersync.integrations.models import PAGERTREE_URL
-from pagersync.integrations.service import NewSecret
+from pagersync.integrations.service import NewSecret, change_integration, find_integration
+from pagersync.integrations.target_params import Targets
 from pagersync.integrations.values import checked_api_key, checked_name, checked_url
 from pagersync.integrations.vault import open_vault
 from pagersync.pagertree.client import create_http_client
+from pagersync.paging.cli import reference_of
+from pagersync.paging.requests import find_targets
 from pagersync.workflows.connect import connect_integration
+from pagersync.workflows.defaults import CREATE, find_default_workflow
+from pagersync.workflows.models import Workflow
 
 
 def add(  # noqa: PLR0913, PLR0917 - arguments and options of a command
@@ -99,9 +105,45 @@ async def _connect(
         )
 
 
+def default_targets(
+    reference: Annotated[str, typer.Argument(metavar="NAME_OR_ID")],
+    *,
+    team: Annotated[list[str] | None, typer.Option(help="By name or id. May be repeated.")] = None,
+    user: Annotated[
+        list[str] | None, typer.Option(help="By name, e-mail or id. May be repeated.")
+    ] = None,
+    router: Annotated[
+        list[str] | None, typer.Option(help="By name or id. May be repeated.")
+    ] = None,
+) -> None:
+    """Set whom workflows page that name nobody."""
+    chosen = targets(team, user, router)
+    if not any(chosen.values()):
+        raise InvalidError("name at least one team, user or router")
+
+    async def action(context: Context) -> Workflow | None:
+        async with context.sessions.begin() as session:
+            integration = await find_integration(session, reference)
+            await find_targets(session, integration.id, Targets.model_validate(chosen))
+            await change_integration(session, integration.id, default_targets=chosen)
+            return await find_default_workflow(session, integration.id, CREATE)
+
+    workflow = run(action)
+    names = ", ".join(next(iter(each.values())) for kind in chosen.values() for each in kind)
+    typer.echo(f"Workflows that name nobody page {names}.")
+    if workflow is not None and not workflow.enabled:
+        typer.echo(
+            f"The workflow {workflow.name!r} is still off: "
+            f"`pagersync workflows enable {workflow.slug}` switches it on."
+        )
+
+
 def targets(
     teams: list[str] | None, users: list[str] | None, routers: list[str] | None
 ) -> dict[str, Any]:
     """Return default targets as an integration keeps them."""
     kinds = {"teams": teams, "users": users, "routers": routers}
-    return {kind: [{"name": name} for name in names or ()] for kind, names in kinds.items()}
+    return {
+        kind: [reference_of(text).model_dump(exclude_none=True) for text in texts or ()]
+        for kind, texts in kinds.items()
+    }

@@ -12,8 +12,8 @@ from pagersync.workflows.slugs import unique_slug
 from pagersync.workflows.trigger_params import parse_trigger_params, to_json
 
 NO_TARGET: Final = (
-    "the integration has no default targets, so there is nobody to page: set default_targets, or "
-    "name teams or users in the task, and switch it on"
+    "the integration has no default targets, so there is nobody to page: set some, with "
+    "`pagersync integrations default-targets`, or name teams or users in the task, and switch it on"
 )
 
 CREATE: Final = "create"
@@ -59,6 +59,16 @@ async def _take_over(session: AsyncSession, integration: Integration) -> list[Wo
         workflow.version += 1
     await session.flush()
     return workflows
+
+
+async def find_default_workflow(
+    session: AsyncSession, integration_id: UUID, which: str
+) -> Workflow | None:
+    """Return one of an integration's default workflows, if it was made and not removed."""
+    statement = select(Workflow).where(
+        Workflow.default_key == default_key(integration_id, which), Workflow.removed_at.is_(None)
+    )
+    return await session.scalar(statement)
 
 
 def default_key(integration_id: UUID, which: str) -> str:

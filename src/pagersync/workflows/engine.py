@@ -23,12 +23,12 @@ from pagersync.http import AsyncClient
 from pagersync.settings import Settings
 from pagersync.workflows import http_calls, runs
 from pagersync.workflows.context import TaskContext, open_context
-from pagersync.workflows.http_task import HttpClientParams, without_secrets
+from pagersync.workflows.http_task import HttpClientParams
 from pagersync.workflows.models import TaskRunStatus, Workflow, WorkflowRun, WorkflowTaskRun
+from pagersync.workflows.rendering import shown_params, variables_of
 from pagersync.workflows.task_params import parse_task_params
 from pagersync.workflows.tasks import EXECUTE
 from pagersync.workflows.templates import render_params
-from pagersync.workflows.variables import load_variables
 
 INTERRUPTED: Final = (
     "it had begun when its process ended, so it may have been done: it is not done again"
@@ -141,18 +141,10 @@ class Engine:
 
     async def _render(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel:
         """Return a task's parameters, rendered and checked once more, and keep them on it."""
-        variables = await load_variables(
-            context.session,
-            incident_id=context.incident_id,
-            alert_id=context.alert_id,
-            page_id=context.page_id,
-            public_url=self._settings.base_url,
-        )
-        rendered = render_params(task.task_params, variables | await runs.about(context))
+        variables = await variables_of(context, self._settings)
+        rendered = render_params(task.task_params, variables)
         params = parse_task_params(rendered, "")
-        task.rendered_params = (
-            without_secrets(params) if isinstance(params, HttpClientParams) else rendered
-        )
+        task.rendered_params = shown_params(params, rendered)
         return params
 
     async def _call(

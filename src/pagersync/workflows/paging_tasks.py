@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts import actions
 from pagersync.alerts.models import Alert
+from pagersync.events.publish import Cause
+from pagersync.incidents.service import get_incident
 from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.severity import AUTO, read_severity
 from pagersync.paging import requests
@@ -29,16 +31,28 @@ async def create_pagertree_alert(
     context: TaskContext, params: CreatePagerTreeAlertParams
 ) -> TaskResult:
     """Page the teams and users that the task names, or the integration's default targets."""
-    return await _page(context, await _new_page(context, params, context.integration))
+    return await _page(context, await plan_page(context, params))
 
 
 async def page_pagertree(context: TaskContext, params: PagePagerTreeParams) -> TaskResult:
     """As `create_pagertree_alert`, with routers, tags, and somebody to fall back to."""
-    new = await _new_page(context, params, params.integration or context.integration)
-    if params.fallback is not None:
-        found = await requests.find_targets(context.session, new.integration_id, params.fallback)
-        new = replace(new, fallback_targets=found)
-    return await _page(context, new)
+    return await _page(context, await plan_page(context, params))
+
+
+async def plan_page(context: TaskContext, params: PagerTreeAlertParams) -> NewPage:
+    """Return the page that a task asks for; nothing is changed.
+
+    Raises:
+        TaskFailedError: it is for nobody.
+        ManyInvalidError: a value cannot be right.
+    """
+    fallback: Targets | None = getattr(params, "fallback", None)
+    named: str | None = getattr(params, "integration", None)
+    new = await _new_page(context, params, named or context.integration)
+    if fallback is None:
+        return new
+    found = await requests.find_targets(context.session, new.integration_id, fallback)
+    return replace(new, fallback_targets=found)
 
 
 async def update_pagertree_alert(
@@ -62,8 +76,8 @@ async def update_pagertree_alert(
         )
         operation_ids.append(operation.id)
     for alert in linked.alerts:
-        await actions.change_alert(context.session, alert, values, context.cause.requested_by)
-    return TaskResult(_summary(linked), operation_ids=operation_ids)
+        await actions.change_alert(context.session, alert, values, context.cause)
+    return TaskResult(summary(linked), operation_ids=operation_ids)
 
 
 async def acknowledge_pagertree_alert(
@@ -83,7 +97,7 @@ async def acknowledge_pagertree_alert(
         )
         operation_ids.append(operation.id)
     await _for_each(context, linked.alerts, actions.acknowledge_alert)
-    return TaskResult(_summary(linked), operation_ids=operation_ids)
+    return TaskResult(summary(linked), operation_ids=operation_ids)
 
 
 async def resolve_pagertree_alert(
@@ -102,16 +116,16 @@ async def resolve_pagertree_alert(
         if operation is not None:
             operation_ids.append(operation.id)
     await _for_each(context, linked.alerts, actions.resolve_alert)
-    return TaskResult(_summary(linked), operation_ids=operation_ids)
+    return TaskResult(summary(linked), operation_ids=operation_ids)
 
 
 async def _for_each(
     context: TaskContext,
     alerts: Sequence[Alert],
-    act: Callable[[AsyncSession, Alert, str], Awaitable[Alert]],
+    act: Callable[[AsyncSession, Alert, Cause], Awaitable[Alert]],
 ) -> None:
     for alert in alerts:
-        await act(context.session, alert, context.cause.requested_by)
+        await act(context.session, alert, context.cause)
 
 
 async def _page(context: TaskContext, new: NewPage) -> TaskResult:
@@ -123,12 +137,6 @@ async def _page(context: TaskContext, new: NewPage) -> TaskResult:
 async def _new_page(
     context: TaskContext, params: PagerTreeAlertParams, integration: str | None
 ) -> NewPage:
-    """Return the page that a task asks for.
-
-    Raises:
-        TaskFailedError: it is for nobody.
-        ManyInvalidError: a value cannot be right.
-    """
     severity = await _severity(context, params)
     request = requests.PageRequest.model_construct(
         title=params.title or await _title(context),
@@ -185,7 +193,8 @@ async def _severity(context: TaskContext, params: PagerTreeAlertParams) -> str |
 
 async def _title(context: TaskContext) -> str:
     if context.incident_id is not None:
-        return (await context.incident()).title[: requests.TITLE_CHARACTERS_MAX]
+        incident = await get_incident(context.session, context.incident_id)
+        return incident.title[: requests.TITLE_CHARACTERS_MAX]
     if alert := await context.alert():
         return alert.summary[: requests.TITLE_CHARACTERS_MAX]
     raise TaskFailedError(
@@ -213,7 +222,8 @@ async def _changes(context: TaskContext, params: UpdatePagerTreeAlertParams) -> 
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _summary(linked: Linked) -> dict[str, Any]:
+def summary(linked: Linked) -> dict[str, Any]:
+    """Return what a task acts on, for people."""
     return {
         "pages": [str(page.id) for page in linked.pages],
         "alerts": [str(alert.id) for alert in linked.alerts],

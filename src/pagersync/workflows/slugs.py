@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.workflows.models import Workflow
@@ -19,8 +19,14 @@ def slug_of(name: str) -> str:
     return "-".join(words)[:SLUG_CHARACTERS_MAX].strip("-") or "workflow"
 
 
+async def lock_slugs(session: AsyncSession) -> None:
+    """Wait for others who make workflows, and let them wait until the transaction ends."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext("workflows"))))
+
+
 async def unique_slug(session: AsyncSession, name: str) -> str:
-    """Return a slug that no other workflow has; two at the same time: the later one fails."""
+    """Return a slug that no other workflow has, and let nobody else take it meanwhile."""
+    await lock_slugs(session)
     base = slug_of(name)
     statement = select(Workflow.slug).where(
         Workflow.removed_at.is_(None), Workflow.slug.startswith(base, autoescape=True)

@@ -190,7 +190,14 @@ def check_task_params(raw: Mapping[str, Any], pointer: str = PARAMS_POINTER) -> 
         ManyInvalidError: as there, or a template that cannot be rendered.
     """
     params = parse_task_params(raw, pointer)
-    check_params({name: value for name, value in raw.items() if name != "task_type"}, pointer)
+    problems = []
+    for name, value in raw.items():
+        try:
+            check_params(value, f"{pointer}/{name}")
+        except InvalidError as error:
+            problems.append(error)
+    if problems:
+        raise ManyInvalidError(problems)
     return params
 
 

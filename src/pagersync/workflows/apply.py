@@ -1,0 +1,223 @@
+"""Applying a file of workflows: first a plan that people can read, then exactly that."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.errors import InvalidError
+from pagersync.integrations.models import Integration
+from pagersync.workflows import service
+from pagersync.workflows.files import Content, WorkflowFile, content_of
+from pagersync.workflows.slugs import lock_slugs
+
+Action = Literal["create", "change", "unchanged", "remove"]
+
+SHOWN_CHARACTERS_MAX: Final = 60
+SIGNS: Final[Mapping[Action, str]] = {
+    "create": "+",
+    "change": "~",
+    "unchanged": "=",
+    "remove": "-",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What files call the connected accounts: of each its name, and of each name the account.
+
+    One that was removed keeps its name in files, which say that it was removed.
+    """
+
+    names: Mapping[UUID | None, str | None]
+    ids: Mapping[str | None, UUID | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done about one workflow.
+
+    Attributes:
+        changes: what differs: where, and from what to what, for people.
+        values: what to save.
+    """
+
+    action: Action
+    slug: str
+    changes: Sequence[tuple[str, str, str]] = ()
+    values: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done so that the workflows are as a file says."""
+
+    steps: Sequence[Step]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return all(step.action == "unchanged" for step in self.steps)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the plan in words."""
+        for step in self.steps:
+            yield f"{SIGNS[step.action]} {step.action:<9}  {step.slug}"
+            for path, before, after in step.changes:
+                yield f"      {path}: {before} -> {after}"
+        counts = [
+            f"{count} to {action}"
+            for action in ("create", "change", "remove")
+            if (count := sum(step.action == action for step in self.steps))
+        ]
+        yield ", ".join(counts) + "." if counts else "Nothing to do."
+
+
+async def make_plan(
+    session: AsyncSession,
+    file: WorkflowFile,
+    *,
+    prune: bool = False,
+    prune_defaults: Collection[str] = (),
+    lock: bool = False,
+) -> Plan:
+    """Return what is to be done so that the workflows are as a file says.
+
+    Args:
+        session: to look things up.
+        file: what is wanted.
+        prune: whether to remove what the file does not have.
+        prune_defaults: slugs of workflows that came with an integration, to be removed too.
+        lock: whether nobody else changes workflows until the transaction ends.
+
+    Raises:
+        InvalidError: the file names an account that there is not, or nothing can be pruned so.
+    """
+    if lock:
+        await lock_slugs(session)
+    accounts = await _read_accounts(session)
+    workflows = await service.list_workflows(session, lock=lock)
+    existing = {workflow.slug: workflow for workflow in workflows}
+    tasks = await service.list_tasks(session, [workflow.id for workflow in workflows])
+    steps = []
+    for slug, wanted in file.contents.items():
+        known = existing.get(slug)
+        if known is None:
+            steps.append(Step("create", slug, values=_values(wanted, slug, accounts, file)))
+            continue
+        own = content_of(known, tasks.get(known.id, []), accounts.names[known.integration_id])
+        changed = {name: wanted[name] for name in wanted if wanted[name] != own[name]}
+        if changed:
+            values = _values(changed, slug, accounts, file)
+            steps.append(Step("change", slug, list(_differences(own, wanted)), values))
+        else:
+            steps.append(Step("unchanged", slug))
+    gone = [workflow for slug, workflow in existing.items() if slug not in file.contents]
+    _check_prune(prune_defaults, [workflow.slug for workflow in gone])
+    for workflow in gone if prune or prune_defaults else ():
+        is_default = workflow.default_key is not None
+        if workflow.slug in prune_defaults or (prune and not is_default):
+            steps.append(Step("remove", workflow.slug))
+    return Plan(steps)
+
+
+async def apply_plan(session: AsyncSession, plan: Plan, *, requested_by: str) -> None:
+    """Do what a plan says, which was made in this transaction, with everything locked.
+
+    Raises:
+        ManyInvalidError: values that cannot be right after all.
+        ConflictError: there would be too many workflows.
+    """
+    for step in sorted(plan.steps, key=lambda step: step.action != "remove"):
+        if step.action == "create":
+            await service.create_workflow(session, step.values or {}, requested_by=requested_by)
+        elif step.action != "unchanged":
+            workflow = await service.get_workflow(session, step.slug, lock=True)
+            if step.action == "remove":
+                await service.remove_workflow(session, workflow)
+            else:
+                await service.change_workflow(session, workflow, step.values or {})
+
+
+async def export(session: AsyncSession, slugs: Collection[str] | None = None) -> list[Content]:
+    """Return workflows, all by default, as files have them, but for the defaults."""
+    accounts = await _read_accounts(session)
+    workflows = await service.list_workflows(session)
+    tasks = await service.list_tasks(session, [workflow.id for workflow in workflows])
+    return [
+        content_of(workflow, tasks.get(workflow.id, []), accounts.names[workflow.integration_id])
+        for workflow in workflows
+        if slugs is None or workflow.slug in slugs
+    ]
+
+
+async def _read_accounts(session: AsyncSession) -> Accounts:
+    rows = await session.execute(
+        select(Integration.id, Integration.name, Integration.removed_at.is_not(None))
+    )
+    names: dict[UUID | None, str | None] = {None: None}
+    ids: dict[str | None, UUID | None] = {None: None}
+    for row_id, name, is_removed in rows:
+        names[row_id] = f"{name} (removed)" if is_removed else name
+        if not is_removed:
+            ids[name] = row_id
+    return Accounts(names, ids)
+
+
+def _values(
+    values: Mapping[str, Any], slug: str, accounts: Accounts, file: WorkflowFile
+) -> dict[str, Any]:
+    """Return what to save, with the account's id for its name.
+
+    Raises:
+        InvalidError: there is no such account.
+    """
+    saved = {name: value for name, value in values.items() if name != "integration"}
+    if "integration" not in values:
+        return saved
+    name = values["integration"]
+    if name not in accounts.ids:
+        known = ", ".join(repr(each) for each in accounts.ids if each) or "none"
+        raise InvalidError(
+            f"{file.places[slug]}: there is no integration {name!r}: there is {known}"
+        )
+    return {**saved, "integration_id": accounts.ids[name]}
+
+
+def _check_prune(prune_defaults: Collection[str], gone: Collection[str]) -> None:
+    unknown = sorted(set(prune_defaults) - set(gone))
+    if unknown:
+        raise InvalidError(f"{unknown[0]!r} is in the file, or there is no such workflow")
+
+
+def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield what differs: where, and from what to what, for people."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        pairs = [(name, before.get(name), after.get(name)) for name in {**before, **after}]
+    elif isinstance(before, list) and isinstance(after, list) and _has_objects(before, after):
+        longest = max(len(before), len(after))
+        pairs = [(str(i), _at(before, i), _at(after, i)) for i in range(longest)]
+    else:
+        if before != after:
+            yield path, _shown(before), _shown(after)
+        return
+    for name, one, other in pairs:
+        yield from _differences(one, other, f"{path}/{name}" if path else name)
+
+
+def _has_objects(*lists: Sequence[Any]) -> bool:
+    return any(isinstance(item, dict) for items in lists for item in items)
+
+
+def _at(items: Sequence[Any], index: int) -> Any:
+    return items[index] if index < len(items) else None
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    is_long = len(text) > SHOWN_CHARACTERS_MAX
+    return f"{text[: SHOWN_CHARACTERS_MAX - 1]}…" if is_long else text

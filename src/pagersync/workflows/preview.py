@@ -1,0 +1,147 @@
+"""What a workflow would do: its conditions in words, its tasks rendered, and whom they would page.
+
+Nothing is done: the transaction cannot write while a workflow is previewed.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.errors import PagersyncError
+from pagersync.events.publish import NO_INTEGRATION
+from pagersync.settings import Settings
+from pagersync.workflows.conditions import compile_conditions
+from pagersync.workflows.context import TaskContext, open_context
+from pagersync.workflows.linked import find_linked
+from pagersync.workflows.manual import About, load_subject
+from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask
+from pagersync.workflows.paging_tasks import plan_page, summary
+from pagersync.workflows.rendering import example_variables, shown_params, variables_of
+from pagersync.workflows.task_params import (
+    LinkedAlertsParams,
+    PagerTreeAlertParams,
+    UpdatePagerTreeAlertParams,
+    parse_task_params,
+)
+from pagersync.workflows.templates import render_params
+from pagersync.workflows.trigger_params import parse_trigger_params
+
+EXAMPLE_EVENT: Final[Mapping[str, Any]] = {
+    "type": "incident.updated",
+    "data": {"changes": {"status": {"from": "started", "to": "resolved"}}},
+    "occurred_at": datetime(2026, 1, 1, 12, tzinfo=UTC),
+    "requested_by": "the API key 'example'",
+}
+EXAMPLE_TITLE: Final = "Checkout is failing"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPreview:
+    """What one task would do.
+
+    Attributes:
+        error: why it would fail; None if it would not, as far as that shows.
+        would: whom it would page, or which pages and alerts it would act on.
+    """
+
+    task: WorkflowTask
+    rendered_params: dict[str, Any] | None = None
+    error: str | None = None
+    would: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a workflow would do.
+
+    Attributes:
+        conditions: every condition in words.
+        failed: the first that does not hold; None if all hold, or if there is nothing to look at.
+    """
+
+    conditions: list[str]
+    failed: str | None
+    tasks: list[TaskPreview]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previewed:
+    """What is previewed: a workflow, saved or not, about something or an example."""
+
+    workflow: Workflow
+    tasks: Sequence[WorkflowTask]
+    about: About | None
+    context: dict[str, Any]
+
+
+async def preview(session: AsyncSession, settings: Settings, asked: Previewed) -> Preview:
+    """Return what a workflow would do; nothing is done."""
+    with session.no_autoflush:
+        async with session.begin_nested() as savepoint:
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            seen = await _preview(session, settings, asked)
+            await savepoint.rollback()
+    return seen
+
+
+async def _preview(session: AsyncSession, settings: Settings, asked: Previewed) -> Preview:
+    about, workflow = asked.about, asked.workflow
+    conditions = compile_conditions(parse_trigger_params(workflow.trigger_params))
+    failed = None
+    if about is not None:
+        failed = conditions.first_failed(await load_subject(session, about), datetime.now(UTC))
+    run = WorkflowRun(
+        id=NO_INTEGRATION,
+        integration_id=about.integration_id if about else NO_INTEGRATION,
+        context=asked.context,
+        depth=1,
+        **({f"{about.kind}_id": about.id} if about else {}),
+    )
+    context = await open_context(session, run, workflow)
+    variables = await (
+        example_variables(context) if about is None else variables_of(context, settings)
+    )
+    variables = {"event": EXAMPLE_EVENT, **variables}
+    tasks = [
+        await _task(context, task, variables, is_example=about is None) for task in asked.tasks
+    ]
+    return Preview(conditions.describe(), failed, tasks)
+
+
+async def _task(
+    context: TaskContext, task: WorkflowTask, variables: dict[str, Any], *, is_example: bool
+) -> TaskPreview:
+    shown = None
+    try:
+        rendered = await asyncio.to_thread(render_params, task.task_params, variables)
+        params = parse_task_params(rendered, "")
+        shown = shown_params(params, rendered)
+        would = await _would(context, params, is_example=is_example)
+    except PagersyncError as error:
+        return TaskPreview(task, shown, error.detail)
+    return TaskPreview(task, shown, would=would)
+
+
+async def _would(context: TaskContext, params: BaseModel, *, is_example: bool) -> dict[str, Any]:
+    """Return what a task would act on, of what is there now."""
+    if isinstance(params, UpdatePagerTreeAlertParams | LinkedAlertsParams):
+        return summary(await find_linked(context, params.pagertree_alert_id))
+    if not isinstance(params, PagerTreeAlertParams):
+        return {}
+    if is_example and params.title is None:
+        params = params.model_copy(update={"title": EXAMPLE_TITLE})
+    new = await plan_page(context, params)
+    return {
+        "integration_id": str(new.integration_id),
+        "title": new.title,
+        "urgency": new.urgency,
+        "severity": new.severity,
+        "targets": [target["name"] for target in new.targets],
+        "fallback_targets": [target["name"] for target in new.fallback_targets or ()],
+    }

@@ -1,0 +1,182 @@
+"""`/v1/workflows`: rules that say what is done when something happens."""
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.access.guard import needs, requester
+from pagersync.access.idempotency import IdempotentRoute
+from pagersync.access.models import Scope
+from pagersync.database.session import SessionDep
+from pagersync.errors import InvalidError, ManyInvalidError
+from pagersync.etag import IfMatch, check_if_match, etag
+from pagersync.filters import Filters
+from pagersync.jsonapi import (
+    Attributes,
+    Collection,
+    Document,
+    JsonApiResponse,
+    NewDocument,
+    errors,
+)
+from pagersync.pagination import PageDep, find
+from pagersync.workflows import service
+from pagersync.workflows.models import Workflow
+from pagersync.workflows.views import (
+    REQUIRED,
+    ChangedWorkflow,
+    NewWorkflow,
+    OfRootlyOnly,
+    WorkflowAttributes,
+    workflow_resource,
+)
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["Workflows"],
+    default_response_class=JsonApiResponse,
+    route_class=IdempotentRoute,
+)
+
+FILTERS = Filters(
+    texts={
+        "name": Workflow.name,
+        "slug": Workflow.slug,
+        "enabled": Workflow.enabled,
+        "integration_id": Workflow.integration_id,
+    },
+    lists={"triggers": Workflow.triggers},
+    times={"created_at": Workflow.created_at},
+    search=func.to_tsvector(
+        "simple", Workflow.name + " " + func.coalesce(Workflow.description, "")
+    ),
+    sorts={
+        "created_at": Workflow.created_at,
+        "updated_at": Workflow.updated_at,
+        "position": Workflow.position,
+    },
+)
+NOT_COLUMNS: Final = set(OfRootlyOnly.model_fields)
+
+
+@router.post(
+    "/workflows",
+    summary="Create a workflow",
+    description="Its tasks may come with it, or one by one through `/workflow_tasks`.",
+    status_code=201,
+    dependencies=[needs(Scope.WRITE)],
+    responses=errors(400, 409, 422),
+)
+async def create_workflow(
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    body: NewDocument[Literal["workflows"], NewWorkflow],
+) -> Document[WorkflowAttributes]:
+    values = body.data.attributes.model_dump(exclude=NOT_COLUMNS)
+    workflow = await service.create_workflow(session, values, requested_by=requester(request))
+    return await _shown(session, response, workflow)
+
+
+@router.get(
+    "/workflows",
+    summary="List workflows",
+    dependencies=[needs(Scope.READ)],
+    openapi_extra=FILTERS.openapi(),
+    responses=errors(422),
+)
+async def list_workflows(
+    session: SessionDep,
+    page: PageDep,
+    where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
+    order: Annotated[list[ColumnElement[Any]], Depends(FILTERS.order)],
+) -> Collection[WorkflowAttributes]:
+    statement = select(Workflow).where(Workflow.removed_at.is_(None), *where)
+    found = await find(session, statement, Workflow.id, page, order=order)
+    tasks = await service.list_tasks(session, [row.id for row in found.rows])
+    return Collection(
+        data=[workflow_resource(row, tasks.get(row.id, [])) for row in found.rows],
+        links=found.links,
+        meta=found.meta,
+    )
+
+
+@router.get(
+    "/workflows/{id}",
+    summary="Show a workflow",
+    description="By its id or its slug.",
+    dependencies=[needs(Scope.READ)],
+    responses=errors(404, 422),
+)
+async def get_workflow(
+    session: SessionDep, response: Response, id: str
+) -> Document[WorkflowAttributes]:
+    return await _shown(session, response, await service.get_workflow(session, id))
+
+
+@router.put(
+    "/workflows/{id}",
+    summary="Change a workflow",
+    description="What is left out stays. Runs that have begun go on with the tasks they had.",
+    dependencies=[needs(Scope.WRITE)],
+    responses=errors(400, 404, 409, 412, 422),
+)
+async def update_workflow(
+    session: SessionDep,
+    response: Response,
+    id: str,
+    body: NewDocument[Literal["workflows"], ChangedWorkflow],
+    if_match: IfMatch = None,
+) -> Document[WorkflowAttributes]:
+    values = changes_of(body.data.attributes, NOT_COLUMNS)
+    if "tasks" in values:
+        values["tasks"] = [task.model_dump() for task in body.data.attributes.tasks or ()]
+    workflow = await service.get_workflow(session, id, lock=True)
+    check_if_match(if_match, workflow.version)
+    if values:
+        workflow = await service.change_workflow(session, workflow, values)
+    return await _shown(session, response, workflow)
+
+
+@router.delete(
+    "/workflows/{id}",
+    summary="Remove a workflow",
+    description="Its runs stay; those that wait are canceled when their time comes.",
+    dependencies=[needs(Scope.WRITE)],
+    responses=errors(404, 412, 422),
+)
+async def delete_workflow(
+    session: SessionDep, response: Response, id: str, if_match: IfMatch = None
+) -> Document[WorkflowAttributes]:
+    workflow = await service.get_workflow(session, id, lock=True)
+    check_if_match(if_match, workflow.version)
+    removed = await service.remove_workflow(session, workflow)
+    return await _shown(session, response, removed)
+
+
+def changes_of(changes: Attributes, but: set[str] | None = None) -> dict[str, Any]:
+    """Return the values that a change sets.
+
+    Raises:
+        ManyInvalidError: nulls that cannot be.
+    """
+    values = changes.model_dump(exclude_unset=True, exclude=but)
+    nulls = [name for name, value in values.items() if value is None and name in REQUIRED]
+    if nulls:
+        raise ManyInvalidError(
+            [
+                InvalidError(f"{name}: cannot be null", pointer=f"/data/attributes/{name}")
+                for name in nulls
+            ]
+        )
+    return values
+
+
+async def _shown(
+    session: AsyncSession, response: Response, workflow: Workflow
+) -> Document[WorkflowAttributes]:
+    response.headers["ETag"] = etag(workflow.version)
+    tasks = await service.list_tasks(session, [workflow.id])
+    return Document(data=workflow_resource(workflow, tasks.get(workflow.id, [])))

@@ -1,0 +1,106 @@
+"""`/v1/workflow_tasks`: what a workflow does, step by step."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from sqlalchemy import ColumnElement, select
+
+from pagersync.access.guard import needs
+from pagersync.access.idempotency import IdempotentRoute
+from pagersync.access.models import Scope
+from pagersync.database.session import SessionDep
+from pagersync.filters import Filters
+from pagersync.jsonapi import Collection, Document, JsonApiResponse, NewDocument, errors
+from pagersync.pagination import PageDep, find
+from pagersync.workflows import service
+from pagersync.workflows.models import WorkflowTask
+from pagersync.workflows.routes import changes_of
+from pagersync.workflows.views import ChangedTask, NewTask, TaskAttributes, task_resource
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["Workflows"],
+    default_response_class=JsonApiResponse,
+    route_class=IdempotentRoute,
+)
+
+FILTERS = Filters(texts={"name": WorkflowTask.name})
+
+
+@router.post(
+    "/workflows/{workflow_id}/workflow_tasks",
+    summary="Add a task to a workflow",
+    status_code=201,
+    dependencies=[needs(Scope.WRITE)],
+    responses=errors(400, 404, 409, 422),
+)
+async def create_workflow_task(
+    session: SessionDep, workflow_id: str, body: NewDocument[Literal["workflow_tasks"], NewTask]
+) -> Document[TaskAttributes]:
+    values = body.data.attributes.model_dump(exclude_none=True)
+    workflow = await service.get_workflow(session, workflow_id, lock=True)
+    return Document(data=task_resource(await service.add_task(session, workflow, values)))
+
+
+@router.get(
+    "/workflows/{workflow_id}/workflow_tasks",
+    summary="List a workflow's tasks, in their order",
+    dependencies=[needs(Scope.READ)],
+    openapi_extra=FILTERS.openapi(),
+    responses=errors(404, 422),
+)
+async def list_workflow_tasks(
+    session: SessionDep,
+    page: PageDep,
+    workflow_id: str,
+    where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
+) -> Collection[TaskAttributes]:
+    workflow = await service.get_workflow(session, workflow_id)
+    statement = select(WorkflowTask).where(WorkflowTask.workflow_id == workflow.id, *where)
+    order = [WorkflowTask.position.asc()]
+    found = await find(session, statement, WorkflowTask.id, page, order=order)
+    return Collection(
+        data=[task_resource(row) for row in found.rows], links=found.links, meta=found.meta
+    )
+
+
+@router.get(
+    "/workflow_tasks/{id}",
+    summary="Show a task",
+    dependencies=[needs(Scope.READ)],
+    responses=errors(404, 422),
+)
+async def get_workflow_task(session: SessionDep, id: UUID) -> Document[TaskAttributes]:
+    task, _ = await service.get_task(session, id)
+    return Document(data=task_resource(task))
+
+
+@router.put(
+    "/workflow_tasks/{id}",
+    summary="Change a task",
+    description="What is left out stays; `task_params` are replaced as a whole.",
+    dependencies=[needs(Scope.WRITE)],
+    responses=errors(400, 404, 422),
+)
+async def update_workflow_task(
+    session: SessionDep, id: UUID, body: NewDocument[Literal["workflow_tasks"], ChangedTask]
+) -> Document[TaskAttributes]:
+    values = changes_of(body.data.attributes)
+    task, workflow = await service.get_task(session, id, lock=True)
+    if values:
+        task = await service.change_task(session, task, workflow, values)
+    return Document(data=task_resource(task))
+
+
+@router.delete(
+    "/workflow_tasks/{id}",
+    summary="Remove a task",
+    dependencies=[needs(Scope.WRITE)],
+    responses=errors(404, 422),
+)
+async def delete_workflow_task(session: SessionDep, id: UUID) -> Document[TaskAttributes]:
+    task, workflow = await service.get_task(session, id, lock=True)
+    shown = task_resource(task)
+    await service.remove_task(session, task, workflow)
+    return Document(data=shown)

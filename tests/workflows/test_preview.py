@@ -1,0 +1,188 @@
+"""What a workflow would do, seen without doing it."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, text
+
+from pagersync.database.engine import Sessions
+from pagersync.http import AsyncClient, Response
+from pagersync.tables import Base
+from tests.paging.conftest import Paging
+from tests.workflows.conftest import Flows
+
+CRITICAL = {
+    "trigger_type": "incident",
+    "triggers": ["incident_created"],
+    "incident_condition_severity": "IS",
+    "incident_severities": ["critical"],
+    "incident_condition_status": "IS",
+    "incident_statuses": ["started"],
+}
+
+
+async def ask(api: AsyncClient, **attributes: Any) -> Response:
+    body = {"data": {"type": "workflow_previews", "attributes": attributes}}
+    return await api.post("/v1/workflows/preview", json=body)
+
+
+async def seen(api: AsyncClient, **attributes: Any) -> dict[str, Any]:
+    answer = await ask(api, **attributes)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json()["data"]["attributes"])
+
+
+def inline(*tasks: dict[str, Any], **attributes: Any) -> dict[str, Any]:
+    return {"name": "w", "tasks": [{"task_params": task} for task in tasks], **attributes}
+
+
+async def counts(sessions: Sessions) -> dict[str, int]:
+    async with sessions() as session:
+        return {
+            table.name: await session.scalar(select(func.count()).select_from(table)) or 0
+            for table in Base.metadata.sorted_tables
+        }
+
+
+async def test_a_preview_says_which_condition_fails_and_what_each_task_would_say(
+    api: AsyncClient, flows: Flows
+) -> None:
+    incident_id = await flows.declare(title="Checkout is down", severity="high")
+    workflow = inline(
+        {"task_type": "print", "message": "{{ incident.title }} {{ context.word }}"},
+        {"task_type": "add_to_timeline", "event": "one\n  {{ incident.nothing | upcase }}"},
+        trigger_params=CRITICAL,
+    )
+    shown = await seen(
+        api, workflow=workflow, incident_id=str(incident_id), context={"word": "now"}
+    )
+    assert (shown["about"], shown["about_id"]) == ("incident", str(incident_id))
+    assert shown["conditions"] == [
+        "incident kind IS [normal]",
+        "incident status IS [started]",
+        "incident severity IS [critical]",
+    ]
+    assert shown["conditions_hold"] is False
+    assert shown["failed_condition"] == "incident severity IS [critical]"
+    first, second = shown["tasks"]
+    assert first["rendered_params"]["message"] == "Checkout is down now"
+    assert (first["position"], first["name"], first["error"]) == (1, "Print", None)
+    assert second["rendered_params"] is None
+    assert second["error"].startswith("event: line 2, column ")
+
+
+async def test_without_anything_to_be_about_a_preview_shows_an_example(api: AsyncClient) -> None:
+    workflow = inline(
+        {"task_type": "print", "message": "{{ incident.title }}, {{ alert.summary }}"},
+        trigger_params=CRITICAL,
+    )
+    shown = await seen(api, workflow=workflow)
+    assert (shown["about"], shown["conditions_hold"]) == ("example", None)
+    assert len(shown["conditions"]) == 3
+    (task,) = shown["tasks"]
+    assert len(task["rendered_params"]["message"]) > 10
+    assert task["error"] is None
+
+
+async def test_a_preview_says_whom_a_task_would_page(
+    service_api: AsyncClient, paging: Paging, flows: Flows, team: dict[str, str]
+) -> None:
+    workflow_id = await flows.add(
+        {"task_type": "page_pagertree", "teams": [team], "fallback": {"teams": [team]}},
+        {"task_type": "page_pagertree", "teams": [{"name": "Nobody"}]},
+        {"task_type": "create_pagertree_alert"},
+        {"task_type": "resolve_pagertree_alert"},
+        triggers=(),
+    )
+    incident_id = await flows.declare(severity="critical")
+    page_id = await paging.page(incident_id=incident_id)
+    shown = await seen(service_api, workflow_id=str(workflow_id), incident_id=str(incident_id))
+    page, unknown, default, resolve = shown["tasks"]
+    assert page["would"] == {
+        "integration_id": str(paging.integration_id),
+        "title": "Checkout is down",
+        "urgency": "auto",
+        "severity": "critical",
+        "targets": [team["name"]],
+        "fallback_targets": [team["name"]],
+    }
+    assert "no team is called 'Nobody'" in unknown["error"]
+    assert "names nobody to page" in default["error"]
+    assert resolve["would"] == {"pages": [str(page_id)], "alerts": []}
+    example = await seen(service_api, workflow_id=str(workflow_id))
+    assert example["tasks"][0]["would"]["targets"] == [team["name"]]
+
+
+async def test_a_preview_writes_nothing(
+    service_api: AsyncClient, paging: Paging, flows: Flows, team: dict[str, str], sessions: Sessions
+) -> None:
+    tasks = (
+        {"task_type": "create_pagertree_alert", "teams": [team]},
+        {"task_type": "page_pagertree", "teams": [team]},
+        {"task_type": "update_pagertree_alert", "title": "t"},
+        {"task_type": "acknowledge_pagertree_alert"},
+        {"task_type": "resolve_pagertree_alert"},
+        {"task_type": "update_status", "status": "resolved"},
+        {"task_type": "add_to_timeline", "event": "e"},
+        {"task_type": "create_incident", "title": "t"},
+        {"task_type": "http_client", "url": "https://example.com", "succeed_on_status": "200"},
+        {"task_type": "print", "message": "m"},
+    )
+    incident_id = await flows.declare()
+    page_id = await paging.page(incident_id=incident_id)
+    await paging.reaches(page_id, "confirmed")
+    workflow_id = await flows.add(*tasks, triggers=())
+    before = await counts(sessions)
+    for about in ({"incident_id": str(incident_id)}, {}):
+        saved = await seen(service_api, workflow_id=str(workflow_id), **about)
+        assert [task["error"] for task in saved["tasks"]] == [None] * len(tasks)
+        workflow = inline(*tasks, trigger_params=CRITICAL)
+        await seen(service_api, workflow=workflow, **about)
+    assert await counts(sessions) == before
+    assert (await flows.incident(incident_id)).status == "started"
+
+
+async def test_a_preview_cannot_write(sessions: Sessions) -> None:
+    """It reads in a transaction that PostgreSQL lets write nothing; what follows it may."""
+    async with sessions.begin() as session:
+        async with session.begin_nested() as savepoint:
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            assert await session.scalar(text("SHOW transaction_read_only")) == "on"
+            await savepoint.rollback()
+        assert await session.scalar(text("SHOW transaction_read_only")) == "off"
+
+
+async def test_headers_are_not_shown(api: AsyncClient) -> None:
+    task = {
+        "task_type": "http_client",
+        "url": "https://example.com",
+        "succeed_on_status": "200",
+        "headers": '{"Authorization": "planted"}',
+    }
+    answer = await ask(api, workflow=inline(task))
+    assert answer.status_code == 200
+    assert "planted" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("attributes", "pointer"),
+    [
+        ({}, "workflow_id"),
+        ({"workflow_id": "x", "workflow": inline()}, "workflow_id"),
+        ({"workflow": inline({"task_type": "print"})}, "workflow/tasks/0/task_params/message"),
+        ({"workflow": inline(wait="soon")}, "workflow/wait"),
+        ({"workflow": inline(trigger_params=CRITICAL), "alert_id": "ABC234"}, "alert_id"),
+    ],
+)
+async def test_what_cannot_be_previewed_is_refused(
+    api: AsyncClient, attributes: dict[str, Any], pointer: str
+) -> None:
+    answer = await ask(api, **attributes)
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json()["errors"]
+    assert error["source"]["pointer"] == f"/data/attributes/{pointer}"
+
+
+async def test_a_preview_of_a_workflow_that_is_not_there_is_404(api: AsyncClient) -> None:
+    assert (await ask(api, workflow_id=str(UUID(int=1)))).status_code == 404
