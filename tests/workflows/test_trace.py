@@ -151,6 +151,38 @@ async def test_what_resolved_a_page_stands_below_the_change_that_asked_for_it(
     assert traced["summary"].endswith(" later and it is resolved.")
 
 
+async def test_what_a_task_does_to_an_attached_alert_stands_below_the_task(
+    flows: Flows, paging: Paging, service_api: AsyncClient
+) -> None:
+    await flows.add(
+        {"task_type": "print", "message": "x"},
+        {"task_type": "acknowledge_pagertree_alert"},
+        triggers=["alert_attached"],
+        name="Acknowledge",
+    )
+    await paging.pagertree.created(title="Disk full")
+
+    async def alerts() -> list[dict[str, Any]]:
+        return list((await service_api.get("/v1/alerts")).json()["data"])
+
+    (alert,) = await eventually(alerts)
+    incident_id = await declared(service_api)
+    attached = {"data": {"type": "alerts", "attributes": {"alert_ids": [alert["id"]]}}}
+    await service_api.post(f"/v1/incidents/{incident_id}/alerts", json=attached)
+
+    async def operations() -> list[dict[str, Any]]:
+        return of_kind(await trace(service_api, "incident", incident_id), "operation")
+
+    (operation,) = await eventually(operations)
+    traced = await trace(service_api, "incident", incident_id)
+    assert path_to(traced, operation["id"]) == ["event", "run", "task", "operation"]
+    (above,) = [task for task in of_kind(traced, "task") if task["children"]]
+    assert above["title"] == "Task 2: task 2"
+    of_alert = await trace(service_api, "alert", alert["id"])
+    assert path_to(of_alert, operation["id"])[-2:] == ["task", "operation"]
+    assert of_alert["summary"].startswith("pagersync paged nobody about alert ")
+
+
 async def test_a_page_that_a_person_asked_for_is_its_own_root_with_its_alert_below(
     flows: Flows, paging: Paging, service_api: AsyncClient
 ) -> None:

@@ -173,10 +173,16 @@ def _causes_of_page(story: Story, tasks: Sequence[WorkflowTaskRun], page: Page) 
 def _causes_of_operation(tasks: Sequence[WorkflowTaskRun], operation: Operation) -> Iterator[Key]:
     if operation.kind != OperationKind.CREATE_ALERT and operation.workflow_run_id is not None:
         own = [task for task in tasks if task.run_id == operation.workflow_run_id]
-        yield from (("task", task.id) for task in own if operation.id in task.operation_ids)
+        yield from (("task", task.id) for task in own if _asked_for(task, operation))
         yield "run", operation.workflow_run_id
     if operation.page_id is not None:
         yield "page", operation.page_id
+
+
+def _asked_for(task: WorkflowTaskRun, operation: Operation) -> bool:
+    """Tell whether a task of an operation's run asked for it; of alerts it names only those."""
+    alerts = (task.result or {}).get("alerts", ())
+    return operation.id in task.operation_ids or str(operation.alert_id) in alerts
 
 
 def path_to(causes: Mapping[Key, Key | None], key: Key) -> list[Key]:

@@ -42,8 +42,7 @@ def summarise_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -
         lead = f"Nobody can tell yet whether {names} was paged{reason or ': an answer was lost'}"
     else:
         lead = f"{names} {NOT_PAGED.get(page.status, f'is {page.status}')}{reason}{instead}"
-    is_root = len(path) == 1 and not page.workflow_run_id
-    asked = text.sentence(why) if is_root else f"It was asked for because {why}"
+    asked = text.sentence(why) if len(path) == 1 else f"It was asked for because {why}"
     return f"{text.sentence(lead)}. {asked}."
 
 
