@@ -1,19 +1,29 @@
 """Workflows as YAML: read, refused with the line, planned, applied, written."""
 
+import itertools
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from pagersync.database.engine import Sessions
 from pagersync.errors import ConflictError, InvalidError
+from pagersync.events.triggers import TRIGGERS
 from pagersync.integrations import service as integrations
+from pagersync.settings import Settings
 from pagersync.workflows import service
 from pagersync.workflows.apply import Plan, apply_plan, export, make_plan
 from pagersync.workflows.connect import connect_integration
 from pagersync.workflows.files import compact, read_file, write_file
+from pagersync.workflows.preview import Previewed, preview
+from pagersync.workflows.task_params import PARAMS
 from pagersync.workflows.yaml_text import read_yaml, write_yaml
+
+ROOT = Path(__file__).parents[2]
 
 BOTH = """
 workflows:
@@ -248,7 +258,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(deadline=None, max_examples=300)
+@hypothesis(deadline=None, max_examples=300)
 def test_any_json_is_read_as_it_was_written(value: Any) -> None:
     assert read_yaml(write_yaml(value).encode()).value == value
 
@@ -296,7 +306,7 @@ WORKFLOW = st.fixed_dictionaries(
 
 
 @given(st.lists(WORKFLOW, max_size=3, unique_by=lambda each: each["slug"]))
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+@hypothesis(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
 def test_any_file_is_written_as_it_was_read(workflows: list[dict[str, Any]]) -> None:
     first = read_file(write_yaml({"workflows": workflows}).encode()).contents
     again = read_file(write_file(list(first.values())).encode()).contents
@@ -304,3 +314,27 @@ def test_any_file_is_written_as_it_was_read(workflows: list[dict[str, Any]]) -> 
     assert list(again) == list(first)
     for content in first.values():
         assert compact(content).keys() >= {"slug", "name", "enabled"}
+
+
+@pytest.mark.usefixtures("acme")
+async def test_the_example_in_the_docs_applies_and_says_what_it_seems_to(
+    sessions: Sessions, settings: Settings
+) -> None:
+    docs = (ROOT / "docs" / "workflows.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", docs, re.DOTALL)
+    assert (await applied(sessions, text))[-1] == "4 to create."
+    assert (await planned(sessions, text)).is_empty
+    async with sessions() as session:
+        workflows = await service.list_workflows(session)
+        tasks = await service.list_tasks(session, [each.id for each in workflows])
+        for workflow in workflows:
+            own = tasks[workflow.id]
+            asked = Previewed(workflow=workflow, tasks=own, about=None, context={})
+            for task in (await preview(session, settings, asked)).tasks:
+                assert task.rendered_params, task.error
+
+
+def test_the_docs_name_every_trigger_and_every_task() -> None:
+    docs = (ROOT / "docs" / "workflows.md").read_text()
+    for name in (*PARAMS, *itertools.chain(*TRIGGERS.values())):
+        assert f"`{name}`" in docs, name

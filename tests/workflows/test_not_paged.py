@@ -4,9 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from pagersync.database.engine import Sessions
 from pagersync.events.publish import Cause
 from pagersync.workflows.explain import Explanation, explain_incident
+from pagersync.workflows.trace_text import failed_text
 from pagersync.workflows.trace_tree import TraceNode
 from tests.workflows.conftest import PERSON, Flows
 from tests.workflows.looking import look_once
@@ -37,7 +40,7 @@ async def test_a_workflow_that_is_off_is_named_with_its_reason(
     assert (node.kind, node.status, node.title) == (
         "workflow",
         "off",
-        "The workflow 'Page' is off: there is nobody to page",
+        "Workflow 'Page' is off: there is nobody to page",
     )
 
 
@@ -144,3 +147,16 @@ async def test_an_incident_that_is_over_says_why_nobody_was_paged_for_it(
     await flows.ran(workflow_id)
     why = await explained(sessions, flows, incident_id)
     assert "the workflow 'Late' ran, with errors" in why.summary
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("status IS [open]", "its condition 'status IS [open]' did not hold"),
+        ("must not hold: status SET", "its condition 'status SET' must not hold, and does"),
+        ("none of these holds: a; b", "none of its conditions holds: a; b"),
+        ("it is for another integration", "it is for another integration"),
+    ],
+)
+def test_a_condition_that_failed_is_told_as_it_was_joined(reason: str, said: str) -> None:
+    assert failed_text(reason) == said

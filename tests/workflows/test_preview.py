@@ -5,10 +5,16 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from pagersync.database.engine import Sessions
 from pagersync.http import AsyncClient, Response
+from pagersync.settings import Settings
 from pagersync.tables import Base
+from pagersync.workflows import preview as previewing
+from pagersync.workflows import service
+from pagersync.workflows.context import TaskContext
+from pagersync.workflows.preview import Previewed, preview
 from tests.paging.conftest import Paging
 from tests.workflows.conftest import Flows
 
@@ -136,21 +142,29 @@ async def test_a_preview_writes_nothing(
     before = await counts(sessions)
     for about in ({"incident_id": str(incident_id)}, {}):
         saved = await seen(service_api, workflow_id=str(workflow_id), **about)
-        assert [task["error"] for task in saved["tasks"]] == [None] * len(tasks)
+        errors = {task["task_type"]: task["error"] for task in saved["tasks"] if task["error"]}
+        assert errors.keys() == {"http_client"}
+        assert "may not be called" in errors["http_client"]
         workflow = inline(*tasks, trigger_params=CRITICAL)
         await seen(service_api, workflow=workflow, **about)
     assert await counts(sessions) == before
     assert (await flows.incident(incident_id)).status == "started"
 
 
-async def test_a_preview_cannot_write(sessions: Sessions) -> None:
-    """It reads in a transaction that PostgreSQL lets write nothing; what follows it may."""
+async def test_a_preview_could_not_write_if_it_tried(
+    sessions: Sessions, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write(context: TaskContext, _: Any) -> None:
+        await context.session.execute(text("DELETE FROM workflows"))
+
+    monkeypatch.setattr(previewing, "plan_page", write)
     async with sessions.begin() as session:
-        async with session.begin_nested() as savepoint:
-            await session.execute(text("SET TRANSACTION READ ONLY"))
-            assert await session.scalar(text("SHOW transaction_read_only")) == "on"
-            await savepoint.rollback()
-        assert await session.scalar(text("SHOW transaction_read_only")) == "off"
+        values = inline({"task_type": "page_pagertree", "title": "t"}, trigger_params=CRITICAL)
+        workflow, tasks = await service.draft_workflow(session, values, pointer="")
+        asked = Previewed(workflow=workflow, tasks=tasks, about=None, context={})
+        with pytest.raises(DBAPIError, match="read-only transaction"):
+            await preview(session, settings, asked)
+        await session.execute(text("DELETE FROM workflows"))  # what follows a preview may write
 
 
 async def test_headers_are_not_shown(api: AsyncClient) -> None:

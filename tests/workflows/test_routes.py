@@ -155,6 +155,8 @@ async def test_a_task_that_needs_an_incident_is_refused_in_a_workflow_for_alerts
         ({"description": "\x00"}, "description"),
         ({"tasks": [{"task_params": {**PRINT, "message": "\x00"}}]}, "tasks/0/task_params"),
         ({"tasks": [{"task_params": PRINT}] * 51}, "tasks"),
+        ({"tasks": [{"task_params": {"task_type": []}}]}, "tasks/0/task_params/task_type"),
+        ({"trigger_params": {"trigger_type": []}}, "trigger_params/trigger_type"),
         ({"enabled": "yes"}, "enabled"),
         ({"unknown": 1}, "unknown"),
     ],
@@ -162,7 +164,10 @@ async def test_a_task_that_needs_an_incident_is_refused_in_a_workflow_for_alerts
 async def test_values_that_cannot_be_kept_are_refused(
     api: AsyncClient, attributes: dict[str, Any], pointer: str
 ) -> None:
-    answer = await api.post("/v1/workflows", json=workflow(**attributes))
+    alerts = {"trigger_type": "alert", "triggers": ["alert_created"]}
+    answer = await api.post(
+        "/v1/workflows", json=workflow(**{"trigger_params": alerts, **attributes})
+    )
     assert pointers(answer).keys() == {f"/data/attributes/{pointer}"}
 
 

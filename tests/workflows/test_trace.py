@@ -43,11 +43,13 @@ async def test_a_page_whose_answer_was_lost_is_explained_down_to_who_acknowledge
     paging.simulator.act(alert["id"], "acknowledge")
     page = await paging.reaches(page.id, "acknowledged")
 
+    users = paging.simulator.directory.account_users
+    (name,) = [user.name for user in users if user.prefix_id == page.acknowledged_by]
     traced = await trace(service_api, "page", page.id)
     assert re.fullmatch(
         r"Platform was paged because the API key 'test' created incident 1 \(Checkout is down\), "
         rf"which the workflow 'Page on creation' matched; PagerTree confirmed it {SECONDS} later "
-        rf"and {page.acknowledged_by} acknowledged\.",
+        rf"and {name} acknowledged\.",
         traced["summary"],
     )
     assert path_to(traced, page.id) == ["event", "run", "task", "page"]
@@ -62,7 +64,7 @@ async def test_a_page_whose_answer_was_lost_is_explained_down_to_who_acknowledge
     assert titles(traced, "event") == [
         "The API key 'test' created incident 1 (Checkout is down)",
         "PagerTree pages people",
-        f"Acknowledged in PagerTree by {page.acknowledged_by}",
+        f"Acknowledged in PagerTree by {name}",
     ]
 
 
@@ -144,10 +146,41 @@ async def test_what_resolved_a_page_stands_below_the_change_that_asked_for_it(
         "Ada changed incident 1: status from mitigated to resolved",
     ]
     assert titles(traced, "verdict") == [
-        "The workflow 'Resolve' did not match: its condition 'incident status IS [resolved]' did "
-        "not hold"
+        "Workflow 'Resolve' did not match: incident status IS [resolved]"
     ]
     assert traced["summary"].endswith(" later and it is resolved.")
+
+
+async def test_what_a_task_does_to_an_attached_alert_stands_below_the_task(
+    flows: Flows, paging: Paging, service_api: AsyncClient
+) -> None:
+    await flows.add(
+        {"task_type": "print", "message": "x"},
+        {"task_type": "acknowledge_pagertree_alert"},
+        triggers=["alert_attached"],
+        name="Acknowledge",
+    )
+    await paging.pagertree.created(title="Disk full")
+
+    async def alerts() -> list[dict[str, Any]]:
+        return list((await service_api.get("/v1/alerts")).json()["data"])
+
+    (alert,) = await eventually(alerts)
+    incident_id = await declared(service_api)
+    attached = {"data": {"type": "alerts", "attributes": {"alert_ids": [alert["id"]]}}}
+    await service_api.post(f"/v1/incidents/{incident_id}/alerts", json=attached)
+
+    async def operations() -> list[dict[str, Any]]:
+        return of_kind(await trace(service_api, "incident", incident_id), "operation")
+
+    (operation,) = await eventually(operations)
+    traced = await trace(service_api, "incident", incident_id)
+    assert path_to(traced, operation["id"]) == ["event", "run", "task", "operation"]
+    (above,) = [task for task in of_kind(traced, "task") if task["children"]]
+    assert above["title"] == "Task 2: task 2"
+    of_alert = await trace(service_api, "alert", alert["id"])
+    assert path_to(of_alert, operation["id"])[-2:] == ["task", "operation"]
+    assert of_alert["summary"].startswith("pagersync paged nobody about alert ")
 
 
 async def test_a_page_that_a_person_asked_for_is_its_own_root_with_its_alert_below(

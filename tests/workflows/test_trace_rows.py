@@ -246,7 +246,7 @@ async def test_a_run_that_a_person_started_is_a_root(chain: Chain, session: Asyn
     page_id = await chain.page(await chain.run(domain_event_id=None, triggered_by="user"))
     why = await explain_page(session, await get_page(session, page_id))
     (root,) = why.roots
-    assert root.title == "The workflow 'Page on creation' ran, started by Ada"
+    assert root.title == "Workflow 'Page on creation' ran, started by Ada"
     assert why.summary.endswith("because Ada started the workflow 'Page on creation'.")
     of_incident = await chain.explain()
     assert {root.kind for root in of_incident.roots} == {"event", "run"}

@@ -27,7 +27,7 @@ RUNS_PER_MINUTE_MAX: Final = 10_000
 REPEATS_MAX: Final = 10_000
 SLUG: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 SLUG_CHARACTERS_MAX: Final = 100
-NEEDS_INCIDENT: Final = frozenset({"update_status", "add_to_timeline"})
+NEEDS_INCIDENT: Final = ("update_status", "add_to_timeline")
 
 Params = dict[str, Any]
 TRIGGER_PARAMS: Final = {

@@ -15,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.errors import PagersyncError
 from pagersync.events.publish import NO_INTEGRATION
+from pagersync.outbound import check_host, parse_url
 from pagersync.settings import Settings
 from pagersync.workflows.conditions import compile_conditions
 from pagersync.workflows.context import TaskContext, open_context
+from pagersync.workflows.http_task import HOSTS_SETTING, HttpClientParams
 from pagersync.workflows.linked import find_linked
 from pagersync.workflows.manual import About, load_subject
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask
@@ -108,35 +110,49 @@ async def _preview(session: AsyncSession, settings: Settings, asked: Previewed) 
         example_variables(context) if about is None else variables_of(context, settings)
     )
     variables = {"event": EXAMPLE_EVENT, **variables}
-    tasks = [
-        await _task(context, task, variables, is_example=about is None) for task in asked.tasks
-    ]
+    look = _Look(context, variables, settings, is_example=about is None)
+    tasks = [await _task(look, task) for task in asked.tasks]
     return Preview(conditions.describe(), failed, tasks)
 
 
-async def _task(
-    context: TaskContext, task: WorkflowTask, variables: dict[str, Any], *, is_example: bool
-) -> TaskPreview:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What tasks are looked at with."""
+
+    context: TaskContext
+    variables: dict[str, Any]
+    settings: Settings
+    is_example: bool
+
+
+async def _task(look: _Look, task: WorkflowTask) -> TaskPreview:
     shown = None
     try:
-        rendered = await asyncio.to_thread(render_params, task.task_params, variables)
+        rendered = await asyncio.to_thread(render_params, task.task_params, look.variables)
         params = parse_task_params(rendered, "")
         shown = shown_params(params, rendered)
-        would = await _would(context, params, is_example=is_example)
+        would = await _would(look, params)
     except PagersyncError as error:
         return TaskPreview(task, shown, error.detail)
     return TaskPreview(task, shown, would=would)
 
 
-async def _would(context: TaskContext, params: BaseModel, *, is_example: bool) -> dict[str, Any]:
-    """Return what a task would act on, of what is there now."""
+async def _would(look: _Look, params: BaseModel) -> dict[str, Any]:
+    """Return what a task would act on, of what is there now.
+
+    Raises:
+        PagersyncError: it would fail.
+    """
     if isinstance(params, UpdatePagerTreeAlertParams | LinkedAlertsParams):
-        return summary(await find_linked(context, params.pagertree_alert_id))
+        return summary(await find_linked(look.context, params.pagertree_alert_id))
+    if isinstance(params, HttpClientParams):
+        hosts = look.settings.http_client_hosts.split(",")
+        check_host(parse_url(params.url.strip()), hosts, setting=HOSTS_SETTING)
     if not isinstance(params, PagerTreeAlertParams):
         return {}
-    if is_example and params.title is None:
+    if look.is_example and params.title is None:
         params = params.model_copy(update={"title": EXAMPLE_TITLE})
-    new = await plan_page(context, params)
+    new = await plan_page(look.context, params)
     return {
         "integration_id": str(new.integration_id),
         "title": new.title,

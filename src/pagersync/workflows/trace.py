@@ -15,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, load_only
 
 from pagersync.alerts.models import Alert
+from pagersync.database.session import driver_connection
 from pagersync.events.models import DomainEvent
 from pagersync.inbox.models import Delivery
 from pagersync.incidents.models import Incident, IncidentAlert
+from pagersync.integrations.directory_names import Person, load_names
 from pagersync.paging.models import Attempt, Operation, OperationKind, Page
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask, WorkflowTaskRun
 from pagersync.workflows.trace_story import Key, Kind, Story, triggers_seen, verdicts
@@ -317,6 +319,7 @@ async def _name(session: AsyncSession, story: Story) -> None:
     story.alerts = await _names(
         session, Alert, {alert for _, alert in named}, Alert.short_id, Alert.summary
     )
+    story.people = await _people(session, story)
     story.silent = await _silent(session, story)
     listened = {UUID(each["workflow_id"]) for event in story.events for each in verdicts(event)}
     ids = {run.workflow_id for run in story.each("run")} | listened
@@ -327,6 +330,16 @@ async def _name(session: AsyncSession, story: Story) -> None:
         tasks.where(WorkflowTask.workflow_id.in_(story.workflows))
     ):
         story.task_types.setdefault(workflow_id, set()).add(task_type)
+
+
+async def _people(session: AsyncSession, story: Story) -> dict[Person, str]:
+    """Read the names of those who acknowledged."""
+    people = {
+        Person(page.integration_id, page.acknowledged_by)
+        for page in story.pages
+        if page.acknowledged_by is not None
+    }
+    return await load_names(await driver_connection(session), people) if people else {}
 
 
 async def _names(

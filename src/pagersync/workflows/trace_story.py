@@ -15,6 +15,7 @@ from uuid import UUID
 from pagersync.alerts.models import Alert
 from pagersync.events.models import DomainEvent
 from pagersync.incidents.models import Incident
+from pagersync.integrations.directory_names import Person
 from pagersync.paging.models import Operation, OperationKind, Page
 from pagersync.workflows.models import Workflow, WorkflowTaskRun
 
@@ -38,6 +39,7 @@ class Story:
         left_out: how many more things each thing caused, beyond those here.
         is_cut: whether more than `NODES_MAX` things belong here.
         alerts, incidents, workflows: those that are named.
+        people: names of those whom PagerTree names by their ids.
         task_types: of the workflows that are named.
         silent: workflows that are off or removed, and would have listened.
     """
@@ -49,6 +51,7 @@ class Story:
     alerts: dict[UUID, Alert] = field(default_factory=dict)
     incidents: dict[UUID, Incident] = field(default_factory=dict)
     workflows: dict[UUID, Workflow] = field(default_factory=dict)
+    people: dict[Person, str] = field(default_factory=dict)
     task_types: dict[UUID, set[str]] = field(default_factory=dict)
     silent: Sequence[Workflow] = ()
 
@@ -74,6 +77,10 @@ class Story:
     def get(self, kind: Kind, id_: UUID | None) -> Any:
         """Return a row, or None."""
         return self.rows.get(kind, {}).get(id_) if id_ is not None else None
+
+    def person(self, integration_id: UUID, id_: str | None) -> str:
+        """Return what somebody is called whom PagerTree names by an id."""
+        return self.people.get(Person(integration_id, id_), id_) if id_ else "somebody"
 
     def each(self, kind: Kind) -> Iterator[Any]:
         """Yield the rows of a kind, in the order of their making."""
@@ -166,10 +173,16 @@ def _causes_of_page(story: Story, tasks: Sequence[WorkflowTaskRun], page: Page) 
 def _causes_of_operation(tasks: Sequence[WorkflowTaskRun], operation: Operation) -> Iterator[Key]:
     if operation.kind != OperationKind.CREATE_ALERT and operation.workflow_run_id is not None:
         own = [task for task in tasks if task.run_id == operation.workflow_run_id]
-        yield from (("task", task.id) for task in own if operation.id in task.operation_ids)
+        yield from (("task", task.id) for task in own if _asked_for(task, operation))
         yield "run", operation.workflow_run_id
     if operation.page_id is not None:
         yield "page", operation.page_id
+
+
+def _asked_for(task: WorkflowTaskRun, operation: Operation) -> bool:
+    """Tell whether a task of an operation's run asked for it; of alerts it names only those."""
+    alerts = (task.result or {}).get("alerts", ())
+    return operation.id in task.operation_ids or str(operation.alert_id) in alerts
 
 
 def path_to(causes: Mapping[Key, Key | None], key: Key) -> list[Key]:

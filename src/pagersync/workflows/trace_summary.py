@@ -31,7 +31,8 @@ NOT_PAGED: Final[Mapping[str, str]] = MappingProxyType(
 
 def summarise_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str:
     """Return why somebody was paged by one page, and what became of it."""
-    why = _because(story, path_to(causes, ("page", page.id)))
+    path = path_to(causes, ("page", page.id))
+    why = _because(story, path) or f"{page.requested_by} asked for it"
     names, instead = text.target_names(page), _instead(story, page)
     error = _error(story, page)
     reason = f": {error}" if error else ""
@@ -41,7 +42,8 @@ def summarise_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -
         lead = f"Nobody can tell yet whether {names} was paged{reason or ': an answer was lost'}"
     else:
         lead = f"{names} {NOT_PAGED.get(page.status, f'is {page.status}')}{reason}{instead}"
-    return f"{text.sentence(lead)}. It was asked for because {why}."
+    asked = text.sentence(why) if len(path) == 1 else f"It was asked for because {why}"
+    return f"{text.sentence(lead)}. {asked}."
 
 
 def _was_paged(page: Page) -> bool:
@@ -96,8 +98,7 @@ def _because(story: Story, path: list[Key]) -> str:
         elif kind == "page" and run is not None and run.domain_event_id is not None:
             clauses.append(f"which {text.workflow_name(story, run.workflow_id)} matched")
             run = None
-    page = story.get(*path[-1])
-    return ", ".join(clause for clause in clauses if clause) or f"{page.requested_by} asked for it"
+    return ", ".join(clause for clause in clauses if clause)
 
 
 def _first_run(story: Story, run: WorkflowRun) -> str:
@@ -130,7 +131,7 @@ def _outcome(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str:
     if page.confirmed_at is not None:
         told.append(f"PagerTree confirmed it {text.later_text(page.confirmed_at - began)} later")
     if page.acknowledged_at is not None:
-        told.append(f"{page.acknowledged_by or 'somebody'} acknowledged")
+        told.append(f"{story.person(page.integration_id, page.acknowledged_by)} acknowledged")
     if page.resolved_at is not None:
         told.append("it is resolved")
     if page.status == PageStatus.DROPPED:

@@ -91,8 +91,8 @@ def event_text(story: Story, event: DomainEvent, *, with_title: bool = False) ->
     if event.subject_type == "alert":
         return _alert_text(story, event, with_title=with_title)
     if event.type == "page.acknowledged":
-        by = event.data.get("acknowledged_by")
-        return f"acknowledged in PagerTree{f' by {by}' if by else ''}"
+        by = story.person(event.integration_id, event.data.get("acknowledged_by"))
+        return f"acknowledged in PagerTree by {by}"
     return PAGE_EVENTS.get(event.type, event.type)
 
 

@@ -104,7 +104,7 @@ def _silent(workflow: Workflow, event: DomainEvent) -> TraceNode:
         kind="workflow",
         id=workflow.id,
         at=event.occurred_at,
-        title=text.sentence(silent_text(workflow)),
+        title=text.sentence(silent_text(workflow).removeprefix("the ")),
         status="removed" if workflow.removed_at else "off",
         detail={"off_reason": workflow.off_reason},
         children=[],
@@ -119,8 +119,7 @@ def _verdicts(event: DomainEvent) -> Iterator[TraceNode]:
             kind="verdict",
             id=UUID(each["workflow_id"]),
             at=event.occurred_at,
-            title=f"The workflow '{each['workflow']}' did not match: "
-            f"{text.failed_text(each['reason'])}",
+            title=f"Workflow '{each['workflow']}' did not match: {each['reason']}",
             status="not_matched",
             detail={"reason": each["reason"]},
             children=[],
@@ -222,7 +221,8 @@ def _run(story: Story, row: WorkflowRun) -> Described:
         "status_message": row.status_message,
         "error": row.last_error,
     }
-    return row.started_at or row.created_at, text.run_text(story, row), row.status, detail
+    title = text.run_text(story, row).removeprefix("the ")
+    return row.started_at or row.created_at, title, row.status, detail
 
 
 def _task(story: Story, row: WorkflowTaskRun) -> Described:
@@ -251,7 +251,7 @@ def shown_params(rendered: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _in_short(value) for name, value in shown.items()}
 
 
-def _page(_: Story, row: Page) -> Described:
+def _page(story: Story, row: Page) -> Described:
     times = ("sent_at", "confirmed_at", "acknowledged_at", "resolved_at", "dropped_at")
     moments = {name: getattr(row, name) for name in (*times, "stuck_at", "unknown_at")}
     detail = {
@@ -259,7 +259,8 @@ def _page(_: Story, row: Page) -> Described:
         "urgency": row.urgency,
         "severity": row.severity,
         "requested_by": row.requested_by,
-        "acknowledged_by": row.acknowledged_by,
+        "acknowledged_by": row.acknowledged_by
+        and story.person(row.integration_id, row.acknowledged_by),
         "pagertree_status": row.remote_status,
         "pagertree_alert_id": row.pagertree_alert_id,
         "alert_id": row.alert_id and str(row.alert_id),

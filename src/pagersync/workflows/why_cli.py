@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COLUMNS_MAX: Final = 100
 INDENT_MAX: Final = 36
-SAID_BY_TITLE: Final = frozenset({"done", "not_matched", "off", "removed"})
+SAID_BY_TITLE: Final = frozenset({"done", "completed", "not_matched", "off", "removed"})
 """Statuses that say nothing beyond the sentence."""
 
 
@@ -95,5 +95,5 @@ def _after(began: datetime, at: datetime) -> str:
     """Return a moment as the time since another: `+1.2 s`."""
     from pagersync.workflows.trace_text import later_text
 
-    sign = "-" if at < began else "+"
-    return f"{sign}{later_text(abs(at - began))}"
+    later = later_text(abs(at - began))
+    return f"-{later}" if at < began and later != "0.0 s" else f"+{later}"
