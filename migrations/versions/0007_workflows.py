@@ -353,6 +353,12 @@ def upgrade() -> None:
         ["lock_key", "id"],
         postgresql_where=sa.text("state = 'queued' AND lock_key IS NOT NULL"),
     )
+    op.create_index(
+        "domain_events_delivery_idx",
+        "domain_events",
+        ["delivery_id"],
+        postgresql_where=sa.text("delivery_id IS NOT NULL"),
+    )
     op.add_column(
         "integrations",
         sa.Column(
@@ -382,6 +388,12 @@ def upgrade() -> None:
         postgresql_where=sa.text("fallback_of IS NOT NULL"),
     )
     op.create_index(
+        "operations_workflow_run_idx",
+        "operations",
+        ["workflow_run_id"],
+        postgresql_where=sa.text("workflow_run_id IS NOT NULL"),
+    )
+    op.create_index(
         "pages_workflow_run_idx",
         "pages",
         ["workflow_run_id"],
@@ -397,8 +409,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP TRIGGER domain_events_notify ON domain_events")
-    for name in ("leased", "one_at_a_time", "queued", "run", "type", "waiting"):
+    for name in ("delivery", "leased", "one_at_a_time", "queued", "run", "type", "waiting"):
         op.drop_index(f"domain_events_{name}_idx", table_name="domain_events")
+    op.drop_index("operations_workflow_run_idx", table_name="operations")
     op.drop_index("pages_workflow_run_idx", table_name="pages")
     op.drop_index("pages_fallback_key", table_name="pages")
     for table, columns in ADDED.items():

@@ -39,10 +39,12 @@ from pagersync.paging import routes as pages
 from pagersync.settings import Settings
 from pagersync.worker import create_clients, run_workers
 from pagersync.workflows import connect_routes as connect
+from pagersync.workflows import event_routes as domain_events
 from pagersync.workflows import preview_routes as previews
 from pagersync.workflows import routes as workflows
 from pagersync.workflows import run_routes as workflow_runs
 from pagersync.workflows import task_routes as workflow_tasks
+from pagersync.workflows import trace_routes as traces
 
 WORKERS_STOP_S = 2
 
@@ -67,6 +69,8 @@ PARTS: Final = (
     severities,
     pages,
     operations,
+    domain_events,
+    traces,
     previews,
     workflows,
     workflow_tasks,

@@ -12,7 +12,7 @@ from pagersync.integrations import directory_cli as directory
 from pagersync.paging import cli as paging
 from pagersync.simulator import cli as simulator
 from pagersync.workflows import cli as workflows
-from pagersync.workflows import connect_cli
+from pagersync.workflows import connect_cli, why_cli
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +28,7 @@ app.add_typer(incidents.app, name="incidents")
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(simulator.app, name="simulator")
 app.command()(paging.page)
+app.command()(why_cli.why)
 integrations.app.command()(connect_cli.add)
 integrations.app.command()(connect_cli.default_targets)
 

@@ -41,7 +41,7 @@ async def test_what_happens_to_an_attached_alert_is_activity_at_its_own_time(
     await declare(api)
     (alert_id,) = await alert_ids(api)
     assert (await attach(api, alert_id)).status_code == 200
-    await play(api, account, *reversed(rest), *rest)
+    await play(api, account, *reversed(rest), *[{**one, "added_by_a_rule": 1} for one in rest])
     short_id = (await api.get(f"/v1/alerts/{alert_id}")).json()["data"]["attributes"]["short_id"]
     activity = [entry for entry in await timeline(api) if entry["source"] == "pagertree"]
     assert [entry["event"] for entry in activity] == [

@@ -40,6 +40,18 @@ async def test_a_person_pages_a_team_from_a_terminal_and_learns_how_it_ended(set
         assert dropped.returncode == 4
         assert json.loads(dropped.stdout)["status"] == "dropped"
 
+        page_id = json.loads(dropped.stdout)["id"]
+        why = (await setup.tell("why", "page", page_id)).splitlines()
+        assert why[0].startswith("Night Watch was not paged: PagerTree dropped it")
+        assert why[1] == "asked for it."
+        assert any("The command line asked for a page to Night Watch: Down" in line for line in why)
+        assert any("POST /alerts: 200 in" in line for line in why)
+        assert max(map(len, why)) <= 100
+        (root,) = (await setup.ask("why", "page", page_id))["roots"]
+        assert (root["kind"], root["id"], root["status"]) == ("page", page_id, "dropped")
+        nothing = await setup.run("why", "incident", "7")
+        assert (nothing.returncode, "there is no incident 7" in nothing.stderr) == (1, True)
+
         assert await setup.ask("operations", "list") == []
         _, first = await setup.ask("operations", "list", "--state", "done")
         again = await setup.run("operations", "redrive", first["id"])

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def setup(settings: Settings, tmp_path: Path) -> Setup:
     """Return an installation on the external database that tests share."""
     assert settings.database_url is not None
     return Setup(tmp_path, {"PAGERSYNC_DATABASE_URL": settings.database_url.get_secret_value()})
+
+
+@pytest.fixture
+def anew(setup: Setup) -> Setup:
+    """Return the same installation, whose processes import the program themselves."""
+    return replace(setup, is_quick=False)
 
 
 @pytest.fixture
@@ -73,9 +80,9 @@ def assert_content(*programs: Program) -> None:
 
 
 async def test_serve_ends_well_under_load_and_keeps_what_it_answered(
-    setup: Setup, connection: Connection, traffic: Traffic
+    anew: Setup, connection: Connection, traffic: Traffic
 ) -> None:
-    async with setup.running("serve") as program:
+    async with anew.running("serve") as program:
         sending = asyncio.create_task(traffic.send(await program.url()))
         await promised(traffic, 300)
         assert await program.terminate() == 0
@@ -124,9 +131,9 @@ async def test_many_processes_on_one_database_apply_everything_once(
 
 
 async def test_several_processes_serve_one_port_and_end_together(
-    setup: Setup, connection: Connection, traffic: Traffic
+    anew: Setup, connection: Connection, traffic: Traffic
 ) -> None:
-    hasty = setup.having(PAGERSYNC_APPLY_LEASE_S="2")
+    hasty = anew.having(PAGERSYNC_APPLY_LEASE_S="2")
     async with hasty.running("serve", "--processes", "2") as program:
         url = await url_of_two(program)
         await send(traffic, url, requests=200)
@@ -144,9 +151,9 @@ async def test_several_processes_serve_one_port_and_end_together(
 
 @pytest.mark.usefixtures("engine")
 async def test_several_processes_end_when_the_one_that_started_them_is_killed(
-    setup: Setup,
+    anew: Setup,
 ) -> None:
-    async with setup.running("serve", "--processes", "2") as program:
+    async with anew.running("serve", "--processes", "2") as program:
         await url_of_two(program)
         children = [pid for pid, parent in processes() if parent == program.process.pid]
         assert set(servers(program)) <= set(children)

@@ -1,10 +1,6 @@
 """No secret leaves: all output of a run is searched for planted values."""
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.http import AsyncClient, BasicAuth
 from pagersync.integrations.vault import new_secret_key
 from tests.support.account import event
-from tests.support.wait import eventually
+from tests.support.program import Setup
 
 API_KEY = "planted-pagertree-api-key-7f3a9c"
 WRONG_SECRET = "planted-wrong-secret-51be0d"
@@ -29,58 +25,36 @@ PATHS = (
 )
 
 
-def command(env: dict[str, str], *words: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "pagersync", *words], env=env, capture_output=True, check=True
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer | {"stderr": done.stderr.decode()}
-
-
 async def test_secrets_are_in_no_log_error_metric_or_answer(
-    database_url: str, engine: AsyncEngine
+    database_url: str, engine: AsyncEngine, tmp_path: Path
 ) -> None:
     del engine  # needed only for its database to be emptied
-    with tempfile.TemporaryDirectory(prefix="ps-") as directory:
-        secret_key = new_secret_key()
-        env = {name: value for name, value in os.environ.items() if "PAGERSYNC" not in name} | {
+    secret_key = new_secret_key()
+    setup = Setup(
+        tmp_path,
+        {
             "PAGERSYNC_DATABASE_URL": database_url,
-            "PAGERSYNC_DATA_DIR": directory,
             "PAGERSYNC_SECRET_KEY": secret_key,
             "PAGERSYNC_LOG_LEVEL": "debug",
             "PAGERSYNC_LOG_FORMAT": "json",
-        }
-        command_env = env | {"PAGERSYNC_LOG_LEVEL": "info"}
-        log_path = Path(directory) / "serve.log"
-        migrate = [sys.executable, "-m", "pagersync", "migrate"]
-        subprocess.run(migrate, env=env, check=True, capture_output=True)
-        key = command(command_env, "keys", "create", "test", "--json")
-        nobody = ("--pagertree-url", "http://127.0.0.1:9/api/v4")
-        options = ("--api-key", API_KEY, "--no-verify", "--json", *nobody)
-        made = command(command_env, "integrations", "add", "planted", *options)
-        answers: list[str] = [key["stderr"], made["stderr"]]
-        with log_path.open("wb") as log:
-            serve = subprocess.Popen(
-                [sys.executable, "-m", "pagersync", "serve", "--port", "0"],
-                env=env,
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                url = await eventually(lambda: ready_url(log_path))
-                answers += await everything_that_can_go_wrong(str(url), made, key["token"])
-            finally:
-                serve.terminate()
-                assert serve.wait(timeout=10) == 0
-        shown = [log_path.read_text(), *answers]
-        planted = [API_KEY, WRONG_SECRET, made["webhook_secret"], key["token"], secret_key]
-        found = [value for value in planted for text in shown if value in text]
-        assert found == []
-
-
-async def ready_url(log_path: Path) -> str | None:
-    lines = [line for line in log_path.read_text().splitlines() if '"pagersync is ready"' in line]
-    return json.loads(lines[0])["url"] if lines else None
+        },
+    )
+    command = setup.having(PAGERSYNC_LOG_LEVEL="info")
+    nobody = ("--pagertree-url", "http://127.0.0.1:9/api/v4")
+    options = ("--api-key", API_KEY, "--no-verify", "--json", *nobody)
+    migrated = await setup.run("migrate")
+    created = await command.run("keys", "create", "test", "--json")
+    added = await command.run("integrations", "add", "planted", *options)
+    assert [migrated.returncode, created.returncode, added.returncode] == [0, 0, 0]
+    token, made = json.loads(created.stdout)["token"], json.loads(added.stdout)
+    async with setup.running("serve") as program:
+        answers = await everything_that_can_go_wrong(await program.url(), made, token)
+        assert await program.terminate() == 0
+        log = program.log.read_text()
+    shown = [log, *answers, migrated.stdout, migrated.stderr, created.stderr, added.stderr]
+    planted = [API_KEY, WRONG_SECRET, made["webhook_secret"], token, secret_key]
+    found = [value for value in planted for text in shown if value in text]
+    assert found == []
 
 
 async def everything_that_can_go_wrong(url: str, made: dict[str, Any], token: str) -> list[str]:

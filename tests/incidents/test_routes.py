@@ -131,7 +131,7 @@ async def test_what_cannot_be_right_is_refused_with_its_attribute(
 @pytest.mark.parametrize("name", ["title", "status", "kind", "private"])
 async def test_what_can_never_be_null_is_not_set_to_it(api: AsyncClient, name: str) -> None:
     await made(api)
-    response = await api.put("/v1/incidents/1", json=body(**{name: None}))
+    response = await api.put("/v1/incidents/1", json=body("incidents", **{name: None}))
     assert pointers(response) == {f"/data/attributes/{name}"}
 
 

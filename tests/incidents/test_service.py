@@ -1,12 +1,16 @@
 """Incidents in PostgreSQL: their numbers, what changes them, and what each change leaves."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import select
 
+from pagersync.database.base import new_id
 from pagersync.database.engine import Sessions
+from pagersync.errors import InvalidError, ManyInvalidError, NotFoundError
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause
 from pagersync.incidents.models import Incident, IncidentEvent
@@ -15,8 +19,10 @@ from pagersync.incidents.service import (
     change_incident,
     create_incident,
     get_incident,
+    mark_duplicate,
     move_incident,
 )
+from pagersync.incidents.severities import create_severity
 
 CI = Cause("the API key 'ci'")
 

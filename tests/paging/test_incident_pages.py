@@ -1,6 +1,7 @@
 """Pages of incidents: what happens to them is activity on the incident, once, and no alert here."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -69,9 +70,12 @@ async def test_what_happens_to_a_page_in_pagertree_is_activity_with_its_cause_an
         f"Paged team {page.targets[0]['name']} by a test: Database down"
     ]
     acknowledged = [row for row in rows if row.startswith("Acknowledged")]
-    assert acknowledged == [
-        f"Acknowledged in PagerTree by {page.acknowledged_by} (page 'Database down')."
+    (person,) = [
+        user
+        for user in paging.simulator.directory.account_users
+        if user.prefix_id == page.acknowledged_by
     ]
+    assert acknowledged == [f"Acknowledged in PagerTree by {person.name} (page 'Database down')."]
     opened = [row for row in await entries(paging, incident.id) if row.event.startswith("Opened")]
     assert [(row.kind, row.source, row.page_id) for row in opened] == [
         ("trail", "pagertree", page_id)
@@ -136,6 +140,25 @@ async def test_without_webhooks_what_is_read_back_is_activity_once(paging: Pagin
     assert await alerts_here(paging) == 0
 
 
+async def test_an_alert_that_was_only_touched_is_no_activity_when_it_is_read_back(
+    paging: Paging,
+) -> None:
+    incident = await declared(paging)
+    page_id = await paging.page(incident_id=incident.id)
+    await paging.reaches(page_id, "confirmed")
+    await told(paging, incident.id, "Opened")
+    (alert,) = paging.simulator.state.alerts.values()
+    alert.updated_at += timedelta(minutes=1)
+
+    async def checks() -> int:
+        await check_now(paging, page_id)
+        return (await paging.get(page_id)).checks
+
+    await eventually(checks, lambda count: count > 1)
+    rows = await activity(paging, incident.id)
+    assert len([row for row in rows if row.startswith("Open")]) == 1, rows
+
+
 async def test_a_webhook_that_comes_after_the_read_back_says_who_and_stands_in_its_place(
     paging: Paging,
 ) -> None:
@@ -182,7 +205,7 @@ async def test_a_hand_off_and_a_second_acknowledgement_are_activity_too(paging: 
         paging.simulator.act(alert["id"], action, by=person)
     by = "Acknowledged in PagerTree by "
     rows = await told(
-        paging, incident.id, "Handed off in PagerTree", by + first.prefix_id, by + second.prefix_id
+        paging, incident.id, "Handed off in PagerTree", by + first.name, by + second.name
     )
     assert len([row for row in rows if row.startswith(by)]) == 2
 

@@ -1,8 +1,14 @@
-"""kill -9 at every await of a sender: what was asked for still happens, and pages once."""
+"""kill -9 at every await of a sender: what was asked for still happens, and pages once.
+
+A run kills at every third await, the next day at the ones after those. `PAGERSYNC_KILL_SEED=7
+make test ARGS="-k kill_points"` replays a run, `PAGERSYNC_KILL_EVERY=1` kills at all of them.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from itertools import count
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -21,6 +27,8 @@ from tests.support.server import running_server
 from tests.support.wait import eventually
 
 AT_ONCE = 4
+EVERY = int(os.environ.get("PAGERSYNC_KILL_EVERY", "3"))
+SEED = int(os.environ.get("PAGERSYNC_KILL_SEED") or os.environ["TESTS_DAY"])
 NOBODY = 10_000
 """The number of an await that nobody reaches."""
 MOMENTS: tuple[tuple[Moment, int], ...] = (("suspended", 1), ("resumed", 2))
@@ -74,23 +82,21 @@ class Killed:
         self._settings = settings
 
     async def everywhere(self, prepare: Prepare, *, step: int = 1, **job: Any) -> list[UUID]:
-        """Kill a process at its first await, another at its second, until one survives.
+        """Kill a process at an early await, another at a later one, until one survives.
 
         Args:
             prepare: returns a page that is to be worked on.
-            step: 1 for every await, 2 for every second.
+            step: as for `chosen`.
             job: what is to be done about it.
         """
         pages: list[UUID] = []
         ends: list[int | None] = [None]
+        fatal = chosen(step)
         while all(passed is None for passed in ends):
             batch = [await prepare() for _ in range(AT_ONCE)]
-            fatal = range(len(pages) * step + 1, (len(pages) + AT_ONCE) * step + 1, step)
-            ends = await asyncio.gather(
-                *(self.at(page, nth, **job) for page, nth in zip(batch, fatal, strict=True))
-            )
+            ends = await asyncio.gather(*(self.at(page, next(fatal), **job) for page in batch))
             pages += batch
-        assert len(pages) * step > 60, "hardly anything was awaited"
+        assert next(fatal) > 60, "hardly anything was awaited"
         return pages
 
     async def at(self, page_id: UUID, fatal: int, **job: Any) -> int | None:
@@ -145,6 +151,15 @@ class Killed:
         assert (page.status, page.pagertree_id) == (status, alert["id"])
         assert create.state == "done"
         assert not create.may_have_been_sent
+
+
+def chosen(step: int) -> Iterator[int]:
+    """Yield the numbers of the awaits at which this run kills: 1 for all, 2 for every second.
+
+    Unless all are wanted, it is every third of these.
+    """
+    print(f"PAGERSYNC_KILL_SEED={SEED} PAGERSYNC_KILL_EVERY={EVERY}")  # noqa: T201 - shown when a test fails
+    return count(1 + SEED % EVERY * step, EVERY * step)
 
 
 _UNFINISHED = """
@@ -204,7 +219,7 @@ async def test_a_page_that_is_searched_for_and_sent_again_goes_out_once_wherever
 
 
 async def test_a_page_whose_sender_is_killed_twice_goes_out_once(killed: Killed) -> None:
-    rng = Random(9)
+    rng = Random(SEED)
     simulator = killed.paging.simulator
 
     async def twice(first: int, second: int) -> UUID:
@@ -220,7 +235,7 @@ async def test_a_page_whose_sender_is_killed_twice_goes_out_once(killed: Killed)
         return page_id
 
     pages: list[UUID] = []
-    for _ in range(6):
+    for _ in range(-(-9 // EVERY)):
         pairs = [(rng.randint(1, 130), rng.randint(1, 130)) for _ in range(AT_ONCE)]
         pages += await asyncio.gather(*(twice(*pair) for pair in pairs))
     await killed.settle(*pages)
@@ -232,7 +247,7 @@ async def test_a_page_whose_sender_is_killed_twice_goes_out_once(killed: Killed)
 async def test_an_alert_is_acknowledged_or_resolved_wherever_that_is_killed(
     killed: Killed, kind: OperationKind
 ) -> None:
-    ready = [await killed.paging.page() for _ in range(80)]
+    ready = [await killed.paging.page() for _ in range(AT_ONCE + 80 // EVERY)]
     await killed.settle(*ready)
     left = iter(ready)
 
@@ -263,10 +278,9 @@ async def test_an_alert_is_acknowledged_or_resolved_wherever_that_is_killed(
 async def test_a_page_is_confirmed_once_wherever_the_one_who_asks_is_killed(
     killed: Killed,
 ) -> None:
-    ready = [await killed.paging.page() for _ in range(60)]
-    await killed.execute("UPDATE pages SET check_at = NULL")
-    pages = []
-    for fatal, page_id in zip(range(1, 1000, 2), ready, strict=False):
+    pages, fatal = [], 0
+    for fatal in chosen(2):
+        page_id = await killed.paging.page()
         await killed.at(page_id, NOBODY)
         await killed.execute(
             "UPDATE pages SET check_at = CASE WHEN id = $1 THEN now() END", page_id
@@ -274,7 +288,7 @@ async def test_a_page_is_confirmed_once_wherever_the_one_who_asks_is_killed(
         pages.append(page_id)
         if await killed.at(page_id, fatal, work="check") is not None:
             break
-    assert len(ready) > len(pages) > 10
+    assert 120 > fatal > 20
     await killed.execute("UPDATE pages SET check_at = now()")
     await killed.settle(*pages)
     for page_id in pages:
@@ -287,7 +301,7 @@ async def test_a_page_that_nobody_can_search_for_is_unknown_and_never_sent_again
 ) -> None:
     simulator = killed.paging.simulator
     simulator.change(search="never")
-    pages = await killed.everywhere(killed.paging.page, step=2)
+    pages = await killed.everywhere(killed.paging.page)
     await killed.settle(*pages)
     marks = {page_id: await killed.mark(page_id) for page_id in pages}
     arrived = [page_id for page_id in pages if simulator.alerts(marks[page_id])]

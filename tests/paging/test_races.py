@@ -11,6 +11,7 @@ from pagersync.alerts import actions
 from pagersync.alerts.models import Alert
 from pagersync.alerts.store import AlertKey, adopt_alerts
 from pagersync.database.engine import raw_connection
+from pagersync.events.publish import Cause
 from pagersync.http import AsyncClient
 from pagersync.integrations import service as integrations
 from pagersync.integrations.vault import open_vault
@@ -101,7 +102,7 @@ async def test_an_alert_that_gets_its_name_while_it_is_changed_stays_one_alert(
         async with raw_connection(engine) as connection:
             key = AlertKey(paging.integration_id, "alt_1")
             await adopt_alerts(connection, {key: alert_id}, {paging.integration_id: "x{id}"})
-        await actions.change_alert(session, alert, {"title": "Disk very full"}, "a test")
+        await actions.change_alert(session, alert, {"title": "Disk very full"}, Cause("a test"))
     async with paging.sessions() as session:
         rows = (await session.scalars(select(Alert))).all()
     assert [(row.external_id, row.summary) for row in rows] == [("alt_1", "Disk very full")]

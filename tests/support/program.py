@@ -74,7 +74,7 @@ class Setup:
 
     directory: Path
     variables: Mapping[str, str]
-    is_quick: bool = False
+    is_quick: bool = True
 
     @property
     def environment(self) -> dict[str, str]:
@@ -150,7 +150,7 @@ def embedded_setup(**variables: str) -> Iterator[Setup]:
     try:
         with EmbeddedPostgres(directory / "postgres", durable=False):
             pass
-        yield Setup(directory, variables, is_quick=True)
+        yield Setup(directory, variables)
     finally:
         shutil.rmtree(directory)
 

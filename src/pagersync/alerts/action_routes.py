@@ -15,6 +15,7 @@ from pagersync.alerts.models import Alert
 from pagersync.alerts.routes import AlertAttributes, alert_resource, find_alert
 from pagersync.database.session import SessionDep
 from pagersync.errors import ManyInvalidError
+from pagersync.incidents.routes import cause_of
 from pagersync.integrations.target_params import Targets
 from pagersync.jsonapi import Attributes, Document, JsonApiResponse, NewDocument, errors
 from pagersync.pagertree.payloads import storable_json
@@ -106,7 +107,7 @@ async def change_alert(
 ) -> Document[AlertAttributes]:
     values = _changed_values(body.data.attributes)
     alert = await find_alert(session, id)
-    changed = await actions.change_alert(session, alert, values, requester(request))
+    changed = await actions.change_alert(session, alert, values, cause_of(request))
     return Document(data=alert_resource(changed))
 
 
@@ -122,7 +123,7 @@ async def acknowledge_alert(
     request: Request, session: SessionDep, id: str
 ) -> Document[AlertAttributes]:
     alert = await find_alert(session, id)
-    acknowledged = await actions.acknowledge_alert(session, alert, requester(request))
+    acknowledged = await actions.acknowledge_alert(session, alert, cause_of(request))
     return Document(data=alert_resource(acknowledged))
 
 
@@ -138,7 +139,7 @@ async def resolve_alert(
     request: Request, session: SessionDep, id: str
 ) -> Document[AlertAttributes]:
     alert = await find_alert(session, id)
-    resolved = await actions.resolve_alert(session, alert, requester(request))
+    resolved = await actions.resolve_alert(session, alert, cause_of(request))
     return Document(data=alert_resource(resolved))
 
 

@@ -25,6 +25,7 @@ from pagersync.alerts.store import AlertKey
 from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, InvalidError
+from pagersync.events.publish import Cause
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.paging.models import OperationKind, Page
 from pagersync.paging.service import NewPage, create_page, request_operation
@@ -135,7 +136,7 @@ async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
 
 
 async def change_alert(
-    session: AsyncSession, alert: Alert, values: dict[str, Any], requested_by: str
+    session: AsyncSession, alert: Alert, values: dict[str, Any], cause: Cause
 ) -> Alert:
     """Change an alert's texts and labels here, and its texts in PagerTree if it lives there.
 
@@ -143,24 +144,26 @@ async def change_alert(
         session: inside a transaction.
         alert: the alert.
         values: `title`, `description`, `labels`, `urgency`, `severity`, each optional.
-        requested_by: who, for people.
+        cause: who does it.
 
     Raises:
         InvalidError: an urgency or a severity of an alert that lives here alone.
     """
     here = {name: value for name, value in values.items() if name in KEPT_HERE}
     there = {name: value for name, value in values.items() if name != "labels"}
-    is_there = there and await _ask(session, alert, OperationKind.UPDATE_ALERT, requested_by, there)
+    is_there = there and await _ask(session, alert, OperationKind.UPDATE_ALERT, cause, there)
     for name in () if is_there else ("urgency", "severity"):
         if name in values:
             raise InvalidError(
                 "the alert is not in PagerTree, which is what this is for",
                 pointer=f"/data/attributes/{name}",
             )
-    return await _happened(session, alert, "updated", f"Changed by {requested_by}.", values=here)
+    return await _happened(
+        session, alert, "updated", f"Changed by {cause.requested_by}.", values=here
+    )
 
 
-async def acknowledge_alert(session: AsyncSession, alert: Alert, requested_by: str) -> Alert:
+async def acknowledge_alert(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:
     """Acknowledge an alert: in PagerTree if it lives there, else here.
 
     Raises:
@@ -170,29 +173,29 @@ async def acknowledge_alert(session: AsyncSession, alert: Alert, requested_by: s
         raise ConflictError(f"alert {alert.short_id} is resolved already")
     if alert.status == AlertStatus.ACKNOWLEDGED:
         return alert
-    if await _ask(session, alert, OperationKind.ACKNOWLEDGE_ALERT, requested_by):
+    if await _ask(session, alert, OperationKind.ACKNOWLEDGE_ALERT, cause):
         return alert
     return await _happened(
         session,
         alert,
         "acknowledged",
-        f"Acknowledged by {requested_by}.",
+        f"Acknowledged by {cause.requested_by}.",
         values={"status": AlertStatus.ACKNOWLEDGED},
         time="acknowledged_at",
     )
 
 
-async def resolve_alert(session: AsyncSession, alert: Alert, requested_by: str) -> Alert:
+async def resolve_alert(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:
     """Resolve an alert: in PagerTree if it lives there, else here. Resolved twice is resolved."""
     if alert.status == AlertStatus.RESOLVED:
         return alert
-    if await _ask(session, alert, OperationKind.RESOLVE_ALERT, requested_by):
+    if await _ask(session, alert, OperationKind.RESOLVE_ALERT, cause):
         return alert
     return await _happened(
         session,
         alert,
         "resolved",
-        f"Resolved by {requested_by}.",
+        f"Resolved by {cause.requested_by}.",
         values={"status": AlertStatus.RESOLVED},
         time="ended_at",
     )
@@ -247,7 +250,7 @@ async def _ask(
     session: AsyncSession,
     alert: Alert,
     kind: OperationKind,
-    requested_by: str,
+    cause: Cause,
     params: dict[str, Any] | None = None,
 ) -> bool:
     """Ask PagerTree to act on an alert that is there, or on its way; tell whether it is."""
@@ -258,7 +261,8 @@ async def _ask(
         session,
         kind,
         integration_id=alert.integration_id,
-        requested_by=requested_by,
+        requested_by=cause.requested_by,
+        workflow_run_id=cause.workflow_run_id,
         page=page,
         alert_id=alert.id,
         pagertree_alert_id=None if is_local(alert) else alert.external_id,

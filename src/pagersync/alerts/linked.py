@@ -5,6 +5,7 @@ when it is attached to one.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -12,8 +13,20 @@ from pagersync.alerts.events import Event, Events
 from pagersync.alerts.store import AlertKey, load_attached
 from pagersync.database.engine import Connection
 from pagersync.incidents.activity import Activity, add_activity
+from pagersync.integrations.directory_names import Person, load_names
 from pagersync.paging.status import see
 from pagersync.paging.store import LockedPage
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """An event, and an incident that its alert belongs to: by a page, or attached."""
+
+    event: Event
+    incident_id: UUID
+    about: str
+    page_id: UUID | None = None
+    alert_id: UUID | None = None
 
 
 async def tell_incidents(
@@ -32,8 +45,8 @@ async def tell_incidents(
         alerts: those that existed before: only these can be attached.
         moved: those whose status the events have changed.
     """
-    activities = [
-        _activity(event, page.incident_id, f"page {page.title!r}", page_id=page.id)
+    links = [
+        _Link(event, page.incident_id, f"page {page.title!r}", page_id=page.id)
         for key, page in pages.items()
         if page.incident_id is not None
         for event in events.get(key, ())
@@ -41,12 +54,14 @@ async def tell_incidents(
     ]
     for row in await load_attached(connection, list(alerts)) if alerts else ():
         alert_id = row["alert_id"]
-        activities += [
-            _activity(event, row["incident_id"], f"alert {row['short_id']}", alert_id=alert_id)
+        links += [
+            _Link(event, row["incident_id"], f"alert {row['short_id']}", alert_id=alert_id)
             for event in events[alerts[alert_id]]
             if not event.is_read_back or alert_id in moved
         ]
-    await add_activity(connection, activities)
+    people = {person for link in links if (person := _person(link.event))}
+    names = await load_names(connection, people) if people else {}
+    await add_activity(connection, [_activity(link, names) for link in links])
 
 
 def _is_news(event: Event, page: LockedPage) -> bool:
@@ -54,26 +69,31 @@ def _is_news(event: Event, page: LockedPage) -> bool:
     return see(page.state, event.sighting.seen).remote_status != page.state.remote_status
 
 
-def _activity(
-    event: Event,
-    incident_id: UUID,
-    about: str,
-    *,
-    page_id: UUID | None = None,
-    alert_id: UUID | None = None,
-) -> Activity:
+def _activity(link: _Link, names: Mapping[Person, str]) -> Activity:
+    event = link.event
     key, lesser = _keys(event)
+    details = event.happening.details.removesuffix(".")
+    if (person := _person(event)) in names and person is not None:
+        details = details.replace(person.id, names[person])
     return Activity(
-        incident_id=incident_id,
-        event=f"{event.happening.details.removesuffix('.')} ({about}).",
+        incident_id=link.incident_id,
+        event=f"{details} ({link.about}).",
         source="pagertree" if event.is_read_back or event.delivery_id else "system",
         occurred_at=_time_of(event),
         delivery_id=event.delivery_id,
-        alert_id=alert_id,
-        page_id=page_id,
+        alert_id=link.alert_id,
+        page_id=link.page_id,
         dedupe_key=key,
         replaces=lesser,
     )
+
+
+def _person(event: Event) -> Person | None:
+    """Return who did it, as PagerTree names people."""
+    snapshot = event.snapshot
+    names = {"acknowledged": snapshot.acknowledged_by, "resolved": snapshot.resolved_by}
+    name = names.get(_status_of(event) or "")
+    return Person(event.integration_id, name) if name else None
 
 
 def _keys(event: Event) -> tuple[str, str | None]:
@@ -93,8 +113,8 @@ def _keys(event: Event) -> tuple[str, str | None]:
         known = f"{alert} {status} {int(moment.timestamp())}"
     if event.is_read_back:
         return known, None
-    names = {"acknowledged": snapshot.acknowledged_by, "resolved": snapshot.resolved_by}
-    return f"{known} by {names.get(status)}", known
+    person = _person(event)
+    return f"{known} by {person and person.id}", known
 
 
 def _status_of(event: Event) -> str | None:

@@ -51,5 +51,10 @@ class DomainEvent(QueueColumns, CreatedAt, Base):
             "workflow_run_id",
             postgresql_where=text("workflow_run_id IS NOT NULL"),
         ),
+        Index(
+            "domain_events_delivery_idx",
+            "delivery_id",
+            postgresql_where=text("delivery_id IS NOT NULL"),
+        ),
         *queue_indexes("domain_events"),
     )

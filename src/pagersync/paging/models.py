@@ -193,6 +193,11 @@ class Operation(QueueColumns, CreatedAt, Base):
         Index("operations_page_idx", "page_id", "id", postgresql_where=text("page_id IS NOT NULL")),
         Index("operations_alert_idx", "alert_id", postgresql_where=text("alert_id IS NOT NULL")),
         Index(
+            "operations_workflow_run_idx",
+            "workflow_run_id",
+            postgresql_where=text("workflow_run_id IS NOT NULL"),
+        ),
+        Index(
             "operations_one_create_idx",
             "page_id",
             unique=True,

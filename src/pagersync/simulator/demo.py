@@ -15,6 +15,13 @@ import typer
 from pagersync.http import AsyncClient
 from pagersync.simulator import demo_text as text
 from pagersync.simulator.demo_checks import Check, Kept, Sent, compare
+from pagersync.simulator.demo_incident import (
+    declare_incident,
+    receive_alert,
+    resolve_incident,
+    wait_until_acknowledged,
+)
+from pagersync.simulator.demo_incident_checks import compare_incident
 from pagersync.simulator.demo_paging import (
     TEAM,
     look_at_pagertree,
@@ -104,7 +111,7 @@ async def _play(*, once: bool) -> int:
             stopwatch.lap(f"the service and its PostgreSQL started: {service.url}")
             key = await service.accompany(service.command("keys", "create", "demo", "--json"))
             stopwatch.lap("an API key made: pagersync keys create demo")
-            show = _show(pagertree, service.url, key["token"], stopwatch)
+            show = _show(pagertree, service, key["token"], stopwatch)
             exit_code = await service.accompany(show)
             if not once:
                 typer.echo(text.invitation(service.url, key["token"], directory, team=TEAM))
@@ -114,10 +121,10 @@ async def _play(*, once: bool) -> int:
     return exit_code
 
 
-async def _show(pagertree: PagerTree, url: str, token: str, stopwatch: Stopwatch) -> int:
+async def _show(pagertree: PagerTree, service: Service, token: str, stopwatch: Stopwatch) -> int:
     """Play, look and check; return the exit code."""
-    async with open_api(url, token) as api:
-        webhook = await connect(api, pagertree)
+    async with open_api(service.url, token) as api:
+        webhook = await connect(api, pagertree, team=TEAM)
         stopwatch.lap("PagerTree connected, which accepted its API key: POST /v1/integrations")
         script = write_demo_script(now=datetime.now(UTC))
         sent = await send_all(script, webhook)
@@ -126,7 +133,10 @@ async def _show(pagertree: PagerTree, url: str, token: str, stopwatch: Stopwatch
         stopwatch.lap("until everything was applied")
         kept = await read_back(api, webhook.integration_id)
         received = report(sent, kept)
-        return max(received, await _page(api, pagertree, webhook, stopwatch))
+        async with open_control(pagertree, webhook) as control:
+            paged = await _page(api, control, webhook, stopwatch)
+            coordinated = await _coordinate(api, control, service, stopwatch)
+        return max(received, paged, coordinated)
 
 
 def report(sent: Sent, kept: Kept) -> int:
@@ -138,18 +148,38 @@ def report(sent: Sent, kept: Kept) -> int:
 
 
 async def _page(
-    api: AsyncClient, pagertree: PagerTree, webhook: Webhook, stopwatch: Stopwatch
+    api: AsyncClient, control: AsyncClient, webhook: Webhook, stopwatch: Stopwatch
 ) -> int:
     """Page a team, look and check; return the exit code."""
     typer.echo("\nThe other way: people are paged")
-    async with open_control(pagertree, webhook) as control:
-        listed = await sync_directory(api, webhook.integration_id)
-        stopwatch.lap(text.directory_synced(listed))
-        calm = await page_undisturbed(api)
-        stopwatch.lap("a team paged by its name, until somebody acknowledged: POST /v1/pages")
-        lost = await page_with_a_lost_answer(api, control)
-        stopwatch.lap("the same again, but PagerTree's answer and its webhooks are lost")
-        return report_paging(await look_at_pagertree(control, (calm, lost)))
+    listed = await sync_directory(api, webhook.integration_id)
+    stopwatch.lap(text.directory_synced(listed))
+    calm = await page_undisturbed(api)
+    stopwatch.lap("a team paged by its name, until somebody acknowledged: POST /v1/pages")
+    lost = await page_with_a_lost_answer(api, control)
+    stopwatch.lap("the same again, but PagerTree's answer and its webhooks are lost")
+    return report_paging(await look_at_pagertree(control, (calm, lost)))
+
+
+async def _coordinate(
+    api: AsyncClient, control: AsyncClient, service: Service, stopwatch: Stopwatch
+) -> int:
+    """Take an incident from its first alert to its end, look and check; return the exit code."""
+    typer.echo("\nBoth ways at once: an incident, paged for and resolved by the default workflows")
+    alert = await receive_alert(api, control)
+    stopwatch.lap(f"PagerTree opened an alert, which came by webhook: {alert['summary']}")
+    incident = await declare_incident(api, alert)
+    number = str(incident["sequential_id"])
+    stopwatch.lap(f"incident {number} declared, with the alert attached: POST /v1/incidents")
+    await wait_until_acknowledged(api, control, incident)
+    stopwatch.lap("paged by the workflow, acknowledged by somebody in PagerTree")
+    story = await resolve_incident(api, control, incident)
+    stopwatch.lap("incident resolved, and with it both alerts in PagerTree: PUT .../resolve")
+    why = await service.text("why", "incident", number)
+    return _print(
+        [text.timeline(story), iter([f"pagersync why incident {number}", "", why.rstrip()])],
+        list(compare_incident(story)),
+    )
 
 
 def report_paging(paged: Paged) -> int:

@@ -86,6 +86,14 @@ class Service:
         Raises:
             DemoError: it failed.
         """
+        return json.loads(await self.text(*arguments))
+
+    async def text(self, *arguments: str) -> str:
+        """Run a command of pagersync beside the service and return what it prints.
+
+        Raises:
+            DemoError: it failed.
+        """
         process = await _start(self.directory, arguments, out=PIPE)
         try:
             printed, _ = await process.communicate()
@@ -94,7 +102,7 @@ class Service:
         if process.returncode != 0:
             tail = _log_tail(self.directory)
             raise DemoError(f"`pagersync {' '.join(arguments)}` failed.{tail}")
-        return json.loads(printed)
+        return printed.decode()
 
 
 @contextmanager

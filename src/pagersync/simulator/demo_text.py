@@ -1,6 +1,7 @@
 """What the demo says at the end: at most 90 columns, some 70 lines. Pure."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,10 +17,12 @@ from pagersync.simulator.demo_checks import (
     is_overtaken,
     received_at,
 )
+from pagersync.simulator.demo_incident_checks import IncidentStory
 from pagersync.simulator.demo_paging_checks import Paged, WatchedPage
 
 STATUSES: Final = ("open", "triggered", "acknowledged", "resolved")
 SHOWN_MAX: Final = 6
+COLUMNS_MAX: Final = 90
 STEPS_SHOWN_MAX: Final = 9
 TITLE_CHARACTERS_MAX: Final = 50
 PATH_CHARACTERS_MAX: Final = 60
@@ -146,6 +149,17 @@ def pagertree_saw(paged: Paged) -> Iterator[str]:
         yield _count(
             alerts, f"alerts with the mark of {title!r}; {paged.team} was paged {notified} x"
         )
+
+
+def timeline(story: IncidentStory) -> Iterator[str]:
+    """Show what happened to an incident, at its own time."""
+    incident = story.incident
+    yield f"INCIDENT {incident['sequential_id']}  {incident['title']}, {incident['status']}"
+    for entry in story.timeline:
+        said = f"  {happened_at(entry):%H:%M:%S}  "
+        lines = textwrap.wrap(entry["event"], COLUMNS_MAX - len(said))
+        yield said + lines[0]
+        yield from (" " * len(said) + line for line in lines[1:])
 
 
 def check_lines(checks: Sequence[Check]) -> Iterator[str]:

@@ -57,13 +57,20 @@ async def open_api(url: str, token: str) -> AsyncIterator[AsyncClient]:
         yield api
 
 
-async def connect(api: AsyncClient, pagertree: PagerTree) -> Webhook:
+async def connect(api: AsyncClient, pagertree: PagerTree, *, team: str) -> Webhook:
     """Connect the simulated account; the service asks PagerTree whether the key works.
+
+    Its default workflows page the team.
 
     Raises:
         HTTPError: the service refuses, or does not answer.
     """
-    attributes = {"name": "demo", "api_key": pagertree.api_key, "pagertree_url": pagertree.url}
+    attributes = {
+        "name": "demo",
+        "api_key": pagertree.api_key,
+        "pagertree_url": pagertree.url,
+        "default_targets": {"teams": [{"name": team}]},
+    }
     document = {"data": {"type": "integrations", "attributes": attributes}}
     answer = await api.post("/v1/integrations", json=document)
     made = answer.raise_for_status().json()["data"]

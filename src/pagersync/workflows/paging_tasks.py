@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts import actions
 from pagersync.alerts.models import Alert
+from pagersync.events.publish import Cause
 from pagersync.incidents.service import get_incident
 from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.severity import AUTO, read_severity
@@ -75,7 +76,7 @@ async def update_pagertree_alert(
         )
         operation_ids.append(operation.id)
     for alert in linked.alerts:
-        await actions.change_alert(context.session, alert, values, context.cause.requested_by)
+        await actions.change_alert(context.session, alert, values, context.cause)
     return TaskResult(summary(linked), operation_ids=operation_ids)
 
 
@@ -121,10 +122,10 @@ async def resolve_pagertree_alert(
 async def _for_each(
     context: TaskContext,
     alerts: Sequence[Alert],
-    act: Callable[[AsyncSession, Alert, str], Awaitable[Alert]],
+    act: Callable[[AsyncSession, Alert, Cause], Awaitable[Alert]],
 ) -> None:
     for alert in alerts:
-        await act(context.session, alert, context.cause.requested_by)
+        await act(context.session, alert, context.cause)
 
 
 async def _page(context: TaskContext, new: NewPage) -> TaskResult:

@@ -1,0 +1,68 @@
+"""Why somebody was paged, or was not: the answer in words, and the tree that it is made of."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.alerts.models import Alert
+from pagersync.incidents.models import Incident
+from pagersync.paging.models import Page
+from pagersync.workflows.trace import trace_alert, trace_incident, trace_page
+from pagersync.workflows.trace_story import NODES_MAX, Key, Story, link
+from pagersync.workflows.trace_summary import summarise, summarise_page
+from pagersync.workflows.trace_tree import TraceNode, build_tree, count_nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why somebody was paged, or was not.
+
+    Attributes:
+        id: of the page, incident or alert that it is about.
+        note: what is missing in the tree, if anything is.
+        roots: what people and PagerTree did, and what that led to.
+    """
+
+    id: UUID
+    summary: str
+    note: str | None
+    nodes: int
+    roots: list[TraceNode]
+
+
+async def explain_page(session: AsyncSession, page: Page) -> Explanation:
+    """Return why a page was asked for, and what became of it."""
+    story = await trace_page(session, page)
+    causes = link(story)
+    return _explanation(page.id, summarise_page(story, causes, page), story, causes)
+
+
+async def explain_incident(session: AsyncSession, incident: Incident) -> Explanation:
+    """Return why somebody was paged for an incident, or why nobody was."""
+    story = await trace_incident(session, incident)
+    causes = link(story)
+    return _explanation(incident.id, summarise(story, causes), story, causes)
+
+
+async def explain_alert(session: AsyncSession, alert: Alert) -> Explanation:
+    """Return why somebody was paged about an alert, or why nobody was.
+
+    PagerTree pages people about its own alerts by itself: this is about pagersync.
+    """
+    story = await trace_alert(session, alert)
+    causes = link(story)
+    about = f"alert {alert.short_id}"
+    return _explanation(alert.id, summarise(story, causes, about=about), story, causes)
+
+
+def _explanation(
+    id_: UUID, summary: str, story: Story, causes: dict[Key, Key | None]
+) -> Explanation:
+    roots = build_tree(story, causes)
+    note = None
+    if story.is_cut:
+        note = f"More than {NODES_MAX} things belong here: some branches are missing."
+    elif story.left_out:
+        note = "Some things are left out, where the tree says so."
+    return Explanation(id_, summary, note, count_nodes(roots), roots)
