@@ -16,14 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.access.keys import create_key
 from pagersync.access.models import Scope
 from pagersync.database.embedded import EmbeddedPostgres
-from pagersync.database.engine import Sessions, create_engine, create_sessions, raw_connection
+from pagersync.database.engine import Sessions, create_engine, create_sessions
 from pagersync.database.migrate import upgrade
 from pagersync.http import AsyncClient
 from pagersync.integrations import service
 from pagersync.integrations.vault import new_secret_key
 from pagersync.settings import Settings
-from pagersync.tables import Base
 from tests.support.account import Account
+from tests.support.databases import empty
 from tests.support.server import running_server
 
 for name in [name for name in os.environ if name.startswith("PAGERSYNC_")]:
@@ -32,8 +32,6 @@ for name in [name for name in os.environ if name.startswith("PAGERSYNC_")]:
 
 # To read all certificate authorities takes 20 ms: every client of a process can trust the same.
 ssl.create_default_context = cache(ssl.create_default_context)
-
-EMPTY = ";".join(f"DELETE FROM {table.name}" for table in reversed(Base.metadata.sorted_tables))  # noqa: S608 - our own table names
 
 # The longest tests do a third of their work on each day. Set here, so that all processes agree.
 os.environ.setdefault("TESTS_DAY", str(datetime.now(UTC).toordinal()))
@@ -88,8 +86,7 @@ async def migrated_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 async def engine(migrated_engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
     """Yield an engine on an empty database: tests commit, and what they wrote is deleted."""
     yield migrated_engine
-    async with raw_connection(migrated_engine) as connection:
-        await connection.execute(EMPTY)
+    await empty(migrated_engine)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pagersync.alerts import store
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.inbox import retention, writer
 from pagersync.integrations import limits
+from tests.support.databases import empty
 
 ROWS = 20_000
 OWNER = UUID(int=1)
@@ -50,14 +51,16 @@ FILL = (
 )
 
 
-@pytest.fixture
-async def connection(engine: AsyncEngine) -> AsyncIterator[Connection]:
-    async with engine.begin() as filling:
+@pytest.fixture(scope="module")
+async def connection(migrated_engine: AsyncEngine) -> AsyncIterator[Connection]:
+    """Yield a connection to tables with many rows, to which no test of this file writes."""
+    async with migrated_engine.begin() as filling:
         for statement in FILL:
             parameters = {"owner": OWNER, "rows": ROWS} if ":rows" in statement else {}
             await filling.execute(text(statement), parameters)
-    async with raw_connection(engine) as raw:
+    async with raw_connection(migrated_engine) as raw:
         yield raw
+    await empty(migrated_engine)
 
 
 async def nodes(connection: Connection, statement: str, *parameters: Any) -> list[dict[str, Any]]:

@@ -156,9 +156,15 @@ def test_a_search_that_failed_leaves_the_page_unknown(error: Any) -> None:
 
 
 def test_a_refusal_that_goes_on_is_believed() -> None:
-    refused = work(kind=OperationKind.RESOLVE_ALERT, target="01A", attempt=STALE_REFUSALS_MAX)
+    refused = work(kind=OperationKind.RESOLVE_ALERT, target="01A", lookups=STALE_REFUSALS_MAX - 1)
     end = after_refusal(refused, Rejected("no"), "open", attempts_max=100)
     assert end.outcome.state == "failed"
+
+
+def test_a_refusal_after_many_attempts_that_failed_otherwise_may_still_be_too_early() -> None:
+    refused = work(kind=OperationKind.RESOLVE_ALERT, target="01A", attempt=50)
+    end = after_refusal(refused, Rejected("no"), "open", attempts_max=100)
+    assert (end.outcome.state, end.lookups) == ("queued", 1)
 
 
 @pytest.mark.parametrize(

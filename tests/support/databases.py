@@ -10,6 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import create_engine, raw_connection
 from pagersync.settings import Settings
+from pagersync.tables import Base
+
+DELETE_ALL = ";".join(
+    f"DELETE FROM {table.name}"  # noqa: S608 - our own table names
+    for table in reversed(Base.metadata.sorted_tables)
+)
+
+
+async def empty(engine: AsyncEngine) -> None:
+    """Delete every row: one message is a twentieth of what as many statements take."""
+    async with raw_connection(engine) as connection:
+        await connection.execute(DELETE_ALL)
 
 
 @asynccontextmanager

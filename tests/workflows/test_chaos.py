@@ -167,7 +167,7 @@ class Chaos:
                     f"{row['title']}: {len(row['creates'])} pages, {len(alerts)} alerts"
                 )
             problems += [
-                f"{row['title']} is {row['status']}, its alert is {alert['status']}"
+                f"{row['title']} is {row['status']}, its alert is {alert['status']}: {row['story']}"
                 for alert in alerts
                 if is_over(row["status"]) and alert["status"] != "resolved"
             ]
@@ -195,7 +195,9 @@ SELECT 'delivery', id::text, state, last_error FROM deliveries WHERE state IN ('
 """
 
 _STANDING = """
-SELECT i.title, i.status, array_remove(array_agg(o.id), NULL) AS creates
+SELECT i.title, i.status, array_remove(array_agg(o.id), NULL) AS creates,
+    (SELECT array_agg(concat_ws(' ', q.status, a.kind, a.state, a.attempt, a.last_error))
+     FROM pages q JOIN operations a ON a.page_id = q.id WHERE q.incident_id = i.id) AS story
 FROM incidents i
 LEFT JOIN pages p ON p.incident_id = i.id
 LEFT JOIN operations o ON o.page_id = p.id AND o.kind = 'create_alert'

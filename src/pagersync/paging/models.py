@@ -170,7 +170,8 @@ class Operation(QueueColumns, CreatedAt, Base):
         params: what is sent, as far as the page does not say it.
         may_have_been_sent: true from the moment before a creating call goes out until it is known
             what became of it. While it is true, nothing is sent before PagerTree was searched.
-        lookups: searches that found nothing since the last creating call.
+        lookups: searches that found nothing since the last creating call; of an acknowledge or a
+            resolve, refusals in a row although the alert's status allows it.
     """
 
     __tablename__ = "operations"

@@ -56,7 +56,8 @@ class Work:
         target: PagerTree's id of the alert that it is about; None while there is none.
         creation: state of the create that its page began with; None where there is no page.
         last_sent_at: when the creating call last went out, or ended in doubt where that is known.
-        lookups: searches since then that found nothing.
+        lookups: searches since then that found nothing; of an acknowledge or a resolve, refusals
+            in a row although the alert's status allows it.
     """
 
     id: UUID
@@ -250,8 +251,9 @@ def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_m
     """
     if status in _REACHED.get(work.kind, ()):
         return End(Outcome.done(work.id))
-    if status in _ALLOWED_FROM.get(work.kind, ()) and work.attempt < STALE_REFUSALS_MAX:
-        return End(_again(work, f"refused, perhaps just too early: {error.detail}", attempts_max))
+    if status in _ALLOWED_FROM.get(work.kind, ()) and work.lookups + 1 < STALE_REFUSALS_MAX:
+        again = _again(work, f"refused, perhaps just too early: {error.detail}", attempts_max)
+        return End(again, lookups=work.lookups + 1)
     if status == "queued":
         return End(_again(work, f"the alert is still queued: {error.detail}", attempts_max))
     return End(Outcome(work.id, OperationState.FAILED, error.detail))
