@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
@@ -63,7 +63,7 @@ async def applied(sessions: Sessions, text: str, **options: Any) -> list[str]:
     """Apply a file; return its plan in words."""
     async with sessions.begin() as session:
         plan = await make_plan(session, read_file(text.encode()), **options, lock=True)
-        await apply_plan(session, plan, requested_by="a test")
+        await apply_plan(session, plan, plan, requested_by="a test")
     return list(plan.lines())
 
 
@@ -194,6 +194,19 @@ async def test_a_file_is_applied_as_a_whole_or_not_at_all(
     assert (await exported(sessions)).endswith("workflows: []\n")
 
 
+@pytest.mark.usefixtures("acme")
+async def test_nothing_is_applied_that_nobody_has_seen(sessions: Sessions) -> None:
+    await applied(sessions, BOTH)
+    file = read_file(BOTH.replace("5 min", "1 h").encode())
+    async with sessions() as session:
+        seen = await make_plan(session, file)
+    await applied(sessions, BOTH.replace("5 min", "2 h"))
+    async with sessions.begin() as session:
+        again = await make_plan(session, file, lock=True)
+        with pytest.raises(ConflictError, match="meanwhile"):
+            await apply_plan(session, seen, again, requested_by="a test")
+
+
 def test_everything_that_is_wrong_in_a_file_is_said_with_its_line() -> None:
     text = """workflows:
   - slug: a
@@ -258,6 +271,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
+@example({"\x85": "a\u2028b", "c": "d\n e\n"})
 @hypothesis(deadline=None, max_examples=300)
 def test_any_json_is_read_as_it_was_written(value: Any) -> None:
     assert read_yaml(write_yaml(value).encode()).value == value

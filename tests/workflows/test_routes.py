@@ -1,5 +1,6 @@
 """Workflows over HTTP: saved, refused, changed, removed."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -180,6 +181,11 @@ async def test_two_workflows_of_one_name_have_two_slugs_and_a_taken_slug_is_refu
     answer = await api.post("/v1/workflows", json=workflow(slug="mine"))
     assert answer.status_code == 409
     assert answer.json()["errors"][0]["source"]["pointer"] == "/data/attributes/slug"
+
+
+async def test_workflows_made_at_the_same_moment_have_slugs_of_their_own(api: AsyncClient) -> None:
+    made = await asyncio.gather(*(saved(api) for _ in range(6)))
+    assert len({each["slug"] for each in made}) == 6
 
 
 async def test_there_are_at_most_so_many_workflows(

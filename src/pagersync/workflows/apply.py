@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from pagersync.errors import InvalidError
+from pagersync.errors import ConflictError, InvalidError
 from pagersync.integrations.models import Integration
 from pagersync.workflows import service
 from pagersync.workflows.files import Content, WorkflowFile, content_of
@@ -125,13 +125,21 @@ async def make_plan(
     return Plan(steps)
 
 
-async def apply_plan(session: AsyncSession, plan: Plan, *, requested_by: str) -> None:
-    """Do what a plan says, which was made in this transaction, with everything locked.
+async def apply_plan(session: AsyncSession, plan: Plan, again: Plan, *, requested_by: str) -> None:
+    """Do what a plan says.
+
+    Args:
+        session: inside a transaction.
+        plan: as somebody has seen it.
+        again: made once more, in this transaction, with everything locked.
+        requested_by: who applies it, for people.
 
     Raises:
         ManyInvalidError: values that cannot be right after all.
-        ConflictError: there would be too many workflows.
+        ConflictError: the workflows have changed meanwhile, or there would be too many.
     """
+    if again != plan:
+        raise ConflictError("the workflows have changed meanwhile: look at the plan again")
     for step in sorted(plan.steps, key=lambda step: step.action != "remove"):
         if step.action == "create":
             await service.create_workflow(session, step.values or {}, requested_by=requested_by)

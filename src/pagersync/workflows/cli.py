@@ -182,7 +182,6 @@ def apply(
 async def _apply(
     context: Context, file: "WorkflowFile", options: dict[str, Any], *, yes: bool
 ) -> None:
-    from pagersync.errors import ConflictError
     from pagersync.workflows.apply import apply_plan, make_plan
 
     async with context.sessions() as session:
@@ -194,9 +193,8 @@ async def _apply(
     if not yes:
         typer.confirm("Apply?", abort=True)
     async with context.sessions.begin() as session:
-        if await make_plan(session, file, **options, lock=True) != plan:
-            raise ConflictError("the workflows have changed meanwhile: apply the file again")
-        await apply_plan(session, plan, requested_by=REQUESTED_BY)
+        again = await make_plan(session, file, **options, lock=True)
+        await apply_plan(session, plan, again, requested_by=REQUESTED_BY)
     typer.echo("Applied.")
 
 
