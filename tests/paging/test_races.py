@@ -93,7 +93,7 @@ async def test_an_alert_that_gets_its_name_while_it_is_changed_stays_one_alert(
         description=None,
         labels={},
         data={},
-        requested_by="a test",
+        cause=Cause("a test"),
     )
     async with paging.sessions.begin() as session:
         alert_id = (await actions.create_alert(session, new)).id

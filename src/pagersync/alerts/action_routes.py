@@ -15,6 +15,7 @@ from pagersync.alerts.models import Alert
 from pagersync.alerts.routes import AlertAttributes, alert_resource, find_alert
 from pagersync.database.session import SessionDep
 from pagersync.errors import ManyInvalidError
+from pagersync.events.publish import Cause
 from pagersync.incidents.routes import cause_of
 from pagersync.integrations.target_params import Targets
 from pagersync.jsonapi import Attributes, Document, JsonApiResponse, NewDocument, errors
@@ -181,7 +182,7 @@ async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: 
             description=page.description,
             labels={label.key: label.value for label in new.labels},
             data=storable_json(new.data),
-            requested_by=requested_by,
+            cause=Cause(requested_by),
         ),
     )
     if page.targets:

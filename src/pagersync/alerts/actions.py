@@ -59,6 +59,7 @@ def local_event(
     action: str,
     details: str,
     *,
+    cause: Cause,
     values: Mapping[str, Any],
     time: str | None = None,
 ) -> LocalEvent:
@@ -68,6 +69,7 @@ def local_event(
         key: the alert.
         action: Rootly's action of alert event.
         details: one sentence for people.
+        cause: who did it.
         values: what it sets.
         time: the time of the alert that it sets, if any.
     """
@@ -93,6 +95,7 @@ def local_event(
         received_at=now,
         snapshot=snapshot,
         happening=Happening(None, kind, action, details),
+        cause=cause,
         values=values,
         times={time: now} if time else {},
     )
@@ -107,7 +110,7 @@ class NewLocalAlert:
     description: str | None
     labels: dict[str, str]
     data: dict[str, Any]
-    requested_by: str
+    cause: Cause
 
 
 async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
@@ -120,7 +123,8 @@ async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
     event = local_event(
         key,
         "created",
-        f"Created by {new.requested_by}.",
+        f"Created by {new.cause.requested_by}.",
+        cause=new.cause,
         values={
             "title": new.summary,
             "description": new.description,
@@ -159,7 +163,7 @@ async def change_alert(
                 pointer=f"/data/attributes/{name}",
             )
     return await _happened(
-        session, alert, "updated", f"Changed by {cause.requested_by}.", values=here
+        session, alert, "updated", f"Changed by {cause.requested_by}.", cause, values=here
     )
 
 
@@ -180,6 +184,7 @@ async def acknowledge_alert(session: AsyncSession, alert: Alert, cause: Cause) -
         alert,
         "acknowledged",
         f"Acknowledged by {cause.requested_by}.",
+        cause,
         values={"status": AlertStatus.ACKNOWLEDGED},
         time="acknowledged_at",
     )
@@ -196,6 +201,7 @@ async def resolve_alert(session: AsyncSession, alert: Alert, cause: Cause) -> Al
         alert,
         "resolved",
         f"Resolved by {cause.requested_by}.",
+        cause,
         values={"status": AlertStatus.RESOLVED},
         time="ended_at",
     )
@@ -211,9 +217,9 @@ async def escalate_alert(session: AsyncSession, alert: Alert, page: NewPage) -> 
         raise ConflictError(f"alert {alert.short_id} is resolved already")
     await create_page(session, page)
     names = ", ".join(target["name"] for target in page.targets)
-    return await _happened(
-        session, alert, "escalated", f"Escalated to {names} by {page.requested_by}.", values={}
-    )
+    details = f"Escalated to {names} by {page.requested_by}."
+    cause = Cause(page.requested_by, "api", page.workflow_run_id, page.depth)
+    return await _happened(session, alert, "escalated", details, cause, values={})
 
 
 async def get_by_key(session: AsyncSession, key: AlertKey) -> Alert:
@@ -226,11 +232,12 @@ async def get_by_key(session: AsyncSession, key: AlertKey) -> Alert:
     return (await session.scalars(statement)).one()
 
 
-async def _happened(
+async def _happened(  # noqa: PLR0913 - what an event is made of
     session: AsyncSession,
     alert: Alert,
     action: str,
     details: str,
+    cause: Cause,
     *,
     values: Mapping[str, Any],
     time: str | None = None,
@@ -238,7 +245,7 @@ async def _happened(
     """Fold what a person did into an alert, under the name that it has by now."""
     for _ in range(MOVES_MAX):
         key = AlertKey(alert.integration_id, alert.external_id)
-        event = local_event(key, action, details, values=values, time=time)
+        event = local_event(key, action, details, cause=cause, values=values, time=time)
         connection = await driver_connection(session)
         if not await write_events(connection, {key: [event]}, {}, creates=False):
             return await get_by_key(session, key)

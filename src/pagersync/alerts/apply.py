@@ -205,6 +205,7 @@ def _facts(
                 delivery_id=latest.delivery_id,
                 data=data,
                 occurred_at=latest.occurred_at,
+                cause=latest.cause,
                 depth=depths.get(key, 0),
             )
             for change, data in changes

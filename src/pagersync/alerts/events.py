@@ -9,6 +9,7 @@ from uuid import UUID
 from pagersync.alerts.fold import AlertState
 from pagersync.alerts.handlers import Happening
 from pagersync.alerts.store import AlertKey
+from pagersync.events.publish import Cause
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.paging.confirm import Sighting, sighting
 
@@ -19,6 +20,7 @@ class Event:
 
     Attributes:
         is_read_back: whether it is what PagerTree's API showed when it was asked.
+        cause: who did it, if it was done here.
     """
 
     delivery_id: UUID | None
@@ -27,6 +29,7 @@ class Event:
     snapshot: AlertSnapshot
     happening: Happening
     is_read_back: bool = False
+    cause: Cause | None = None
 
     @property
     def key(self) -> AlertKey:
