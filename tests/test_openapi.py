@@ -97,7 +97,7 @@ async def test_schemathesis_finds_no_broken_answer(server: str, token: str, tmp_
     """
     (tmp_path / "schemathesis.toml").write_text(
         'checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "502"]\n'
-        "phases.stateful.generation.max-examples = 5\n"
+        "phases.stateful.generation.max-examples = 3\n"
     )
     asking = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("schemathesis")),
@@ -106,7 +106,7 @@ async def test_schemathesis_finds_no_broken_answer(server: str, token: str, tmp_
         f"--header=Authorization: Bearer {token}",
         "--exclude-checks=positive_data_acceptance",
         "--phases=examples,fuzzing,stateful",
-        "--max-examples=10",
+        "--max-examples=5",
         "--seed=1",
         "--no-color",
         cwd=tmp_path,

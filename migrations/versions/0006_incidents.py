@@ -142,6 +142,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("incidents_pkey")),
     )
+    op.create_index(
+        "incidents_duplicate_idx",
+        "incidents",
+        ["duplicate_incident_id"],
+        unique=False,
+        postgresql_where=sa.text("duplicate_incident_id IS NOT NULL"),
+    )
     op.create_index("incidents_labels_idx", "incidents", ["labels"], postgresql_using="gin")
     op.create_index("incidents_number_key", "incidents", ["number"], unique=True)
     op.create_index("incidents_search_idx", "incidents", ["search"], postgresql_using="gin")

@@ -21,6 +21,7 @@ from pagersync.paging.models import Page
 from pagersync.paging.service import cancel_operation
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
+from tests.support.account import event
 from tests.support.server import running_server
 from tests.support.wait import eventually
 
@@ -160,23 +161,36 @@ async def test_an_alert_that_was_only_touched_is_no_activity_when_it_is_read_bac
 
 
 async def test_a_webhook_that_comes_after_the_read_back_says_who_and_stands_in_its_place(
-    paging: Paging,
+    paging: Paging, service_url: str
 ) -> None:
     incident = await declared(paging)
     page_id = await paging.page(incident_id=incident.id)
-    await paging.reaches(page_id, "confirmed")
+    page = await paging.reaches(page_id, "confirmed")
     await told(paging, incident.id, "Opened")
-    paging.simulator.change(reorder_s=0, late_rate=1.0, late_s=1.0)
-    (alert,) = paging.simulator.alerts()
-    paging.simulator.act(alert["id"], "acknowledge")
+    paging.simulator.change(webhooks="off")
+    (alert,) = paging.simulator.state.alerts.values()
+    paging.simulator.act(alert.id, "acknowledge")
 
     async def status() -> str:
         await check_now(paging, page_id)
         return (await paging.get(page_id)).status
 
     await eventually(status, lambda found: found == "acknowledged")
-    assert await told(paging, incident.id, "Acknowledged in PagerTree (")
-    rows = await told(paging, incident.id, "Acknowledged in PagerTree by ")
+    await told(paging, incident.id, "Acknowledged in PagerTree (")
+    assert page.pagertree_alert_id is not None
+    assert alert.acknowledged_at is not None
+    person = paging.simulator.directory.account_users[1]
+    late = event(
+        "alert.acknowledged",
+        page.pagertree_alert_id,
+        status="acknowledged",
+        acknowledged=int(alert.acknowledged_at.timestamp()),
+        acknowledgedby=person.prefix_id,
+    )
+    url = f"{service_url}/webhooks/pagertree/{paging.integration_id}"
+    async with AsyncClient(trust_env=False) as client:
+        await client.post(url, params={"secret": paging.webhook_secret}, json=late)
+    rows = await told(paging, incident.id, f"Acknowledged in PagerTree by {person.name}")
     assert len([row for row in rows if row.startswith("Acknowledged")]) == 1, rows
 
 

@@ -64,7 +64,7 @@ async def test_an_account_comes_with_both_and_says_why_one_is_off(
     made = await workflows.all()
     assert list(made) == [CREATING, RESOLVING]
     assert not made[CREATING].enabled
-    assert "default_targets" in str(made[CREATING].off_reason)
+    assert "default targets" in str(made[CREATING].off_reason)
     assert made[RESOLVING].enabled
     assert any(CREATING in step and "is off" in step for step in answer["attributes"]["setup"])
 

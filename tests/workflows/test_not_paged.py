@@ -114,13 +114,16 @@ async def test_workflows_that_led_to_one_another_too_often_are_named(
 
 
 async def test_what_waits_is_said_to_wait(sessions: Sessions, flows: Flows) -> None:
-    await flows.add(CREATE, name="Page")
+    workflow_id = await flows.add(CREATE, name="Page")
     incident_id = await flows.declare()
     unseen = await explained(sessions, flows, incident_id)
     assert "not looked at yet (is a worker running?)" in unseen.summary
     await look_once(sessions)
     waiting = await explained(sessions, flows, incident_id)
     assert "the workflow 'Page' matched; its run waits until" in waiting.summary
+    await flows.change(workflow_id, enabled=False)
+    switched_off_since = await explained(sessions, flows, incident_id)
+    assert [node.kind for node in below(switched_off_since)] == ["run"]
 
 
 async def test_a_task_that_failed_is_named_with_its_error(

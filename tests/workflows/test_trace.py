@@ -115,6 +115,7 @@ async def test_the_fallback_of_a_dropped_page_stands_below_the_drop(
     )
     of_fallback = await trace(service_api, "page", fallback.id)
     assert path_to(of_fallback, fallback.id) == path_to(traced, fallback.id)
+    assert len(of_fallback["roots"]) == 1
     assert "whose page to Night Watch was dropped; PagerTree confirmed" in of_fallback["summary"]
 
 

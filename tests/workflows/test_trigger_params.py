@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pagersync.errors import ManyInvalidError
@@ -403,6 +403,7 @@ json_values = st.recursive(
 parameters = st.sampled_from([name for names in ROOTLYS.values() for name in names])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from([*TRIGGERS, "pulse"]), st.dictionaries(parameters, json_values, max_size=4))
 def test_any_json_is_read_or_refused(kind: str, given: dict[str, Any]) -> None:
     raw = {"trigger_type": kind, **given}

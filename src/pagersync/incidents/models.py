@@ -164,6 +164,11 @@ class Incident(UpdatedAt, Base):
             unique=True,
             postgresql_where=text("source_alert_id IS NOT NULL"),
         ),
+        Index(
+            "incidents_duplicate_idx",
+            "duplicate_incident_id",
+            postgresql_where=text("duplicate_incident_id IS NOT NULL"),
+        ),
         Index("incidents_status_idx", "status", "id"),
         Index("incidents_severity_idx", "severity_id", "id"),
         Index("incidents_labels_idx", "labels", postgresql_using="gin"),
