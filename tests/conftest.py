@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.access.keys import create_key
