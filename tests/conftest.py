@@ -23,6 +23,7 @@ from pagersync.integrations import service
 from pagersync.integrations.vault import new_secret_key
 from pagersync.settings import Settings
 from tests.support.account import Account
+from tests.support.clusters import copy_cluster
 from tests.support.databases import empty
 from tests.support.server import running_server
 
@@ -56,6 +57,7 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def database_url(scratch: Path) -> Iterator[str]:
+    copy_cluster(scratch / "postgres")
     postgres = EmbeddedPostgres(scratch / "postgres", durable=False)
     postgres.start(keep=False)
     yield postgres.url

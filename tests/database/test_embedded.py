@@ -12,6 +12,7 @@ import pytest
 from pagersync.database.cluster import find_binaries
 from pagersync.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from pagersync.database.postmaster import Layout, launch
+from tests.support.clusters import copy_cluster
 from tests.support.wait import eventually
 
 from .processes import (
@@ -55,8 +56,7 @@ def place() -> Iterator[Path]:
 def root() -> Iterator[Path]:
     """Return the one data directory of this file; each test leaves it stopped and sound."""
     with new_place() as directory:
-        with EmbeddedPostgres(directory / "postgres", durable=False):
-            pass
+        copy_cluster(directory / "postgres")
         yield directory / "postgres"
 
 

@@ -17,6 +17,7 @@ from pagersync.http import AsyncClient
 from pagersync.integrations import service
 from pagersync.settings import Settings
 from tests.support.account import Account, event
+from tests.support.clusters import copy_cluster
 from tests.support.program import Setup
 from tests.support.server import running_server
 from tests.support.wait import eventually
@@ -27,6 +28,7 @@ async def test_a_webhook_is_503_while_the_database_is_away_and_202_when_it_is_ba
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="ps-") as directory:
         Path(directory).chmod(0o711)
+        copy_cluster(Path(directory) / "postgres")
         postgres = EmbeddedPostgres(Path(directory) / "postgres", durable=False)
         postgres.start(keep=False)
         own = settings.at_database(postgres.url)
@@ -88,6 +90,7 @@ async def test_a_database_that_hangs_costs_a_503_and_holds_up_no_end(settings: S
     with tempfile.TemporaryDirectory(prefix="ps-") as directory:
         Path(directory).chmod(0o711)
         root = Path(directory) / "postgres"
+        copy_cluster(root)
         with EmbeddedPostgres(root, durable=False) as postgres:
             engine = create_engine(settings.at_database(postgres.url))
             await upgrade(engine)

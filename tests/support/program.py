@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pagersync.database.embedded import EmbeddedPostgres
+from tests.support.clusters import copy_cluster
 from tests.support.forked import Fork
 from tests.support.wait import eventually
 
@@ -141,15 +142,11 @@ class Setup:
 
 @contextmanager
 def embedded_setup(**variables: str) -> Iterator[Setup]:
-    """Yield an installation on an embedded database, which was made already: that takes a while.
-
-    It is made without waiting for the disk; processes of the program run it durably all the same.
-    """
+    """Yield an installation on an embedded database, which was made already: that takes a while."""
     directory = Path(tempfile.mkdtemp(prefix="ps-", dir="/tmp"))  # a socket's path has a limit
     directory.chmod(0o711)
     try:
-        with EmbeddedPostgres(directory / "postgres", durable=False):
-            pass
+        copy_cluster(directory / "postgres")
         yield Setup(directory, variables)
     finally:
         shutil.rmtree(directory)
