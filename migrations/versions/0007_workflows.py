@@ -21,16 +21,11 @@ CASE
 END
 """
 
-ADDED = {
-    "domain_events": (
-        *("triggers", "workflow_run_id", "requested_by", "depth", "evaluations"),
-        *("state", "run_at", "attempt", "lock_key", "lease_token", "leased_until"),
-        *("last_error", "finished_at"),
-    ),
-    "integrations": ("default_targets",),
-    "operations": ("workflow_run_id",),
-    "pages": ("workflow_run_id", "depth", "is_incident", "fallback_targets", "fallback_of"),
-}
+ADDED = (
+    *("triggers", "workflow_run_id", "requested_by", "depth", "evaluations"),
+    *("state", "run_at", "attempt", "lock_key", "lease_token", "leased_until"),
+    *("last_error", "finished_at"),
+)
 
 
 def upgrade() -> None:
@@ -359,46 +354,6 @@ def upgrade() -> None:
         ["delivery_id"],
         postgresql_where=sa.text("delivery_id IS NOT NULL"),
     )
-    op.add_column(
-        "integrations",
-        sa.Column(
-            "default_targets",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'"),
-            nullable=False,
-        ),
-    )
-    op.add_column("operations", sa.Column("workflow_run_id", sa.Uuid(), nullable=True))
-    op.add_column("pages", sa.Column("workflow_run_id", sa.Uuid(), nullable=True))
-    op.add_column("pages", sa.Column("depth", sa.BigInteger(), server_default="0", nullable=False))
-    op.add_column(
-        "pages",
-        sa.Column("is_incident", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-    )
-    op.add_column(
-        "pages",
-        sa.Column("fallback_targets", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-    )
-    op.add_column("pages", sa.Column("fallback_of", sa.Uuid(), nullable=True))
-    op.create_index(
-        "pages_fallback_key",
-        "pages",
-        ["fallback_of"],
-        unique=True,
-        postgresql_where=sa.text("fallback_of IS NOT NULL"),
-    )
-    op.create_index(
-        "operations_workflow_run_idx",
-        "operations",
-        ["workflow_run_id"],
-        postgresql_where=sa.text("workflow_run_id IS NOT NULL"),
-    )
-    op.create_index(
-        "pages_workflow_run_idx",
-        "pages",
-        ["workflow_run_id"],
-        postgresql_where=sa.text("workflow_run_id IS NOT NULL"),
-    )
     for table in ("domain_events", "workflow_runs"):
         op.execute(
             f"CREATE TRIGGER {table}_notify AFTER INSERT ON {table} "
@@ -411,12 +366,8 @@ def downgrade() -> None:
     op.execute("DROP TRIGGER domain_events_notify ON domain_events")
     for name in ("delivery", "leased", "one_at_a_time", "queued", "run", "type", "waiting"):
         op.drop_index(f"domain_events_{name}_idx", table_name="domain_events")
-    op.drop_index("operations_workflow_run_idx", table_name="operations")
-    op.drop_index("pages_workflow_run_idx", table_name="pages")
-    op.drop_index("pages_fallback_key", table_name="pages")
-    for table, columns in ADDED.items():
-        for column in columns:
-            op.drop_column(table, column)
+    for column in ADDED:
+        op.drop_column("domain_events", column)
     for table in (
         "workflow_task_runs",
         "workflow_minutes",

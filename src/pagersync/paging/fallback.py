@@ -1,7 +1,9 @@
-"""Whom to page when a page was dropped: nobody was on call, or nobody answered.
+"""What follows from how a page's alert shows itself in PagerTree.
 
-The page to the fallback is written in the transaction that learns of the drop, so neither a crash
-nor a second worker can lose it or make two: a page has one fallback, says a unique index.
+It is written in the transaction that learns of it, so no crash can lose it. A dropped page, for
+which nobody was on call or nobody answered, is followed by one to its fallback; a unique index
+says that a page has one. An alert that was to be resolved, and that nobody could know to be there
+when it was, is resolved when it turns up.
 """
 
 from collections.abc import Sequence
@@ -24,6 +26,14 @@ async def fall_back(connection: Connection, page_ids: Sequence[UUID]) -> None:
         _OPERATION, [(new_id(), row["id"], f"page {row['id']}") for row in made]
     )
     await add_activity(connection, [_told(row) for row in made if row["incident_id"]])
+
+
+async def resolve_late(connection: Connection, page_ids: Sequence[UUID]) -> None:
+    """Resolve what PagerTree turned out to have after all, where somebody wanted that."""
+    wanted = await connection.fetch(_WANTED, list(page_ids))
+    await connection.executemany(
+        _RESOLVE, [(new_id(), row["id"], f"page {row['id']}") for row in wanted]
+    )
 
 
 def _told(row: asyncpg.Record) -> Activity:
@@ -64,5 +74,18 @@ _OPERATION = """
 INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, workflow_run_id,
     lock_key)
 SELECT $1, integration_id, id, alert_id, 'create_alert', requested_by, workflow_run_id, $3
+FROM pages WHERE id = $2
+"""
+
+_WANTED = """
+SELECT p.id FROM pages p
+WHERE p.id = ANY($1::uuid[]) AND p.resolve_wanted_by IS NOT NULL AND p.status <> 'resolved'
+  AND NOT EXISTS (SELECT FROM operations o WHERE o.page_id = p.id AND o.kind = 'resolve_alert'
+                  AND o.state IN ('queued', 'running'))
+"""
+
+_RESOLVE = """
+INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, lock_key)
+SELECT $1, integration_id, id, alert_id, 'resolve_alert', resolve_wanted_by, $3
 FROM pages WHERE id = $2
 """

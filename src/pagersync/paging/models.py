@@ -80,6 +80,7 @@ class Page(UpdatedAt, Base):
         is_incident: whether it is an incident in PagerTree although it has no severity.
         fallback_targets: whom to page when this page is dropped, once.
         fallback_of: the dropped page that this one is for.
+        resolve_wanted_by: who wants its alert resolved, should PagerTree turn out to have it.
         workflow_run_id: the run that asked for it, if one did.
         depth: how many runs lie between it and what a person or PagerTree did.
         targets: `[{"kind": "team", "pagertree_id", "prefix_id", "name"}]`.
@@ -106,6 +107,7 @@ class Page(UpdatedAt, Base):
     targets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     fallback_targets: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     fallback_of: Mapped[UUID | None]
+    resolve_wanted_by: Mapped[str | None]
     requested_by: Mapped[str]
     workflow_run_id: Mapped[UUID | None]
     depth: Mapped[int] = mapped_column(server_default="0")

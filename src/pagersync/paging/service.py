@@ -235,10 +235,14 @@ async def resolve_page(
 ) -> Operation | None:
     """Ask for the end of a page: its alert is resolved, or not sent at all if it was not yet.
 
+    Should PagerTree turn out to have an alert that seemed not to be there, it is resolved then.
+
     Returns the operation that resolves it; None when there is nothing to resolve, or when it is
     asked for already.
     """
     await session.refresh(page, with_for_update=True)
+    page.resolve_wanted_by = requested_by
+    await session.flush()
     operations = await list_operations_of(session, [page.id])
     create = next(each for each in operations if each.kind == OperationKind.CREATE_ALERT)
     if page.status in NOTHING_OPEN:
@@ -332,6 +336,8 @@ async def _follow(session: AsyncSession, operation: Operation, status: PageStatu
     assert page is not None  # noqa: S101 - a create always has one
     if page.status == status:
         return
+    if status != PageStatus.CANCELED:
+        page.resolve_wanted_by = None  # somebody wants it sent after all
     if status == PageStatus.CANCELED:
         fact = Fact(
             integration_id=page.integration_id,

@@ -5,7 +5,7 @@ Whoever changes pages locks them first, in the order of their ids, and locks ale
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,12 +18,12 @@ from pagersync.incidents.activity import Activity, add_activity
 from pagersync.pagertree.client import Exchange
 from pagersync.paging.activity import page_activity
 from pagersync.paging.calls import PageContent
-from pagersync.paging.fallback import fall_back
+from pagersync.paging.checks import next_check_at
+from pagersync.paging.fallback import fall_back, resolve_late
 from pagersync.paging.models import OperationKind, OperationState, PageStatus
 from pagersync.paging.status import Creation, PageState, events_between, status_of
 from pagersync.paging.step import End, Work
 
-CHECKS_MAX: Final = 200
 REFERENCES_MAX: Final = 3
 
 
@@ -215,7 +215,7 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
         status = status_of(change.state, change.page.creation)
         columns = asdict(change.state) | {
             "status": status.value,
-            "check_at": next_check_at(status, change.page, now),
+            "check_at": next_check_at(change.page.state.status, status, change.page.checks, now),
         }
         await connection.execute(_WRITE_PAGE, change.page.id, *columns.values())
         own = _facts(change, status)
@@ -229,7 +229,8 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
     await add_activity(connection, activities)
     await fall_back(connection, [f.subject_id for f in facts if f.type == "page.dropped"])
     known = [change.page.id for change in changes if change.state.is_created]
-    await connection.execute(_SETTLE_CREATES, known)
+    if settled := await connection.fetch(_SETTLE_CREATES, known):
+        await resolve_late(connection, [row["page_id"] for row in settled])
     moved = [c.page.id for c in changes if c.state.remote_status != c.page.state.remote_status]
     if await connection.fetch(_WAKE_OPERATIONS, moved):
         await connection.execute("SELECT pg_notify('pagersync', 'operations')")
@@ -259,26 +260,6 @@ def _facts(change: Change, status: PageStatus) -> list[Fact]:
         )
         for event in events_between(page.state, after)
     ]
-
-
-_CHECK_FIRST_S: Final[Mapping[PageStatus, float]] = {
-    PageStatus.SENT: 2,
-    PageStatus.STUCK: 60,
-    PageStatus.CONFIRMED: 60,
-    PageStatus.DROPPED: 300,
-    PageStatus.ACKNOWLEDGED: 600,
-}
-_CHECK_MAX_S: Final[Mapping[PageStatus, float]] = {PageStatus.SENT: 30}
-
-
-def next_check_at(status: PageStatus, page: LockedPage, now: datetime) -> datetime | None:
-    """Return when PagerTree is asked next how a page stands; None when it no longer is. Pure."""
-    first_s = _CHECK_FIRST_S.get(status)
-    if first_s is None or page.checks >= CHECKS_MAX:
-        return None
-    checks = page.checks if status == page.state.status else 0
-    pause_s = min(first_s * 2.0 ** min(checks, 20), _CHECK_MAX_S.get(status, 3600))
-    return now + timedelta(seconds=pause_s)
 
 
 _WORK = """
@@ -389,6 +370,7 @@ UPDATE operations
 SET state = 'done', may_have_been_sent = false, finished_at = now(), last_error = NULL
 WHERE page_id = ANY($1::uuid[]) AND kind = 'create_alert'
   AND state IN ('failed', 'dead', 'unknown', 'canceled', 'expired')
+RETURNING page_id
 """
 """A webhook has shown that PagerTree has the alert, whatever we believed."""
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts.models import Alert, AlertStatus
 from pagersync.incidents.models import IncidentAlert
 from pagersync.integrations.service import list_integrations
-from pagersync.paging.models import Page
+from pagersync.paging.models import Page, PageStatus
 from pagersync.paging.service import NOTHING_OPEN
 from pagersync.workflows.context import TaskContext, TaskFailedError
 
@@ -22,14 +22,24 @@ class Linked:
     alerts: Sequence[Alert] = field(default_factory=list)
 
 
-async def find_linked(context: TaskContext, pagertree_alert_id: str | None) -> Linked:
+async def find_linked(
+    context: TaskContext,
+    pagertree_alert_id: str | None,
+    *,
+    but: Sequence[PageStatus] = NOTHING_OPEN,
+) -> Linked:
     """Return what a task acts on: the alert that it names, or all that are linked.
+
+    Args:
+        context: what the run is about.
+        pagertree_alert_id: the alert that the task names, by PagerTree's id or prefix id.
+        but: statuses of pages that are left out.
 
     Raises:
         TaskFailedError: the named alert is not known here.
     """
     if pagertree_alert_id and pagertree_alert_id.strip():
-        return await _find_named(context, pagertree_alert_id.strip())
+        return await _find_named(context, pagertree_alert_id.strip(), but)
     session = context.session
     if context.incident_id is not None:
         own = Page.incident_id == context.incident_id
@@ -45,19 +55,19 @@ async def find_linked(context: TaskContext, pagertree_alert_id: str | None) -> L
         alerts = await session.scalars(
             attached.where(Alert.status != AlertStatus.RESOLVED).order_by(Alert.id)
         )
-        return Linked(await _pages(session, own), list(alerts))
+        return Linked(await _pages(session, own, but), list(alerts))
     if context.page_id is not None and context.alert_id is None:
-        return Linked(await _pages(session, Page.id == context.page_id))
+        return Linked(await _pages(session, Page.id == context.page_id, but))
     alert = await context.alert()
     is_open = alert is not None and alert.status != AlertStatus.RESOLVED
     return Linked(alerts=[alert] if alert is not None and is_open else [])
 
 
-async def _find_named(context: TaskContext, name: str) -> Linked:
+async def _find_named(context: TaskContext, name: str, but: Sequence[PageStatus]) -> Linked:
     session = context.session
     accounts = [each.id for each in await list_integrations(session)]
     is_named = or_(Page.pagertree_alert_id == name, Page.pagertree_id == name)
-    pages = await _pages(session, is_named & Page.integration_id.in_(accounts))
+    pages = await _pages(session, is_named & Page.integration_id.in_(accounts), but)
     if pages:
         return Linked(pages)
     statement = select(Alert).where(Alert.external_id == name, Alert.integration_id.in_(accounts))
@@ -67,6 +77,8 @@ async def _find_named(context: TaskContext, name: str) -> Linked:
     return Linked(alerts=alerts)
 
 
-async def _pages(session: AsyncSession, condition: object) -> list[Page]:
-    statement = select(Page).where(condition, Page.status.not_in(NOTHING_OPEN))  # type: ignore[arg-type]
+async def _pages(
+    session: AsyncSession, condition: ColumnElement[bool], but: Sequence[PageStatus]
+) -> list[Page]:
+    statement = select(Page).where(condition, Page.status.not_in(but))
     return list(await session.scalars(statement.order_by(Page.id)))

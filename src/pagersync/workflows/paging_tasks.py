@@ -13,7 +13,7 @@ from pagersync.incidents.service import get_incident
 from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.severity import AUTO, read_severity
 from pagersync.paging import requests
-from pagersync.paging.models import OperationKind, Page
+from pagersync.paging.models import OperationKind, Page, PageStatus
 from pagersync.paging.service import NewPage, create_page, request_operation, resolve_page
 from pagersync.workflows.context import TaskContext, TaskFailedError, TaskResult
 from pagersync.workflows.linked import Linked, find_linked
@@ -104,7 +104,7 @@ async def resolve_pagertree_alert(
     context: TaskContext, params: ResolvePagerTreeAlertParams
 ) -> TaskResult:
     """Resolve the named alert, or all that are linked; a page that was not sent is not sent."""
-    linked = await find_linked(context, params.pagertree_alert_id)
+    linked = await find_linked(context, params.pagertree_alert_id, but=(PageStatus.RESOLVED,))
     operation_ids = []
     for page in linked.pages:
         operation = await resolve_page(
