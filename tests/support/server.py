@@ -28,8 +28,10 @@ class Server(uvicorn.Server):
         await self.told_to_end.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for listener in (*self.servers, *(sockets or [])):
+        for listener in self.servers:
             listener.close()
+        for opened in sockets or ():
+            opened.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         try:
