@@ -158,7 +158,7 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     in that of their ids, which another machine's clock must not turn around.
     """
     operation = Operation(
-        id=await _next_id(session, page),
+        id=new_id() if kind == OperationKind.CREATE_ALERT else await _next_id(session, page),
         integration_id=integration_id,
         page_id=page.id if page else None,
         alert_id=page.alert_id if page else alert_id,

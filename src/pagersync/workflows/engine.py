@@ -123,9 +123,10 @@ class Engine:
         if task.status == TaskRunStatus.STARTED:
             await runs.fail(context.session, task, INTERRUPTED)
             return None
-        task.started_at = datetime.now(UTC)
+        began_at = datetime.now(UTC)
         try:
             params = await self._render(context, task)
+            task.started_at = began_at
             if isinstance(params, HttpClientParams):
                 task.status = TaskRunStatus.STARTED
                 return params
@@ -134,6 +135,7 @@ class Engine:
         except PagersyncError as error:
             await context.session.flush()
             await context.session.refresh(task)  # a savepoint that was rolled back forgets it
+            task.started_at = began_at
             await runs.fail(context.session, task, error.detail)
         else:
             runs.complete(task, result)
@@ -141,7 +143,7 @@ class Engine:
 
     async def _render(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel:
         """Return a task's parameters, rendered and checked once more, and keep them on it."""
-        variables = await variables_of(context, self._settings)
+        variables = await variables_of(context, self._settings, task.task_params)
         rendered = render_params(task.task_params, variables)
         params = parse_task_params(rendered, "")
         task.rendered_params = shown_params(params, rendered)
