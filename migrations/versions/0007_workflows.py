@@ -22,7 +22,7 @@ END
 """
 
 ADDED = (
-    *("triggers", "workflow_run_id", "requested_by", "depth", "evaluations"),
+    *("triggers", "workflow_run_id", "requested_by", "depth", "evaluations", "refused_id"),
     *("state", "run_at", "attempt", "lock_key", "lease_token", "leased_until"),
     *("last_error", "finished_at"),
 )
@@ -294,6 +294,14 @@ def upgrade() -> None:
         "domain_events",
         sa.Column("evaluations", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     )
+    op.add_column("domain_events", sa.Column("refused_id", sa.Uuid(), nullable=True))
+    op.create_table(
+        "verdict_sets",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("verdicts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("used_on", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("verdict_sets_pkey")),
+    )
     op.add_column(
         "domain_events", sa.Column("state", sa.Text(), server_default="done", nullable=False)
     )
@@ -369,6 +377,7 @@ def downgrade() -> None:
     for column in ADDED:
         op.drop_column("domain_events", column)
     for table in (
+        "verdict_sets",
         "workflow_task_runs",
         "workflow_minutes",
         "workflow_runs",

@@ -172,7 +172,7 @@ class Flows:
     async def verdicts(self, subject_id: UUID, type_: str) -> list[dict[str, Any]]:
         event = await self.looked_at(subject_id, type_)
         assert event.evaluations is not None, "no workflow listened"
-        return list(event.evaluations["workflows"])
+        return [*event.evaluations["workflows"], *(event.refused or [])]
 
 
 @pytest.fixture

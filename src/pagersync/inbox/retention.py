@@ -84,7 +84,8 @@ FROM (SELECT extract(epoch FROM now() - make_interval(days => $1)) * 1000) AS t 
 """The smallest UUIDv7 of that moment: ids are ordered by time, so no index on a time is needed."""
 
 _REMOVE_COUNTS = """
-WITH minutes AS (DELETE FROM workflow_minutes WHERE minute < now() - interval '1 hour')
+WITH minutes AS (DELETE FROM workflow_minutes WHERE minute < now() - interval '1 hour'),
+verdicts AS (DELETE FROM verdict_sets WHERE used_on < current_date - 1 - $1::int)
 DELETE FROM alerts_per_day
 WHERE day < to_char((now() - make_interval(days => $1)) AT TIME ZONE 'UTC', 'YYYY-MM-DD')
 """
