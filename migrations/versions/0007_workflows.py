@@ -233,6 +233,12 @@ def upgrade() -> None:
         ["run_at", "id"],
         postgresql_where=sa.text("state = 'queued'"),
     )
+    op.create_index(
+        "workflow_runs_attention_idx",
+        "workflow_runs",
+        ["state", "id"],
+        postgresql_where=sa.text("state IN ('failed', 'dead')"),
+    )
     op.create_index("workflow_runs_status_idx", "workflow_runs", ["status", "id"], unique=False)
     op.create_index(
         "workflow_runs_waiting_idx",
@@ -349,6 +355,12 @@ def upgrade() -> None:
         ["workflow_run_id"],
         postgresql_where=sa.text("workflow_run_id IS NOT NULL"),
     )
+    op.create_index(
+        "domain_events_dead_idx",
+        "domain_events",
+        ["id"],
+        postgresql_where=sa.text("state = 'dead'"),
+    )
     op.create_index("domain_events_type_idx", "domain_events", ["type", "id"], unique=False)
     op.create_index(
         "domain_events_waiting_idx",
@@ -372,7 +384,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP TRIGGER domain_events_notify ON domain_events")
-    for name in ("delivery", "leased", "one_at_a_time", "queued", "run", "type", "waiting"):
+    for name in ("dead", "delivery", "leased", "one_at_a_time", "queued", "run", "type", "waiting"):
         op.drop_index(f"domain_events_{name}_idx", table_name="domain_events")
     for column in ADDED:
         op.drop_column("domain_events", column)

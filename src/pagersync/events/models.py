@@ -77,5 +77,6 @@ class DomainEvent(QueueColumns, CreatedAt, Base):
             "delivery_id",
             postgresql_where=text("delivery_id IS NOT NULL"),
         ),
+        Index("domain_events_dead_idx", "id", postgresql_where=text("state = 'dead'")),
         *queue_indexes("domain_events"),
     )

@@ -20,6 +20,7 @@ from pagersync.database.queue import Outcome, Queue
 from pagersync.database.session import driver_connection
 from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
+from pagersync.metrics import WORKFLOW_RUNS
 from pagersync.settings import Settings
 from pagersync.workflows import http_calls, runs
 from pagersync.workflows.context import TaskContext, open_context
@@ -182,6 +183,7 @@ class Engine:
         await runs.publish_end(session, run, state)
         connection = await driver_connection(session)
         await self._queue.finish(connection, token, [Outcome(run.id, state)])
+        WORKFLOW_RUNS.labels(status="completed" if state == "done" else state).inc()
 
     async def _give_back(self, token: UUID, run_id: UUID, error: str) -> None:
         """End a turn that failed on our side: the run goes on later, or is dead in the end."""
