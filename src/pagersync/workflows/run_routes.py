@@ -26,6 +26,7 @@ from pagersync.jsonapi import (
 )
 from pagersync.pagination import PageDep, find
 from pagersync.workflows import manual, service
+from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import RunStatus, TaskRunStatus, WorkflowRun, WorkflowTaskRun
 from pagersync.workflows.subject_params import NamedSubject
 from pagersync.workflows.task_params import Nothing
@@ -232,7 +233,8 @@ def _tasks(tasks: Sequence[WorkflowTaskRun]) -> list[TaskRunAttributes]:
     names = [name for name in TaskRunAttributes.model_fields if name != "task_type"]
     return [
         TaskRunAttributes(
-            **{name: getattr(task, name) for name in names},
+            **{name: getattr(task, name) for name in names}
+            | {"task_params": masked(task.task_params)},
             task_type=task.task_params["task_type"],
         )
         for task in tasks
