@@ -28,6 +28,7 @@ from pagersync.pagination import PageDep, find
 from pagersync.workflows import manual, service
 from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import RunStatus, TaskRunStatus, WorkflowRun, WorkflowTaskRun
+from pagersync.workflows.retry import retry_run
 from pagersync.workflows.subject_params import NamedSubject
 from pagersync.workflows.task_params import Nothing
 
@@ -204,6 +205,21 @@ async def cancel_workflow_run(
     return await _shown(
         session, await manual.cancel_run(session, run, requested_by=requester(request))
     )
+
+
+@router.post(
+    "/workflow_runs/{id}/retry",
+    summary="Try a run again",
+    description="One that failed, was canceled, or completed with errors. Tasks that are done stay "
+    "done; a call that may have been made is made again.",
+    dependencies=[needs(Scope.PAGE)],
+    responses=errors(404, 409, 422),
+)
+async def retry_workflow_run(
+    request: Request, session: SessionDep, id: UUID
+) -> Document[RunWithTasks]:
+    run = await manual.get_run(session, id, lock=True)
+    return await _shown(session, await retry_run(session, run, requested_by=requester(request)))
 
 
 async def _shown(session: AsyncSession, run: WorkflowRun) -> Document[RunWithTasks]:
