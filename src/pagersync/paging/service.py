@@ -245,6 +245,7 @@ async def resolve_page(
     await session.flush()
     operations = await list_operations_of(session, [page.id])
     create = next(each for each in operations if each.kind == OperationKind.CREATE_ALERT)
+    await session.refresh(create, with_for_update=True)  # a sender may be claiming it right now
     if page.status in NOTHING_OPEN:
         return None
     if create.state == OperationState.QUEUED and not create.may_have_been_sent:

@@ -5,6 +5,7 @@ or not at all. A task that calls somebody is noted as begun before the call; if 
 then, nobody knows whether the call arrived, and it is not made again.
 """
 
+import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -145,7 +146,7 @@ class Engine:
     async def _render(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel:
         """Return a task's parameters, rendered and checked once more, and keep them on it."""
         variables = await variables_of(context, self._settings, task.task_params)
-        rendered = render_params(task.task_params, variables)
+        rendered = await asyncio.to_thread(render_params, task.task_params, variables)
         params = parse_task_params(rendered, "")
         task.rendered_params = shown_params(params, rendered)
         return params
