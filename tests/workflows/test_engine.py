@@ -1,10 +1,14 @@
 """Runs: started by what happened, once; executed task by task; ended as Rootly names it."""
 
 import asyncio
+import random
+import sys
 from typing import Any
 
+from pagersync.database.engine import Sessions
 from tests.paging.conftest import Paging
 from tests.workflows.conftest import Flows
+from tests.workflows.looking import look_once
 
 PRINT = {"task_type": "print", "message": "{{ incident.title }} is {{ incident.status }}"}
 FAILS = {"task_type": "update_status", "status": "closed"}
@@ -65,8 +69,6 @@ async def test_what_did_not_match_is_kept_with_the_condition_that_failed(
 
 
 async def test_a_status_that_is_over_by_now_still_triggers(flows: Flows, sessions: Any) -> None:
-    from tests.workflows.looking import look_once  # noqa: PLC0415
-
     workflow_id = await flows.add(
         PRINT,
         triggers=["status_updated"],
@@ -250,3 +252,24 @@ async def test_two_alerts_at_the_same_moment_start_one_run_each(
     printed = sorted([(await flows.tasks(run))[0].result["message"] for run in runs])  # type: ignore[index]
     assert printed == ["Alert 0", "Alert 1"]
     assert len({run.domain_event_id for run in runs}) == 2
+
+
+async def test_a_slow_regular_expression_holds_nobody_else_up(
+    flows: Flows, sessions: Sessions
+) -> None:
+    await flows.add(
+        PRINT,
+        conditions={
+            "incident_condition_summary": "CONTAINS",
+            "incident_condition_summary_use_regexp": True,
+            "incident_summaries": ["((a|b){0,40}){0,20}c"],  # RE2 needs a quarter of a second
+        },
+    )
+    await flows.declare(summary="".join(random.Random(1).choices("ab", k=10_000)))
+    looking = asyncio.create_task(look_once(sessions))
+    turns = 0  # of the event loop, while a regular expression was at work elsewhere
+    while not looking.done():
+        await asyncio.sleep(0)
+        frames = sys._current_frames()  # noqa: SLF001 - what other threads do
+        turns += any("re2" in frame.f_code.co_filename for frame in frames.values())
+    assert turns > 0
