@@ -202,6 +202,12 @@ async def test_a_name_that_cannot_be_resolved_is_named() -> None:
         await get("http://nowhere.invalid/", timeout_s=20)
 
 
+async def test_a_name_that_no_resolver_takes_is_named() -> None:
+    name = f"{'a' * 64}.example.com"
+    with pytest.raises(OutboundError, match=name):
+        await get(f"http://{name}/")
+
+
 async def test_connections_are_not_kept(url: str) -> None:
     """One opened for one name would serve another that has the same address."""
     async with create_outbound_client(timeout_s=5, allows_private=True) as client:
@@ -306,6 +312,8 @@ def test_an_empty_list_allows_nothing() -> None:
         "http://",
         "http://[::1",
         "http://a:b:c/",
+        "http://example.com:0/",
+        "http://example.com:65536/",
         "https://user:s3cret@example.com/",
     ],
 )

@@ -34,6 +34,7 @@ from pagersync.http import (
 CONNECTIONS_MAX: Final = 20
 ADDRESSES_TRIED_MAX: Final = 4
 ANSWER_BYTES_MAX: Final = 64 * 1024
+PORT_MAX: Final = 65_535
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -126,7 +127,7 @@ async def send(
                 await response.aclose()
     except TimeoutError:
         raise OutboundError(f"no whole answer within {timeout_s:g} s") from None
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, UnicodeError) as error:  # a name that cannot be encoded
         reason = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise OutboundError(f"{request.url.host} did not answer: {reason}") from None
     return OutboundAnswer(response.status_code, body, response.headers.get("Retry-After"))
@@ -144,6 +145,8 @@ def parse_url(url: str) -> URL:
         raise OutboundRefusedError("that is no URL") from None  # it may hold a secret
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise OutboundRefusedError("the URL must begin with https:// or http:// and have a host")
+    if parsed.port is not None and not 0 < parsed.port <= PORT_MAX:
+        raise OutboundRefusedError(f"the URL's port must lie between 1 and {PORT_MAX}")
     if parsed.userinfo:
         raise OutboundRefusedError("the URL must not hold a user or a password: use a header")
     return parsed

@@ -1,11 +1,13 @@
 """Runs: started by what happened, once; executed task by task; ended as Rootly names it."""
 
 import asyncio
+import random
+import sys
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pagersync.database.engine import raw_connection
+from pagersync.database.engine import Sessions, raw_connection
 from tests.paging.conftest import Paging
 from tests.workflows.conftest import Flows
 from tests.workflows.looking import let_waits_end, look_once
@@ -261,3 +263,24 @@ async def test_events_share_what_workflows_said_of_them(flows: Flows, engine: As
         assert {verdict["matched"] for verdict in verdicts} == {False}
     async with raw_connection(engine) as connection:
         assert await connection.fetchval("SELECT count(*) FROM verdict_sets") == 1
+
+
+async def test_a_slow_regular_expression_holds_nobody_else_up(
+    flows: Flows, sessions: Sessions
+) -> None:
+    await flows.add(
+        PRINT,
+        conditions={
+            "incident_condition_summary": "CONTAINS",
+            "incident_condition_summary_use_regexp": True,
+            "incident_summaries": ["((a|b){0,40}){0,20}c"],  # RE2 needs a quarter of a second
+        },
+    )
+    await flows.declare(summary="".join(random.Random(1).choices("ab", k=10_000)))
+    looking = asyncio.create_task(look_once(sessions))
+    turns = 0  # of the event loop, while a regular expression was at work elsewhere
+    while not looking.done():
+        await asyncio.sleep(0)
+        frames = sys._current_frames()  # noqa: SLF001 - what other threads do
+        turns += any("re2" in frame.f_code.co_filename for frame in frames.values())
+    assert turns > 0

@@ -107,6 +107,13 @@ async def test_what_was_sent_along_is_hidden_in_what_is_kept(calling: Calling, u
     assert SECRET not in result.body_excerpt
 
 
+async def test_spaces_around_a_header_are_not_sent_and_show_it_in_no_error(
+    calling: Calling, url: str, echo: Echo
+) -> None:
+    await calling(f"{url}/", headers=json.dumps({"Authorization": f"Bearer {SECRET} "}))
+    assert echo.requests[0]["headers"]["authorization"] == f"Bearer {SECRET}"
+
+
 async def test_only_the_beginning_of_an_answer_is_kept(calling: Calling, url: str) -> None:
     result = await calling(f"{url}/large")
     assert result.body_excerpt == "x" * BODY_EXCERPT_CHARACTERS_MAX

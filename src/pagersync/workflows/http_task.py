@@ -227,7 +227,8 @@ def _headers(params: HttpClientParams) -> dict[str, str]:
     Raises:
         InvalidError: one cannot be sent, or says where the call goes or how it is framed.
     """
-    headers = _json_map("headers", params.headers)
+    given = _json_map("headers", params.headers)
+    headers = {name: value.strip(" \t") for name, value in given.items()}
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise InvalidError(f"the header {name[:100]!r} cannot be sent", pointer="/headers")

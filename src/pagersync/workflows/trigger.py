@@ -5,6 +5,7 @@ and the end of the events are committed together. An event and a workflow make o
 unique constraint says so, however many workers look, and however often.
 """
 
+import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,7 +87,8 @@ class Trigger:
     ) -> None:
         async with connection.transaction():
             listeners = await self._listeners.load(connection)
-            verdicts = await self._look(connection, listeners, rows)
+            subjects = await _load(connection, listeners, rows)
+            verdicts = await asyncio.to_thread(self._look, subjects, listeners, rows)
             runs = await _take_from_limits(connection, verdicts)
             await store.insert_runs(connection, runs)
             new_sets = self._sets.of(each.refused for each in verdicts)
@@ -103,13 +105,13 @@ class Trigger:
                 raise LeaseLostError
         self._sets.are_stored(new_sets)
 
-    async def _look(
+    def _look(
         self,
-        connection: Connection,
+        subjects: Mapping[UUID, Subject],
         listeners: Sequence[Listener],
         rows: Sequence[asyncpg.Record],
     ) -> list[Verdicts]:
-        subjects = await _load(connection, listeners, rows)
+        """Look at events in a thread of its own: regular expressions can take seconds."""
         by_trigger: defaultdict[str, list[Listener]] = defaultdict(list)
         for listener in listeners:
             for name in listener.triggers:
