@@ -80,7 +80,7 @@ class Rules:
     Attributes:
         pages: pages for each incident that is created.
         resolves: resolves what was paged when the incident is over.
-        declares: makes an incident of each alert that is not a page's.
+        declares: makes an incident of each alert that was not made for one.
     """
 
     pages: UUID
@@ -225,7 +225,10 @@ class Chaos:
         there = {alert["id"]: alert for alert in self.paging.simulator.alerts()}
         return [
             *(f"a run is {row['status']}: {row['status_message']}" for row in failed),
-            *(f"{row['title']} was made of the alert of a page" for row in echoes),
+            *(
+                f"{row['title']} was made of an alert that was made for an incident"
+                for row in echoes
+            ),
             *_wrong_pages(rows, there),
             *_wrong_attached(attached, there),
         ]
@@ -302,6 +305,7 @@ JOIN incidents i ON i.id = l.incident_id JOIN alerts a ON a.id = l.alert_id
 _ECHOES = """
 SELECT i.title FROM incidents i JOIN alerts a ON a.id = i.source_alert_id
 JOIN pages p ON a.external_id IN (p.pagertree_id, p.pagertree_alert_id)
+WHERE p.incident_id IS NOT NULL
 """
 
 
