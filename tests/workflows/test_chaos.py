@@ -5,7 +5,9 @@ A run works on three batches of incidents, the next day on the next three of nin
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from random import Random
 from time import monotonic
 from typing import Any
@@ -18,15 +20,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.alerts.models import Alert
 from pagersync.database.engine import raw_connection
 from pagersync.errors import InvalidError
+from pagersync.events.publish import NO_INTEGRATION
 from pagersync.http import HTTPError
 from pagersync.incidents.attach import attach_alerts
 from pagersync.incidents.lifecycle import is_over
+from pagersync.incidents.models import Incident
 from pagersync.incidents.service import change_incident, get_incident
 from pagersync.integrations.service import change_integration, get_integration
 from pagersync.paging.models import marker_of
 from pagersync.settings import Settings
+from pagersync.simulator.directory import UNSTAFFED_TEAM
 from pagersync.simulator.lifecycle import NotAllowedError
 from pagersync.workflows.defaults import create_default_workflows
+from pagersync.workflows.manual import About, NewManualRun, start_run
+from pagersync.workflows.models import WorkflowTask
+from pagersync.workflows.service import change_workflow, get_workflow
 from tests.paging.conftest import Paging
 from tests.support.chaos import Plan, seeds
 from tests.support.hurry import hurrying
@@ -38,6 +46,12 @@ INCIDENTS = 40
 SETTLE_S = 60
 SEEDS = 9
 MOVES = ("acknowledged", "mitigated", "resolved", "resolved", "closed", "started", "cancelled")
+ACTIONS = (
+    *("move", "move", "move", "move", "title", "attach"),
+    *("person", "person", "stranger", "by_hand", "switch"),
+)
+MUCH = 100_000
+"""Runs a minute: no limit."""
 
 
 @pytest.fixture
@@ -59,6 +73,61 @@ def chaos_settings(settings: Settings) -> Settings:
     )
 
 
+@dataclass(frozen=True)
+class Rules:
+    """The workflows of one batch.
+
+    Attributes:
+        pages: pages for each incident that is created.
+        resolves: resolves what was paged when the incident is over.
+        declares: makes an incident of each alert that was not made for one.
+    """
+
+    pages: UUID
+    resolves: UUID
+    declares: UUID
+
+
+async def write_rules(directory: Paging, flows: Flows, rng: Random) -> Rules:
+    """Make the default workflows, as people change them, and one that declares incidents.
+
+    Whom to page when a page is dropped is said in its task, by another workflow, or not at all.
+    """
+    if_dropped = rng.choice(("fallback", "workflow", "nothing"))
+    nobody, somebody = (
+        {"name": UNSTAFFED_TEAM},
+        {"name": directory.simulator.directory.teams[0].name},
+    )
+    team = somebody if if_dropped == "nothing" else rng.choice((nobody, somebody))
+    async with flows.sessions.begin() as session:
+        await change_integration(
+            session, directory.integration_id, default_targets={"teams": [team]}
+        )
+        integration = await get_integration(session, directory.integration_id)
+        pages, resolves = await create_default_workflows(session, integration, "a test")
+        for workflow in (pages, resolves):
+            workflow.runs_per_minute_max = MUCH
+        if if_dropped == "fallback":
+            task = await session.scalar(select(WorkflowTask).filter_by(workflow_id=pages.id))
+            assert task is not None
+            told = {**task.task_params, "fallback": {"teams": [somebody]}}
+            task.task_params = {**told, "task_type": "page_pagertree"}
+    if if_dropped == "workflow":
+        await flows.add(
+            {"task_type": "page_pagertree", "teams": [somebody], "title": "Again"},
+            trigger_type="page",
+            triggers=["page_dropped"],
+            runs_per_minute_max=MUCH,
+        )
+    declares = await flows.add(
+        {"task_type": "create_incident", "title": "{{ alert.summary }}"},
+        trigger_type="alert",
+        triggers=["alert_created"],
+        runs_per_minute_max=MUCH,
+    )
+    return Rules(pages.id, resolves.id, declares)
+
+
 class Chaos:
     """One batch of incidents."""
 
@@ -66,12 +135,12 @@ class Chaos:
         self.plan = plan
         self.paging = paging
         self.flows = flows
-        self.incidents: list[UUID] = []
         self._rng = Random(plan.seed)
         self.stage = Stage(paging.simulator, settings, self._rng)
 
     async def run(self) -> None:
         """Declare and change incidents while things go wrong; then be well."""
+        self.rules = await write_rules(self.paging, self.flows, self._rng)
         self.stage.start()
         reference = await self.paging.page(title="The reference")
         await self.paging.reaches(reference, "confirmed")
@@ -80,15 +149,22 @@ class Chaos:
             for happening in self.plan.moments.get(number, ()):
                 await self.stage.happen(happening)
             status = self._rng.choice(("started", "started", "in_triage"))
-            self.incidents.append(await self.flows.declare(title=f"I{number}", status=status))
+            await self.flows.declare(title=f"I{number}", status=status)
+            newest = await self._newest()
             for _ in range(self._rng.randint(1, 3)):
-                await self._change(self._rng.choice(self.incidents[-8:]))
+                await self._change(self._rng.choice(newest))
             await asyncio.sleep(self._rng.uniform(0, 0.03))
         self.stage.recover()
 
+    async def _newest(self) -> Sequence[UUID]:
+        """Return some incidents, those among them that workflows have declared."""
+        async with self.flows.sessions() as session:
+            newest = select(Incident.id).order_by(Incident.number.desc())
+            return (await session.scalars(newest.limit(8))).all()
+
     async def _change(self, incident_id: UUID) -> None:
         """Do something to an incident, to its alerts, or as a person in PagerTree."""
-        match self._rng.choice(("move", "move", "move", "title", "attach", "person", "stranger")):
+        match self._rng.choice(ACTIONS):
             case "move":
                 with suppress(InvalidError):  # impossible from where it is
                     await self.flows.move(incident_id, self._rng.choice(MOVES))
@@ -107,6 +183,10 @@ class Chaos:
             case "stranger":
                 with suppress(HTTPError):  # it meets the same faults
                     await self.paging.pagertree.create(title="A stranger")
+            case "by_hand":
+                await self._start_by_hand(incident_id)
+            case "switch":
+                await self._switch()
 
     async def _attach(self, incident_id: UUID) -> None:
         async with self.flows.sessions.begin() as session:
@@ -117,36 +197,61 @@ class Chaos:
                 if not is_over(incident.status):  # what is attached later, nobody resolves
                     await attach_alerts(session, incident, [alert.id], PERSON)
 
+    async def _start_by_hand(self, incident_id: UUID) -> None:
+        workflow_id = self._rng.choice((self.rules.pages, self.rules.resolves))
+        new = NewManualRun(about=About("incident", incident_id, NO_INTEGRATION))
+        with suppress(InvalidError):  # it is switched off
+            async with self.flows.sessions.begin() as session:
+                workflow = await get_workflow(session, workflow_id, lock=True)
+                await start_run(session, workflow, new, requested_by="a test")
+
+    async def _switch(self) -> None:
+        workflow_id = self._rng.choice((self.rules.pages, self.rules.declares))
+        async with self.flows.sessions.begin() as session:
+            workflow = await get_workflow(session, workflow_id, lock=True)
+            await change_workflow(session, workflow, {"enabled": not workflow.enabled})
+
     async def wrong(self, engine: AsyncEngine) -> list[str]:
         """Return what is wrong, or not over yet."""
         async with raw_connection(engine) as connection:
             waiting = await connection.fetch(_WAITING)
-            rows = await connection.fetch(_STANDING, self.incidents)
+            failed = await connection.fetch(_FAILED)
+            rows = await connection.fetch(_STANDING, self.rules.pages)
             attached = await connection.fetch(_ATTACHED)
+            echoes = await connection.fetch(_ECHOES)
             await connection.execute("UPDATE pages SET check_at = now() WHERE check_at > now()")
         if waiting:
             return [f"under way: {[dict(row) for row in waiting]}"]
         there = {alert["id"]: alert for alert in self.paging.simulator.alerts()}
-        return [*self._wrong_pages(rows, there), *_wrong_attached(attached, there)]
+        return [
+            *(f"a run is {row['status']}: {row['status_message']}" for row in failed),
+            *(
+                f"{row['title']} was made of an alert that was made for an incident"
+                for row in echoes
+            ),
+            *_wrong_pages(rows, there),
+            *_wrong_attached(attached, there),
+        ]
 
-    def _wrong_pages(self, rows: Any, there: dict[str, Any]) -> list[str]:
-        problems = []
-        by_mark: dict[str, list[Any]] = {}
-        for alert in there.values():
-            for tag in alert["tags"]:
-                by_mark.setdefault(tag, []).append(alert)
-        for row in rows:
-            alerts = [a for create in row["creates"] for a in by_mark.get(marker_of(create), [])]
-            if len(row["creates"]) > 1 or len(alerts) > 1:
-                problems.append(
-                    f"{row['title']}: {len(row['creates'])} pages, {len(alerts)} alerts"
-                )
-            problems += [
-                f"{row['title']} is {row['status']}, its alert is {alert['status']}: {row['story']}"
-                for alert in alerts
-                if is_over(row["status"]) and alert["status"] != "resolved"
-            ]
-        return problems
+
+def _wrong_pages(rows: Any, there: dict[str, Any]) -> list[str]:
+    problems = []
+    by_mark: dict[str, list[Any]] = {}
+    for alert in there.values():
+        for tag in alert["tags"]:
+            by_mark.setdefault(tag, []).append(alert)
+    for row in rows:
+        marked = [by_mark.get(marker_of(create), []) for create in row["creates"]]
+        is_once = row["pages_of_events"] <= 1 and row["pages_of_runs"] == row["runs"]
+        if not is_once or any(len(alerts) > 1 for alerts in marked):
+            problems.append(f"{row['title']} was paged for twice: {row['story']}, {marked}")
+        problems += [
+            f"{row['title']} is {row['status']}, its alert is {alert['status']}: {row['story']}"
+            for alerts in marked
+            for alert in alerts
+            if is_over(row["status"]) and alert["status"] != "resolved"
+        ]
+    return problems
 
 
 def _wrong_attached(rows: Any, there: dict[str, Any]) -> list[str]:
@@ -169,19 +274,38 @@ UNION ALL
 SELECT 'delivery', id::text, state, last_error FROM deliveries WHERE state IN ('queued', 'running')
 """
 
+_FAILED = """
+SELECT status, status_message FROM workflow_runs
+WHERE status IN ('failed', 'completed_with_errors')
+  AND status_message NOT LIKE '%: nobody is paged for it any more; restart it first'
+"""
+
 _STANDING = """
 SELECT i.title, i.status, array_remove(array_agg(o.id), NULL) AS creates,
-    (SELECT array_agg(concat_ws(' ', q.status, a.kind, a.state, a.attempt, a.last_error))
+    count(*) FILTER (WHERE r.workflow_id = $1 AND r.triggered_by <> 'user'
+                     AND p.fallback_of IS NULL) AS pages_of_events,
+    count(p.workflow_run_id) FILTER (WHERE p.fallback_of IS NULL) AS pages_of_runs,
+    count(DISTINCT p.workflow_run_id) FILTER (WHERE p.fallback_of IS NULL) AS runs,
+    (SELECT array_agg(concat_ws(' ', q.id, q.status, a.kind, a.state, a.attempt, a.last_error)
+                      ORDER BY a.id)
      FROM pages q JOIN operations a ON a.page_id = q.id WHERE q.incident_id = i.id) AS story
 FROM incidents i
 LEFT JOIN pages p ON p.incident_id = i.id
 LEFT JOIN operations o ON o.page_id = p.id AND o.kind = 'create_alert'
-WHERE i.id = ANY($1::uuid[]) GROUP BY i.id
+LEFT JOIN workflow_runs r ON r.id = p.workflow_run_id
+GROUP BY i.id
 """
+"""How incidents stand, with the pages that events started, but for those that were dropped."""
 
 _ATTACHED = """
 SELECT i.title, i.status, a.external_id FROM incident_alerts l
 JOIN incidents i ON i.id = l.incident_id JOIN alerts a ON a.id = l.alert_id
+"""
+
+_ECHOES = """
+SELECT i.title FROM incidents i JOIN alerts a ON a.id = i.source_alert_id
+JOIN pages p ON a.external_id IN (p.pagertree_id, p.pagertree_alert_id)
+WHERE p.incident_id IS NOT NULL
 """
 
 
@@ -190,20 +314,14 @@ async def test_in_chaos_an_incident_is_paged_for_once_at_most_and_nothing_stays_
     directory: Paging, flows: Flows, engine: AsyncEngine, chaos_settings: Settings, seed: int
 ) -> None:
     plan = Plan.drawn(seed, INCIDENTS)
-    simulator, integration_id = directory.simulator, directory.integration_id
+    simulator = directory.simulator
     simulator.change(hold_s=0.4, slow_s=0.1, retry_after_s=0)
-    async with flows.sessions.begin() as session:
-        team = {"name": simulator.directory.teams[0].name}
-        await change_integration(session, integration_id, default_targets={"teams": [team]})
-        integration = await get_integration(session, integration_id)
-        for workflow in await create_default_workflows(session, integration, "a test"):
-            workflow.runs_per_minute_max = 100_000
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(running_server(chaos_settings, with_workers=False))
         await stack.enter_async_context(hurrying(engine))
         simulator.change(
             **plan.account,
-            webhook_url=f"{url}/webhooks/pagertree/{integration_id}",
+            webhook_url=f"{url}/webhooks/pagertree/{directory.integration_id}",
             webhook_secret=directory.webhook_secret,
         )
         chaos = Chaos(plan, directory, flows, chaos_settings)
