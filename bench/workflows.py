@@ -89,10 +89,15 @@ async def _preload(database: Database, account: Account, events: int) -> None:
 
 
 async def _add_workflow(
-    session: Any, name: str, raw: dict[str, Any], *tasks: dict[str, Any]
+    session: Any,
+    name: str,
+    raw: dict[str, Any],
+    task: dict[str, Any],
+    integration_id: UUID | None = None,
 ) -> None:
     params = parse_trigger_params(raw)
     workflow = Workflow(
+        integration_id=integration_id,
         name=name,
         slug=name,
         trigger_params=to_json(params),
@@ -102,10 +107,7 @@ async def _add_workflow(
     )
     session.add(workflow)
     await session.flush()
-    for position, task in enumerate(tasks, start=1):
-        session.add(
-            WorkflowTask(workflow_id=workflow.id, position=position, name=name, task_params=task)
-        )
+    session.add(WorkflowTask(workflow_id=workflow.id, position=1, name=name, task_params=task))
 
 
 def _fact(account: Account, alert_id: UUID) -> Fact:
@@ -164,7 +166,7 @@ async def _declare(
     """Return how long each call took after its 201, and how long that took, in milliseconds."""
     raw = {"trigger_type": "incident", "triggers": ["incident_created"]}
     async with database.engine() as engine, create_sessions(engine).begin() as session:
-        await _add_workflow(session, "bench-page", raw, PAGE)
+        await _add_workflow(session, "bench-page", raw, PAGE, account.id)
     accepted_s: dict[str, float] = {}
     asked_ms = []
     address = Address.of(f"{url}/v1/incidents")

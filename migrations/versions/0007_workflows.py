@@ -22,7 +22,7 @@ END
 """
 
 ADDED = (
-    *("triggers", "workflow_run_id", "requested_by", "depth", "evaluations"),
+    *("triggers", "workflow_run_id", "requested_by", "depth", "evaluations", "refused_id"),
     *("state", "run_at", "attempt", "lock_key", "lease_token", "leased_until"),
     *("last_error", "finished_at"),
 )
@@ -233,6 +233,12 @@ def upgrade() -> None:
         ["run_at", "id"],
         postgresql_where=sa.text("state = 'queued'"),
     )
+    op.create_index(
+        "workflow_runs_attention_idx",
+        "workflow_runs",
+        ["state", "id"],
+        postgresql_where=sa.text("state IN ('failed', 'dead')"),
+    )
     op.create_index("workflow_runs_status_idx", "workflow_runs", ["status", "id"], unique=False)
     op.create_index(
         "workflow_runs_waiting_idx",
@@ -294,6 +300,14 @@ def upgrade() -> None:
         "domain_events",
         sa.Column("evaluations", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     )
+    op.add_column("domain_events", sa.Column("refused_id", sa.Uuid(), nullable=True))
+    op.create_table(
+        "verdict_sets",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("verdicts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("used_on", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("verdict_sets_pkey")),
+    )
     op.add_column(
         "domain_events", sa.Column("state", sa.Text(), server_default="done", nullable=False)
     )
@@ -341,6 +355,12 @@ def upgrade() -> None:
         ["workflow_run_id"],
         postgresql_where=sa.text("workflow_run_id IS NOT NULL"),
     )
+    op.create_index(
+        "domain_events_dead_idx",
+        "domain_events",
+        ["id"],
+        postgresql_where=sa.text("state = 'dead'"),
+    )
     op.create_index("domain_events_type_idx", "domain_events", ["type", "id"], unique=False)
     op.create_index(
         "domain_events_waiting_idx",
@@ -364,11 +384,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP TRIGGER domain_events_notify ON domain_events")
-    for name in ("delivery", "leased", "one_at_a_time", "queued", "run", "type", "waiting"):
+    for name in ("dead", "delivery", "leased", "one_at_a_time", "queued", "run", "type", "waiting"):
         op.drop_index(f"domain_events_{name}_idx", table_name="domain_events")
     for column in ADDED:
         op.drop_column("domain_events", column)
     for table in (
+        "verdict_sets",
         "workflow_task_runs",
         "workflow_minutes",
         "workflow_runs",

@@ -8,15 +8,18 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # the library has no 
 WEBHOOK_REQUESTS = Counter(
     "pagersync_webhook_requests", "Webhook requests, by the status they were answered.", ["status"]
 )
-DELIVERIES_APPLIED = Counter(
-    "pagersync_deliveries_applied", "Deliveries that workers finished, whatever their end."
+BATCH_ROWS = Counter(
+    "pagersync_batch_rows", "Rows that workers finished in batches, whatever their end.", ["queue"]
 )
 BATCH_SECONDS = Histogram(
-    "pagersync_apply_batch_seconds", "Time to apply one batch of deliveries to alerts."
+    "pagersync_batch_seconds", "Time to work one batch of a queue's rows.", ["queue"]
 )
 OPERATIONS = Counter(
     "pagersync_operations",
     "Turns at operations, by kind and by the state they ended in.",
     ["kind", "state"],
+)
+WORKFLOW_RUNS = Counter(
+    "pagersync_workflow_runs", "Workflow runs that ended, by status.", ["status"]
 )
 OPERATION_SECONDS = Histogram("pagersync_operation_seconds", "Time for one turn at an operation.")

@@ -23,7 +23,7 @@ from pagersync.http import AsyncClient
 from pagersync.inbox.retention import remove_old_rows
 from pagersync.integrations.directory_schedule import sync_due
 from pagersync.integrations.vault import Vault
-from pagersync.metrics import BATCH_SECONDS, DELIVERIES_APPLIED
+from pagersync.metrics import BATCH_ROWS, BATCH_SECONDS
 from pagersync.outbound import create_outbound_client
 from pagersync.pagertree.client import create_http_client
 from pagersync.paging.confirm import Checker
@@ -228,8 +228,8 @@ async def _work_batch(connection: Connection, queue: Queue, work: Work, rows_max
         return 0
     began = perf_counter()
     await work(connection, queue, batch)
-    BATCH_SECONDS.observe(perf_counter() - began)
-    DELIVERIES_APPLIED.inc(len(batch.rows))
+    BATCH_SECONDS.labels(queue=queue.table).observe(perf_counter() - began)
+    BATCH_ROWS.labels(queue=queue.table).inc(len(batch.rows))
     return len(batch.rows)
 
 

@@ -26,7 +26,7 @@ from tests.support.server import serving
 OPEN_TRANSACTIONS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND datname = current_database()
-    AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+    AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'
 """
 
 router = APIRouter(route_class=IdempotentRoute, dependencies=[needs(Scope.WRITE)])

@@ -150,6 +150,7 @@ NEEDED = {
     "ListWorkflowRuns": Scope.READ,
     "getWorkflowRun": Scope.READ,
     "cancelWorkflowRun": Scope.PAGE,
+    "retryWorkflowRun": Scope.PAGE,
 }
 
 

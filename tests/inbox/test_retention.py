@@ -12,6 +12,7 @@ from pagersync.database.engine import Sessions, raw_connection
 from pagersync.inbox import retention
 from pagersync.inbox.models import Delivery
 from pagersync.integrations.models import AlertsPerDay
+from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTaskRun
 
 
 def id_of(moment: datetime, number: int) -> UUID:
@@ -66,3 +67,38 @@ async def test_old_daily_counts_are_removed(engine: AsyncEngine, sessions: Sessi
     async with sessions() as session:
         kept = (await session.scalars(select(AlertsPerDay.day))).all()
     assert sorted(kept, reverse=True) == days[:2]
+
+
+async def test_a_run_that_waited_takes_its_tasks_along(
+    engine: AsyncEngine, sessions: Sessions
+) -> None:
+    now = datetime.now(UTC)
+    workflow_id, run_id = UUID(int=7), id_of(now - timedelta(days=31), 1)
+    own = {"integration_id": UUID(int=1), "run_id": run_id}
+    task = {"task_id": UUID(int=8), "position": 1, "name": "t", "skip_on_failure": False}
+    async with sessions.begin() as session:
+        session.add(
+            Workflow(id=workflow_id, name="w", slug="w", trigger_params={}, created_by="a test")
+        )
+        await session.flush()
+        session.add(
+            WorkflowRun(
+                id=run_id,
+                integration_id=UUID(int=1),
+                workflow_id=workflow_id,
+                triggered_by="user",
+                requested_by="a test",
+                state="done",
+            )
+        )
+        begun = id_of(now - timedelta(days=29), 2)  # two days after the event
+        session.add(WorkflowTaskRun(id=begun, task_params={}, **own, **task))
+    async with raw_connection(engine) as connection:
+        await retention.remove_old_rows(
+            connection, days=30, idempotency_days=1, stop=asyncio.Event()
+        )
+        left = [
+            await connection.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608 - constants
+            for table in ("workflow_runs", "workflow_task_runs")
+        ]
+    assert left == [0, 0]

@@ -6,7 +6,6 @@ seven of 21. `PAGERSYNC_CHAOS_SEED=7 make test ARGS="-k chaos"` replays one batc
 """
 
 import asyncio
-import os
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from random import Random
@@ -16,31 +15,20 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pagersync.database.engine import create_engine, dispose, raw_connection
-from pagersync.database.notify import Listener
+from pagersync.database.engine import raw_connection
 from pagersync.errors import ConflictError
-from pagersync.integrations.vault import open_vault
 from pagersync.paging.models import OperationKind, marker_of
 from pagersync.paging.service import cancel_operation, get_page, request_operation
 from pagersync.settings import Settings
-from pagersync.worker import create_clients, run_workers
 from tests.paging.conftest import Paging
-from tests.support.chaos import HEALTHY, Plan, Seen
+from tests.support.chaos import Plan, Seen, seeds
 from tests.support.hurry import hurrying
 from tests.support.server import running_server
+from tests.support.workers import Stage
 
 PAGES = 100
 SETTLE_S = 60
 SEEDS = 21
-
-
-def seeds() -> list[int]:
-    """Return the seeds of this run's batches: those asked for, or a third, by the day."""
-    if seed := os.environ.get("PAGERSYNC_CHAOS_SEED"):
-        return [int(seed)]
-    if pages := os.environ.get("PAGERSYNC_CHAOS_RUNS"):
-        return list(range(1, 1 + -(-int(pages) // PAGES)))
-    return list(range(1 + int(os.environ["TESTS_DAY"]) % 3, 1 + SEEDS, 3))
 
 
 @pytest.fixture
@@ -59,51 +47,6 @@ def chaos_settings(settings: Settings) -> Settings:
     )
 
 
-class Workers:
-    """One process that works, as far as the database and PagerTree can tell."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._stop = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        if self._task is None:
-            self._stop = asyncio.Event()
-            self._task = asyncio.create_task(self._run(self._stop))
-
-    async def _run(self, stop: asyncio.Event) -> None:
-        settings = self._settings
-        engine = create_engine(settings)
-        listener = Listener(engine)
-        listening = asyncio.create_task(listener.run())
-        clients = create_clients(settings)
-        try:
-            await run_workers(
-                engine, listener, settings, stop, clients=clients, vault=open_vault(settings)
-            )
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-            await clients.aclose()
-            await dispose(engine)
-
-    async def crash(self) -> None:
-        """Break everything off, wherever it is."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-
-    async def stop(self) -> None:
-        """Finish what is held, and end."""
-        if self._task is not None:
-            self._stop.set()
-            await self._task
-            self._task = None
-
-
 class Chaos:
     """One batch of pages."""
 
@@ -113,45 +56,20 @@ class Chaos:
         self.pages: list[UUID] = []
         self.wrong: dict[UUID, str] = {}
         self._rng = Random(plan.seed)
-        self._workers = [Workers(settings), Workers(settings)]
+        self.stage = Stage(paging.simulator, settings, self._rng)
 
     async def run(self) -> None:
         """Ask for all pages while things go wrong; then be well, and stay until all is quiet."""
-        simulator = self.paging.simulator
-        for workers in self._workers:
-            workers.start()
+        self.stage.start()
         await self.paging.reaches(await self.paging.page(title="The reference"), "confirmed")
-        simulator.change(**self.plan.faults)
+        self.paging.simulator.change(**self.plan.faults)
         for number in range(PAGES):
             for happening in self.plan.moments.get(number, ()):
-                await self._happen(happening)
+                await self.stage.happen(happening)
             await self._ask()
             await self._act()
             await asyncio.sleep(self._rng.uniform(0, 0.01))
-        for happening in ("back", "key_taken", "start"):
-            await self._happen(happening)
-        simulator.change(**HEALTHY)
-
-    async def end(self) -> None:
-        for workers in self._workers:
-            await workers.crash()
-
-    async def _happen(self, happening: str) -> None:
-        simulator, one = self.paging.simulator, self._rng.choice(self._workers)
-        match happening:
-            case "unavailable" | "closed":
-                simulator.change(outage=happening)
-            case "back":
-                simulator.change(outage="none")
-            case "key_refused" | "key_taken":
-                simulator.change(key_refused=happening == "key_refused")
-            case "crash":
-                await one.crash()
-            case "stop":
-                await one.stop()
-            case "start":
-                for workers in self._workers:
-                    workers.start()
+        self.stage.recover()
 
     async def _ask(self) -> None:
         rng = self._rng
@@ -251,7 +169,7 @@ async def settled(chaos: Chaos, engine: AsyncEngine) -> None:
         await asyncio.sleep(0.3)
 
 
-@pytest.mark.parametrize("seed", seeds())
+@pytest.mark.parametrize("seed", seeds(SEEDS, each=PAGES))
 async def test_in_chaos_every_page_goes_out_once(
     idle: Paging, engine: AsyncEngine, chaos_settings: Settings, seed: int
 ) -> None:
@@ -266,7 +184,7 @@ async def test_in_chaos_every_page_goes_out_once(
             webhook_secret=idle.webhook_secret,
         )
         chaos = Chaos(plan, idle, chaos_settings)
-        stack.push_async_callback(chaos.end)
+        stack.push_async_callback(chaos.stage.end)
         await chaos.run()
         await settled(chaos, engine)
         idle.simulator.change(webhooks="off")

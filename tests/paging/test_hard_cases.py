@@ -179,7 +179,7 @@ async def test_a_worker_that_lost_an_operation_changes_nothing_when_it_goes_on(
             read_back=read_back,
         )
         late = await queue.claim(connection, rows_max=1)
-        await let_leases_run_out(connection)
+        await let_leases_run_out(connection, "operations")
         await queue.expire(connection)
         holder = await queue.claim(connection, rows_max=1)
         await turns.take(late.token, late.rows[0]["id"])

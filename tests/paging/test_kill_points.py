@@ -5,10 +5,8 @@ make test ARGS="-k kill_points"` replays a run, `PAGERSYNC_KILL_EVERY=1` kills a
 """
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from itertools import count
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -21,23 +19,11 @@ from pagersync.paging.models import Operation, OperationKind, marker_of
 from pagersync.paging.service import get_page, request_operation
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
+from tests.support.awaits import AT_ONCE, EVERY, MOMENTS, NOBODY, SEED, Prepare, chosen, everywhere
 from tests.support.hurry import hurrying, let_leases_run_out
 from tests.support.kill_points import Gallows, Job, Moment, running_gallows
 from tests.support.server import running_server
 from tests.support.wait import eventually
-
-AT_ONCE = 4
-EVERY = int(os.environ.get("PAGERSYNC_KILL_EVERY", "3"))
-SEED = int(os.environ.get("PAGERSYNC_KILL_SEED") or os.environ["TESTS_DAY"])
-NOBODY = 10_000
-"""The number of an await that nobody reaches."""
-MOMENTS: tuple[tuple[Moment, int], ...] = (("suspended", 1), ("resumed", 2))
-"""When processes are killed, and at which awaits: at every one, at every second.
-
-To be killed when an await goes on is nearly the same as to be killed when the next one begins.
-"""
-
-Prepare = Callable[[], Awaitable[UUID]]
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +75,9 @@ class Killed:
             step: as for `chosen`.
             job: what is to be done about it.
         """
-        pages: list[UUID] = []
-        ends: list[int | None] = [None]
-        fatal = chosen(step)
-        while all(passed is None for passed in ends):
-            batch = [await prepare() for _ in range(AT_ONCE)]
-            ends = await asyncio.gather(*(self.at(page, next(fatal), **job) for page in batch))
-            pages += batch
-        assert next(fatal) > 60, "hardly anything was awaited"
-        return pages
+        return await everywhere(
+            prepare, lambda page_id, fatal: self.at(page_id, fatal, **job), step=step
+        )
 
     async def at(self, page_id: UUID, fatal: int, **job: Any) -> int | None:
         """Kill a process at one await; return how many there were if it survives."""
@@ -107,7 +87,7 @@ class Killed:
     async def settle(self, *pages: UUID) -> None:
         """Let a fresh worker take over, and wait until nothing is left to do for these pages."""
         async with raw_connection(self.engine) as connection:
-            await let_leases_run_out(connection)
+            await let_leases_run_out(connection, "operations")
         async with self.running():
             await self.finished(pages)
 
@@ -151,15 +131,6 @@ class Killed:
         assert (page.status, page.pagertree_id) == (status, alert["id"])
         assert create.state == "done"
         assert not create.may_have_been_sent
-
-
-def chosen(step: int) -> Iterator[int]:
-    """Yield the numbers of the awaits at which this run kills: 1 for all, 2 for every second.
-
-    Unless all are wanted, it is every third of these.
-    """
-    print(f"PAGERSYNC_KILL_SEED={SEED} PAGERSYNC_KILL_EVERY={EVERY}")  # noqa: T201 - shown when a test fails
-    return count(1 + SEED % EVERY * step, EVERY * step)
 
 
 _UNFINISHED = """

@@ -2,6 +2,10 @@
 
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pagersync.database.engine import raw_connection
+from pagersync.paging.fallback import fall_back
 from pagersync.paging.models import marker_of
 from pagersync.paging.service import get_page, redrive_operation, resolve_page
 from pagersync.settings import Settings
@@ -44,3 +48,15 @@ async def test_a_canceled_page_that_a_person_sends_after_all_is_not_resolved(
     async with running_server(paging_settings):
         page = await idle.reaches(page_id, "confirmed")
     assert page.resolve_wanted_by is None
+
+
+async def test_nobody_else_is_paged_when_a_page_is_dropped_that_was_to_be_resolved(
+    idle: Paging, engine: AsyncEngine
+) -> None:
+    page_id = await idle.page(fallback_targets=[{"kind": "team", "name": "Managers"}])
+    async with idle.sessions.begin() as session:
+        page = await get_page(session, page_id)
+        page.resolve_wanted_by = "a test"
+    async with raw_connection(engine) as connection:
+        await fall_back(connection, [page_id])
+        assert await connection.fetchval("SELECT count(*) FROM pages") == 1

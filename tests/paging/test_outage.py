@@ -78,7 +78,7 @@ async def test_after_an_outage_every_page_goes_out_once_oldest_first(
     async with serving(idle, engine, paging_settings):
         idle.simulator.change(outage=outage)
         pages = await ask_for_pages(idle)
-        await failures(engine, 8)
+        await failures(engine, 4)
         running = await ask(engine, "SELECT count(*) FROM operations WHERE state = 'running'")
         assert running <= HELD_MAX
         gc.collect()

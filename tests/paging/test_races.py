@@ -1,5 +1,6 @@
 """What happens beside a page must not lose it, double it, or pass for it."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from pagersync.http import AsyncClient
 from pagersync.integrations import service as integrations
 from pagersync.integrations.vault import open_vault
 from pagersync.paging.models import Operation, OperationKind
-from pagersync.paging.service import get_page, request_operation
+from pagersync.paging.service import get_page, request_operation, resolve_page
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
 from tests.support.pagertree import API_KEY
@@ -146,3 +147,31 @@ async def test_a_page_says_that_it_expired_also_while_nothing_can_be_sent(
     page_id = await paging.page(expires_at=datetime.now(UTC) + timedelta(seconds=0.2))
     await paging.reaches(page_id, "expired")
     assert paging.simulator.alerts() == []
+
+
+CLAIM = """
+UPDATE operations SET state = 'running', attempt = 1, lease_token = gen_random_uuid(),
+    leased_until = now() + interval '1 minute'
+WHERE id = $1
+"""
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+
+async def test_a_page_that_is_claimed_at_the_moment_in_which_it_is_resolved_is_resolved_behind_it(
+    idle: Paging, engine: AsyncEngine
+) -> None:
+    page_id = await idle.page()
+    (create,) = await idle.operations(page_id)
+
+    async def resolve() -> None:
+        async with idle.sessions.begin() as session:
+            await resolve_page(session, await get_page(session, page_id), requested_by="a test")
+
+    async with raw_connection(engine) as sender, raw_connection(engine) as watch:
+        async with sender.transaction():
+            await sender.execute(CLAIM, create.id)
+            resolving = asyncio.create_task(resolve())
+            await eventually(lambda: watch.fetchval(WAITING), lambda waiting: waiting == 1)
+        await resolving
+    kinds = [operation.kind for operation in await idle.operations(page_id)]
+    assert kinds == ["create_alert", "resolve_alert"]

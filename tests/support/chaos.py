@@ -1,5 +1,6 @@
 """What goes wrong in one batch of pages, drawn from its seed, and what must hold after it."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
@@ -31,6 +32,20 @@ UNKNOWNS: dict[str, tuple[Any, ...]] = {
 
 SEARCH_LAG_S = 0.1
 HEALTHY = dict.fromkeys(EVERY_FAULT, 0.0) | {"key_refused": False, "outage": "none"}
+
+
+def seeds(count: int, *, each: int) -> list[int]:
+    """Return the seeds of this run's batches: those asked for, or a third of `count`, by the day.
+
+    Args:
+        count: how many there are.
+        each: how many things one batch works on.
+    """
+    if seed := os.environ.get("PAGERSYNC_CHAOS_SEED"):
+        return [int(seed)]
+    if things := os.environ.get("PAGERSYNC_CHAOS_RUNS"):
+        return list(range(1, 1 + -(-int(things) // each)))
+    return list(range(1 + int(os.environ["TESTS_DAY"]) % 3, 1 + count, 3))
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,10 @@ async def _hurry(engine: AsyncEngine) -> None:
             await asyncio.sleep(EVERY_S)
 
 
-async def let_leases_run_out(connection: Connection) -> None:
-    """Let everybody who holds an operation be taken for dead."""
+async def let_leases_run_out(connection: Connection, table: str) -> None:
+    """Let everybody who holds a row of a queue be taken for dead."""
     await connection.execute(
-        "UPDATE operations SET leased_until = now() - interval '1 s' WHERE state = 'running'"
+        f"UPDATE {table} SET leased_until = now() - interval '1 s' WHERE state = 'running'"  # noqa: S608 - tests name it
     )
 
 

@@ -1,8 +1,9 @@
-"""A program that works on pages in processes of its own, each killed at an await of one's choice.
+"""A program that works in processes of its own, each killed at an await of one's choice.
 
 `python -m tests.support.kill_points` is warmed up once and then forks for every job: the child
-has an event loop, a pool of connections and an HTTP client of its own. It works like a worker
-does, and sends itself SIGKILL at the moment that was asked for. Tests talk to it through `Gallows`.
+has an event loop, connections and HTTP clients of its own. It works like a worker does
+(`killed_work.py`), and sends itself SIGKILL at the moment that was asked for. Tests talk to it
+through `Gallows`.
 """
 
 import asyncio
@@ -15,29 +16,20 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from pagersync.alerts.read_back import read_back
 from pagersync.database.engine import create_engine, dispose, raw_connection
-from pagersync.database.queue import Queue
-from pagersync.http import AsyncClient
-from pagersync.integrations.vault import open_vault
 from pagersync.log import configure_logging
-from pagersync.pagertree.client import create_http_client
-from pagersync.paging.confirm import Checker
-from pagersync.paging.sender import NEVER_BURIED, Sender
-from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
+from pagersync.worker import create_clients
+from tests.support.killed_work import WORK, Tools
 
 Moment = Literal["suspended", "resumed"]
 CONNECTIONS = 2
-POLL_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -45,17 +37,19 @@ class Job:
     """What one process is to do.
 
     Attributes:
-        page_id: the only page that it works on.
-        work: `send` takes turns at its operations until none is left, or until it is unknown;
-            `check` asks once for what is due.
+        subject_id: the only thing that it works on.
+        work: what it does about it, by its name in `WORK`.
         fatal: number of the await that the process does not survive; None: it survives.
         moment: whether it dies when that await has begun to wait, or when it goes on.
+        is_rehearsal: whether the program does it itself, so that the processes that it forks
+            later know already what takes time to find out.
     """
 
-    page_id: str
-    work: Literal["send", "check"] = "send"
+    subject_id: str
+    work: str = "send"
     fatal: int | None = None
     moment: Moment = "suspended"
+    is_rehearsal: bool = False
 
 
 @dataclass
@@ -108,73 +102,29 @@ class _Counted:
             self.points.note("resumed")
 
 
-async def work(job: Job, settings: Settings, http: AsyncClient) -> int:
+async def work(job: Job, tools: Tools) -> int:
     """Do a job; return how many moments passed."""
-    engine = create_engine(settings)
-    turns = Turns(
-        engine,
-        _queue_of_page(UUID(job.page_id), settings),
-        http=http,
-        vault=open_vault(settings),
-        settings=settings,
-        read_back=read_back,
-    )
     async with AsyncExitStack() as stack:  # connecting is not what is to be killed
         for _ in range(CONNECTIONS):
-            await stack.enter_async_context(raw_connection(engine))
+            await stack.enter_async_context(raw_connection(tools.engine))
     points = Points(job.fatal, job.moment)
     asyncio.get_running_loop().set_task_factory(points.make_task)
-    if job.work == "check":
-        await asyncio.create_task(Checker(turns, stuck_s=60).check_due())
-    else:
-        await _send(turns, settings, UUID(job.page_id))
-    await dispose(engine)
+    await WORK[job.work](tools, UUID(job.subject_id))
+    await dispose(tools.engine)
     return points.passed
 
 
-def _queue_of_page(page_id: UUID, settings: Settings) -> Queue:
-    return Queue(
-        "operations",
-        columns=(),
-        attempts_max=NEVER_BURIED,
-        lease_s=settings.operation_lease_s,
-        where=f"q.page_id = '{page_id}'",
-        order_by="q.id",
-    )
-
-
-async def _send(turns: Turns, settings: Settings, page_id: UUID) -> None:
-    """Run a sender, and wake it when something is due, until nothing is left to do."""
-    wake, stop = asyncio.Event(), asyncio.Event()
-    sending = asyncio.create_task(Sender(turns, settings).run(wake, stop))
-    while (pause_s := await _pause_s(turns.engine, page_id)) is not None:
-        await asyncio.sleep(max(pause_s, POLL_S))
-        if pause_s >= 0:
-            wake.set()
-    stop.set()
-    await sending
-
-
-async def _pause_s(engine: AsyncEngine, page_id: UUID) -> float | None:
-    """Return when the next operation is due, less than 0 while one runs; None: nothing is left."""
-    async with raw_connection(engine) as connection:
-        pause_s: float | None = await connection.fetchval(_PAUSE, page_id)
-    return pause_s
-
-
-_PAUSE = """
-SELECT CASE WHEN bool_or(state = 'running') THEN -1
-            WHEN count(*) > 0
-            THEN greatest(0, extract(epoch FROM min(run_at) - clock_timestamp())) END::float8
-FROM operations
-WHERE page_id = $1 AND state IN ('queued', 'running')
-  AND NOT EXISTS (SELECT FROM pages WHERE id = $1 AND unknown_at IS NOT NULL)
-"""
+async def rehearse(job: Job, tools: Tools) -> int:
+    """Do a job with clients whose connections nobody inherits."""
+    clients = create_clients(tools.settings)
+    passed = await work(job, replace(tools, clients=clients))
+    await clients.aclose()
+    return passed
 
 
 def serve(settings: Settings) -> None:
     """Fork for every job that stands on a line of the input, and say how each ended."""
-    http = create_http_client(timeout_s=settings.pagertree_timeout_s)
+    tools = Tools(create_engine(settings), settings, create_clients(settings))
     children: dict[int, int] = {}
     unread = b""
     gc.freeze()  # or the children copy everything when they collect
@@ -190,7 +140,10 @@ def serve(settings: Settings) -> None:
             *lines, unread = (unread + said).split(b"\n")
             for line in lines:
                 number, job = json.loads(line)
-                children[_fork(number, Job(**job), settings, http)] = number
+                if job["is_rehearsal"]:
+                    _do(number, rehearse(Job(**job), tools))
+                else:
+                    children[_fork(number, Job(**job), tools)] = number
         _reap(children)
 
 
@@ -203,17 +156,21 @@ def _wake_when_children_end() -> int:
     return ended
 
 
-def _fork(number: int, job: Job, settings: Settings, http: AsyncClient) -> int:
+def _fork(number: int, job: Job, tools: Tools) -> int:
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
         gc.disable()  # it does not live long
-        try:
-            _say({"job": number, "passed": asyncio.run(work(job, settings, http))})
-        except BaseException:  # noqa: BLE001 - told to the test
-            _say({"job": number, "error": traceback.format_exc()[-3000:]})
+        _do(number, work(job, tools))
         os._exit(0)
     return pid
+
+
+def _do(number: int, doing: Coroutine[Any, Any, int]) -> None:
+    try:
+        _say({"job": number, "passed": asyncio.run(doing)})
+    except BaseException:  # noqa: BLE001 - told to the test
+        _say({"job": number, "error": traceback.format_exc()[-3000:]})
 
 
 def _reap(children: dict[int, int]) -> None:

@@ -1,6 +1,7 @@
 """A service that pages by a simulated PagerTree, and workflows that drive it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from pagersync.incidents.service import (
     move_incident,
 )
 from pagersync.paging.models import Page
+from pagersync.settings import Settings
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask, WorkflowTaskRun
 from pagersync.workflows.slugs import unique_slug
 from pagersync.workflows.task_params import check_task_params
@@ -34,6 +36,8 @@ from tests.paging.conftest import (
     service_api,
     service_url,
 )
+from tests.support.echo import Echo
+from tests.support.server import serving
 from tests.support.wait import eventually
 
 __all__ = [
@@ -185,7 +189,7 @@ class Flows:
     async def verdicts(self, subject_id: UUID, type_: str) -> list[dict[str, Any]]:
         event = await self.looked_at(subject_id, type_)
         assert event.evaluations is not None, "no workflow listened"
-        return list(event.evaluations["workflows"])
+        return [*event.evaluations["workflows"], *(event.refused or [])]
 
 
 @pytest.fixture
@@ -198,3 +202,36 @@ def team(paging: Paging) -> dict[str, str]:
     """Return how a task names the first team."""
     name = paging.simulator.directory.teams[0].name
     return {"name": str(name)}
+
+
+class Called:
+    """Somebody that tasks call, and what came there."""
+
+    def __init__(self, url: str, echo: Echo) -> None:
+        self.url = url
+        self.path = "/hook"
+        self.echo = echo
+
+    @property
+    def bodies(self) -> list[str]:
+        return [str(request["body"]) for request in self.echo.requests]
+
+    async def is_called(self) -> None:
+        while not self.echo.requests:
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def called() -> AsyncIterator[Called]:
+    echo = Echo()
+    async with serving(echo) as url:
+        yield Called(url, echo)
+        echo.released.set()
+
+
+@pytest.fixture(scope="session")
+def calling_settings(settings: Settings) -> Settings:
+    """Return settings that let tasks call this machine."""
+    return settings.model_copy(
+        update={"http_client_hosts": "127.0.0.1", "http_client_private_addresses": True}
+    )

@@ -1,9 +1,14 @@
-"""Moves workflows by hand: events looked at now, waits that end now."""
+"""Moves workflows by hand: events looked at now, waits that end now, runs executed now."""
+
+import asyncio
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, Sessions, raw_connection
 from pagersync.settings import Settings
+from pagersync.worker import create_clients
+from pagersync.workflows.engine import Engine, runs_queue
 from pagersync.workflows.trigger import Trigger, events_queue
 
 
@@ -26,3 +31,14 @@ async def let_waits_end(sessions: Sessions) -> None:
             text("UPDATE workflow_runs SET run_at = now() WHERE state = 'queued'")
         )
         await session.execute(text("SELECT pg_notify('pagersync', 'workflow_runs')"))
+
+
+async def execute(engine: AsyncEngine, settings: Settings) -> None:
+    """Execute every run that waits."""
+    queue = runs_queue(settings)
+    clients = create_clients(settings)
+    executing = Engine(engine, queue, http=clients.outbound, settings=settings)
+    async with raw_connection(engine) as connection:
+        while batch := await queue.claim(connection, rows_max=10):
+            await asyncio.gather(*(executing.take(batch.token, row["id"]) for row in batch.rows))
+    await clients.aclose()

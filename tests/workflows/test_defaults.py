@@ -10,7 +10,7 @@ from sqlalchemy import select
 from pagersync.database.engine import Sessions
 from pagersync.http import AsyncClient
 from pagersync.integrations.service import remove_integration
-from pagersync.workflows.models import Workflow, WorkflowTask
+from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask
 from tests.paging.conftest import Paging
 from tests.support.pagertree import API_KEY, SimulatedPagerTree
 from tests.support.wait import eventually
@@ -76,6 +76,20 @@ async def test_with_default_targets_both_are_on(
     answer = await connect(api, pagertree, default_targets={"teams": [{"name": "Platform"}]})
     assert all(workflow.enabled for workflow in (await workflows.all()).values())
     assert not any("is off" in step for step in answer["attributes"]["setup"])
+
+
+async def test_a_storm_of_resolved_incidents_leaves_no_alert_open_for_a_limit(
+    api: AsyncClient, pagertree: SimulatedPagerTree, sessions: Sessions, flows: Flows
+) -> None:
+    await connect(api, pagertree)
+    incidents = [await flows.declare() for _ in range(61)]
+    for incident_id in incidents:
+        await flows.move(incident_id, "resolved")
+    for incident_id in incidents:
+        await flows.looked_at(incident_id, "incident.updated")
+    async with sessions() as session:
+        limited = select(WorkflowRun).where(WorkflowRun.state == "canceled")
+        assert list(await session.scalars(limited)) == []
 
 
 async def test_they_can_be_left_out(

@@ -4,9 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.engine import raw_connection
 from tests.paging.conftest import Paging
 from tests.workflows.conftest import Flows
+from tests.workflows.looking import let_waits_end, look_once
 
 PRINT = {"task_type": "print", "message": "{{ incident.title }} is {{ incident.status }}"}
 FAILS = {"task_type": "update_status", "status": "closed"}
@@ -67,8 +70,6 @@ async def test_what_did_not_match_is_kept_with_the_condition_that_failed(
 
 
 async def test_a_status_that_is_over_by_now_still_triggers(flows: Flows, sessions: Any) -> None:
-    from tests.workflows.looking import look_once  # noqa: PLC0415
-
     workflow_id = await flows.add(
         PRINT,
         triggers=["status_updated"],
@@ -145,8 +146,6 @@ async def test_conditions_are_looked_at_again_after_the_wait(
     flows: Flows, server: str, sessions: Any
 ) -> None:
     del server
-    from tests.workflows.looking import let_waits_end  # noqa: PLC0415
-
     workflow_id = await flows.add(
         PRINT,
         wait="1 hour",
@@ -168,8 +167,6 @@ async def test_a_run_is_repeated_until_its_conditions_do_not_hold(
     flows: Flows, server: str, sessions: Any
 ) -> None:
     del server
-    from tests.workflows.looking import let_waits_end  # noqa: PLC0415
-
     workflow_id = await flows.add(
         PRINT,
         repeat_every_duration="10 min",
@@ -190,8 +187,6 @@ async def test_a_run_is_repeated_so_many_times_and_not_more(
     flows: Flows, server: str, sessions: Any
 ) -> None:
     del server
-    from tests.workflows.looking import let_waits_end  # noqa: PLC0415
-
     workflow_id = await flows.add(
         PRINT, repeat_every_duration="10 min", repeat_condition_number_of_repeats=1
     )
@@ -207,8 +202,6 @@ async def test_a_run_waiting_is_canceled_when_its_workflow_is_switched_off(
     flows: Flows, server: str, sessions: Any
 ) -> None:
     del server
-    from tests.workflows.looking import let_waits_end  # noqa: PLC0415
-
     workflow_id = await flows.add(PRINT, wait="1 hour")
     incident_id = await flows.declare()
     await flows.looked_at(incident_id, "incident.created")
@@ -265,3 +258,20 @@ async def test_two_alerts_at_the_same_moment_start_one_run_each(
     printed = sorted([(await flows.tasks(run))[0].result["message"] for run in runs])  # type: ignore[index]
     assert printed == ["Alert 0", "Alert 1"]
     assert len({run.domain_event_id for run in runs}) == 2
+
+
+async def test_events_share_what_workflows_said_of_them(flows: Flows, engine: AsyncEngine) -> None:
+    for name in ("One", "Two"):
+        await flows.add(
+            PRINT,
+            name=name,
+            conditions={"incident_condition_status": "IS", "incident_statuses": ["closed"]},
+        )
+    incidents = [await flows.declare() for _ in range(3)]
+    await look_once(flows.sessions)
+    for incident_id in incidents:
+        verdicts = await flows.verdicts(incident_id, "incident.created")
+        assert [verdict["workflow"] for verdict in verdicts] == ["One", "Two"]
+        assert {verdict["matched"] for verdict in verdicts} == {False}
+    async with raw_connection(engine) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM verdict_sets") == 1

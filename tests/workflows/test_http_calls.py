@@ -1,73 +1,18 @@
 """The task that calls somebody: once, whatever happens, and kept without secrets."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import raw_connection
 from pagersync.settings import Settings
-from pagersync.worker import create_clients
-from pagersync.workflows.engine import INTERRUPTED, Engine, runs_queue
+from pagersync.workflows.engine import INTERRUPTED, runs_queue
 from pagersync.workflows.models import WorkflowTaskRun
-from tests.support.echo import Echo
-from tests.support.server import serving
-from tests.workflows.conftest import Flows
-from tests.workflows.looking import look_once
+from tests.workflows.conftest import Called, Flows
+from tests.workflows.looking import execute, look_once
 
 PRINT = {"task_type": "print", "message": "after"}
-
-
-class Called:
-    """Somebody that tasks call, and what came there."""
-
-    def __init__(self, url: str, echo: Echo) -> None:
-        self.url = url
-        self.path = "/hook"
-        self.echo = echo
-
-    @property
-    def bodies(self) -> list[str]:
-        return [str(request["body"]) for request in self.echo.requests]
-
-    async def is_called(self) -> None:
-        while not self.echo.requests:
-            await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-async def called() -> AsyncIterator[Called]:
-    echo = Echo()
-    async with serving(echo) as url:
-        yield Called(url, echo)
-        echo.released.set()
-
-
-@pytest.fixture
-def calling_settings(settings: Settings) -> Settings:
-    """Return settings that let tasks call this machine."""
-    return settings.model_copy(
-        update={"http_client_hosts": "127.0.0.1", "http_client_private_addresses": True}
-    )
-
-
-@asynccontextmanager
-async def one_engine(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Engine]:
-    clients = create_clients(settings)
-    yield Engine(engine, runs_queue(settings), http=clients.outbound, settings=settings)
-    await clients.aclose()
-
-
-async def execute(engine: AsyncEngine, settings: Settings) -> None:
-    """Execute every run that waits."""
-    queue = runs_queue(settings)
-    async with one_engine(engine, settings) as executing:
-        async with raw_connection(engine) as connection:
-            batch = await queue.claim(connection, rows_max=10)
-        await asyncio.gather(*(executing.take(batch.token, row["id"]) for row in batch.rows))
 
 
 def to(called: Called, **params: object) -> dict[str, object]:

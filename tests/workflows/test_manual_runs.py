@@ -229,3 +229,46 @@ async def test_runs_of_a_workflow_are_listed_newest_first(api: AsyncClient, flow
     assert [each["id"] for each in (await api.get(url)).json()["data"]] == [second, first]
     queued = await api.get(f"{url}?filter[status]=queued")
     assert [each["id"] for each in queued.json()["data"]] == [second]
+
+
+async def test_a_run_that_failed_is_tried_again_where_it_failed(
+    flows: Flows, api: AsyncClient
+) -> None:
+    workflow_id = await flows.add(
+        {"task_type": "add_to_timeline", "event": "once"},
+        {"task_type": "update_status", "status": "closed"},
+        {"task_type": "print", "message": "after"},
+    )
+    incident_id = await flows.declare()
+    (run,) = await flows.ran(workflow_id)
+    assert run.status == "failed"
+    await flows.move(incident_id, "resolved")  # from where it can be closed
+    answer = await api.post(f"/v1/workflow_runs/{run.id}/retry")
+    assert answer.status_code == 200, answer.text
+    (again,) = await flows.ran(workflow_id)
+    assert again.status == "completed"
+    assert [task.status for task in await flows.tasks(again)] == ["completed"] * 3
+    assert (await flows.timeline(incident_id)).count("once") == 1
+    assert (await flows.incident(incident_id)).status == "closed"
+    assert (await api.post(f"/v1/workflow_runs/{run.id}/retry")).status_code == 409
+
+
+async def test_a_run_over_its_limit_is_executed_when_it_is_tried_again(
+    flows: Flows, api: AsyncClient
+) -> None:
+    workflow_id = await flows.add(
+        {"task_type": "print", "message": "x"}, runs_per_minute_max=1, repeat_every_duration="1 h"
+    )
+    for _ in range(3):
+        await flows.declare()
+    over = [run for run in await flows.ran(workflow_id, runs=3) if run.status == "canceled"]
+    assert over
+    await api.post(f"/v1/workflow_runs/{over[0].id}/retry")
+
+    async def is_done() -> bool:
+        return any(
+            run.id == over[0].id and run.status == "completed"
+            for run in await flows.runs(workflow_id)
+        )
+
+    await eventually(is_done)

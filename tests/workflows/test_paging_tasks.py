@@ -9,7 +9,9 @@ from pagersync.alerts.models import Alert
 from pagersync.incidents.attach import attach_alerts
 from pagersync.incidents.service import get_incident
 from pagersync.integrations.service import change_integration
+from pagersync.settings import Settings
 from tests.paging.conftest import Paging
+from tests.support.server import running_server
 from tests.support.wait import eventually
 from tests.workflows.conftest import PERSON, Flows
 
@@ -289,3 +291,83 @@ async def test_nobody_is_paged_for_an_incident_that_is_over(
     assert "resolved" in str(run.status_message)
     assert await flows.pages(incident_id) == []
     assert paging.simulator.alerts() == []
+
+
+async def test_a_late_resolve_leaves_alone_what_was_paged_since_the_incident_was_restarted(
+    flows: Flows, directory: Paging, paging_settings: Settings
+) -> None:
+    resolving = await flows.add(RESOLVE, **ON_RESOLVED)
+    incident_id = await flows.declare()
+    await flows.move(incident_id, "resolved")
+    await flows.move(incident_id, "started")
+    page_id = await directory.page(incident_id=incident_id)
+    async with running_server(paging_settings.model_copy(update={"operation_concurrency": 1})):
+        await flows.ran(resolving)
+        page = await directory.reaches(page_id, "sent", "confirmed", "canceled", "resolved")
+    assert page.status in ("sent", "confirmed")
+    assert page.resolve_wanted_by is None
+
+
+async def test_what_was_paged_about_an_attached_alert_is_resolved_too(
+    flows: Flows, paging: Paging
+) -> None:
+    resolving = await flows.add(RESOLVE, **ON_RESOLVED)
+    there = await paging.pagertree.created(title="Disk full")
+
+    async def find() -> Alert | None:
+        async with flows.sessions() as session:
+            return await session.scalar(select(Alert).where(Alert.summary == "Disk full"))
+
+    alert = await eventually(find, lambda found: found is not None)
+    assert alert is not None
+    page_id = await paging.page(title="Escalated", alert_id=alert.id)
+    await paging.reaches(page_id, "confirmed")
+    incident_id = await flows.declare()
+    async with flows.sessions.begin() as session:
+        incident = await get_incident(session, incident_id, lock=True)
+        await attach_alerts(session, incident, [alert.id], PERSON)
+    await flows.move(incident_id, "resolved")
+    await flows.ran(resolving)
+    await paging.pagertree.reaches(there["id"], "resolved")
+    await paging.reaches(page_id, "resolved")
+
+
+async def test_a_named_alert_that_is_resolved_already_fails_nothing(
+    flows: Flows, paging: Paging
+) -> None:
+    page_id = await paging.page(incident_id=await flows.declare())
+    page = await paging.reaches(page_id, "confirmed")
+    named = {**RESOLVE, "pagertree_alert_id": f"{page.pagertree_alert_id}"}
+    workflow_id = await flows.add(named)
+    await flows.declare()
+    await flows.ran(workflow_id)
+    await paging.reaches(page_id, "resolved")
+    await flows.declare()
+    again = (await flows.ran(workflow_id, runs=2))[1]
+    assert again.status == "completed"
+
+
+async def test_texts_that_are_too_long_for_a_page_are_cut_and_people_are_paged_all_the_same(
+    flows: Flows, team: dict[str, str]
+) -> None:
+    texts = {"title": "  {{ incident.title }}", "description": "{{ incident.summary }}!"}
+    workflow_id = await flows.add({**CREATE, **texts, "teams": [team]})
+    incident_id = await flows.declare(title="t" * 1_500, summary="s" * 20_000)
+    (run,) = await flows.ran(workflow_id)
+    assert run.status == "completed", run.status_message
+    (page,) = await flows.pages(incident_id)
+    assert page.title == "t" * 499 + "…"
+    assert page.description == "s" * 19_999 + "…"
+
+
+async def test_an_incident_is_declared_for_an_alert_with_a_long_title(
+    flows: Flows, paging: Paging
+) -> None:
+    task: dict[str, Any] = {"task_type": "create_incident", "title": "{{ alert.summary }}"}
+    workflow_id = await flows.add(task, trigger_type="alert", triggers=["alert_created"])
+    await paging.pagertree.created(title="x" * 3_000)
+    (run,) = await flows.ran(workflow_id)
+    assert run.status == "completed", run.status_message
+    (made,) = await flows.tasks(run)
+    assert made.incident_id is not None
+    assert (await flows.incident(made.incident_id)).title == "x" * 499 + "…"

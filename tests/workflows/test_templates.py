@@ -154,13 +154,14 @@ DOUBLED = "{% assign x = 'aaaaaaaaaa' %}" + "{% assign x = x | append: x %}" * 1
 """Leaves 81,920 characters in `x`, in a short source."""
 
 HOSTILE = {
-    "a huge range": ("{% for i in (1..1000000000) %}{% endfor %}", "loops more than"),
+    "a huge range": ("{% for i in (1..1000000000) %}{% endfor %}", "items in a range"),
+    "a long range": ("{% for i in (1..9000) %}{% endfor %}", "loops more than"),
     "nested loops": (
         "{% for i in (1..300) %}{% for j in (1..300) %}{% endfor %}{% endfor %}",
         "loops more than",
     ),
     "one loop after another": ("{% for i in (1..600) %}{% endfor %}" * 20, "loops more than"),
-    "a huge table": ("{% tablerow i in (1..100000000) %}{% endtablerow %}", "loops more than"),
+    "a long table": ("{% tablerow i in (1..9000) %}{% endtablerow %}", "loops more than"),
     "long bodies": (
         f"{{% for i in (1..{LOOP_ITERATIONS_MAX}) %}}" + "{{''}}" * 1_300 + "{% endfor %}",
         "takes longer than",
@@ -198,7 +199,15 @@ HOSTILE = {
         "{% assign x = 9 %}" + "{% assign x = x | times: x %}" * 30,
         "bits in a number",
     ),
-    "a long list": ("{{ (1..10000000) | join: '' }}", "items in a value"),
+    "far into a range": (
+        "{% for i in (1..999999999999) limit: 1 offset: 99999999999 %}{% endfor %}",
+        "items in a range",
+    ),
+    "a text in a range": (
+        "{% if (1..999999999999) contains 'x' %}{% endif %}",
+        "items in a range",
+    ),
+    "a long list": ("{{ (1..10000000) | join: '' }}", "items in a range"),
     "a long text for a regular expression": (
         DOUBLED + "{{ x | regex_match: '(a+a+)+b' }}",
         "characters for a regular expression",
@@ -398,3 +407,7 @@ def test_parameters_share_the_time_of_one_rendering() -> None:
     assert render_params([one], VARIABLES) == [""]
     with pytest.raises(TemplateError, match="takes longer than"):
         render_params([one] * 100, VARIABLES)
+
+
+def test_what_cannot_be_stored_is_replaced_in_a_text() -> None:
+    assert rendered("{{ 'a%00b' | url_decode }}") == "a\N{REPLACEMENT CHARACTER}b"

@@ -1,16 +1,31 @@
 """Domain events: what happened, written in the transaction in which it happened."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Date, Index, literal_column, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 from sqlalchemy.types import Text
 
 from pagersync.database.base import Base, CreatedAt, new_id
 from pagersync.database.queue import QueueColumns, queue_indexes
+
+
+class VerdictSet(Base):
+    """Why workflows did not run, as events share it: most of them say the same of most workflows.
+
+    Attributes:
+        id: of its content.
+        used_on: the newest day (UTC) on which an event said so.
+    """
+
+    __tablename__ = "verdict_sets"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    verdicts: Mapped[list[Any]] = mapped_column(JSONB)
+    used_on: Mapped[date] = mapped_column(Date)
 
 
 class DomainEvent(QueueColumns, CreatedAt, Base):
@@ -23,8 +38,8 @@ class DomainEvent(QueueColumns, CreatedAt, Base):
         workflow_run_id: the run that did it, if one did.
         requested_by: the person or key that did it, if one did.
         depth: how many workflow runs lie between it and what a person or PagerTree did.
-        evaluations: what its subject looked like, and of each workflow that listened, whether it
-            ran, and if not, why.
+        evaluations: what its subject looked like, and the workflows that matched.
+        refused_id, refused: the workflows that listened and did not match, and why.
     """
 
     __tablename__ = "domain_events"
@@ -42,6 +57,12 @@ class DomainEvent(QueueColumns, CreatedAt, Base):
     data: Mapped[dict[str, Any]]
     occurred_at: Mapped[datetime]
     evaluations: Mapped[dict[str, Any] | None]
+    refused_id: Mapped[UUID | None]
+    refused: Mapped[list[Any] | None] = column_property(
+        select(VerdictSet.verdicts)
+        .where(VerdictSet.id == literal_column("domain_events.refused_id"))
+        .scalar_subquery()
+    )
 
     __table_args__ = (
         Index("domain_events_subject_idx", "subject_id", "id"),
@@ -56,5 +77,6 @@ class DomainEvent(QueueColumns, CreatedAt, Base):
             "delivery_id",
             postgresql_where=text("delivery_id IS NOT NULL"),
         ),
+        Index("domain_events_dead_idx", "id", postgresql_where=text("state = 'dead'")),
         *queue_indexes("domain_events"),
     )

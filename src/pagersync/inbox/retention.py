@@ -23,13 +23,16 @@ _STATEMENTS: Final = (
     DELETE FROM workflow_task_runs WHERE ctid = ANY (ARRAY(
         SELECT t.ctid FROM workflow_task_runs t
         JOIN workflow_runs r ON r.id = t.run_id AND r.integration_id = t.integration_id
-        WHERE t.id < $1 AND r.state NOT IN ('queued', 'running')
-        ORDER BY t.id LIMIT $2))
+        WHERE r.id < $1 AND r.state NOT IN ('queued', 'running')
+        ORDER BY r.id LIMIT $2))
     """,
     """
     DELETE FROM workflow_runs WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM workflow_runs
-        WHERE id < $1 AND state NOT IN ('queued', 'running') ORDER BY id LIMIT $2))
+        SELECT r.ctid FROM workflow_runs r
+        WHERE r.id < $1 AND r.state NOT IN ('queued', 'running') AND NOT EXISTS (
+            SELECT FROM workflow_task_runs t
+            WHERE t.run_id = r.id AND t.integration_id = r.integration_id)
+        ORDER BY r.id LIMIT $2))
     """,
     """
     DELETE FROM attempts WHERE ctid = ANY (ARRAY(
@@ -84,7 +87,8 @@ FROM (SELECT extract(epoch FROM now() - make_interval(days => $1)) * 1000) AS t 
 """The smallest UUIDv7 of that moment: ids are ordered by time, so no index on a time is needed."""
 
 _REMOVE_COUNTS = """
-WITH minutes AS (DELETE FROM workflow_minutes WHERE minute < now() - interval '1 hour')
+WITH minutes AS (DELETE FROM workflow_minutes WHERE minute < now() - interval '1 hour'),
+verdicts AS (DELETE FROM verdict_sets WHERE used_on < current_date - 1 - $1::int)
 DELETE FROM alerts_per_day
 WHERE day < to_char((now() - make_interval(days => $1)) AT TIME ZONE 'UTC', 'YYYY-MM-DD')
 """

@@ -97,7 +97,7 @@ async def read_fitting(
         DirectoryEntry.kind == kind,
         or_(having_id(ids), called(names)),
     )
-    return (await session.scalars(statement)).all()
+    return (await session.scalars(statement.order_by(DirectoryEntry.id))).all()
 
 
 async def read_names(session: AsyncSession, integration_id: UUID, kind: DirectoryKind) -> Known:

@@ -65,6 +65,7 @@ FROM unnest($1::uuid[], $2::uuid[]) AS k (id, new_id)
 JOIN pages p ON p.id = k.id
 LEFT JOIN incidents i ON i.id = p.incident_id
 WHERE p.fallback_targets IS NOT NULL AND jsonb_typeof(p.fallback_targets) = 'array'
+  AND p.resolve_wanted_by IS NULL
   AND (i.id IS NULL OR i.status NOT IN ('resolved', 'closed', 'cancelled'))
 ON CONFLICT (fallback_of) WHERE fallback_of IS NOT NULL DO NOTHING
 RETURNING id, incident_id, targets, title, created_at, workflow_run_id

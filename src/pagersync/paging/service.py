@@ -158,7 +158,7 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     in that of their ids, which another machine's clock must not turn around.
     """
     operation = Operation(
-        id=await _next_id(session, page),
+        id=new_id() if kind == OperationKind.CREATE_ALERT else await _next_id(session, page),
         integration_id=integration_id,
         page_id=page.id if page else None,
         alert_id=page.alert_id if page else alert_id,
@@ -245,6 +245,7 @@ async def resolve_page(
     await session.flush()
     operations = await list_operations_of(session, [page.id])
     create = next(each for each in operations if each.kind == OperationKind.CREATE_ALERT)
+    await session.refresh(create, with_for_update=True)  # a sender may be claiming it right now
     if page.status in NOTHING_OPEN:
         return None
     if create.state == OperationState.QUEUED and not create.may_have_been_sent:

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
 
 import typer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="What is done when something happens.")
 
 REQUESTED_BY: Final = "the command line"
+RUNS_SHOWN_MAX: Final = 50
 STANDARD: Final = "-"
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -126,6 +128,64 @@ def start(  # noqa: PLR0913 - options of a command
     started = run(action)
     shown = {"id": str(started.id), "status": started.status, "run_at": started.run_at.isoformat()}
     typer.echo(json.dumps(shown) if as_json else f"{started.id}  {started.status}")
+
+
+@app.command()
+def runs(
+    status: Annotated[
+        list[str] | None, typer.Option(help="Only these; by default what needs somebody.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """List runs, newest first: by default those that failed, and those that were canceled."""
+    from sqlalchemy import select
+
+    from pagersync.workflows.models import Workflow, WorkflowRun
+
+    wanted = status or ["failed", "canceled", "completed_with_errors"]
+    statement = (
+        select(WorkflowRun, Workflow.name)
+        .join(Workflow, Workflow.id == WorkflowRun.workflow_id)
+        .where(WorkflowRun.status.in_(wanted))
+        .order_by(WorkflowRun.id.desc())
+        .limit(RUNS_SHOWN_MAX)
+    )
+
+    async def action(command: Context) -> list[dict[str, Any]]:
+        async with command.sessions() as session:
+            return [
+                {
+                    "id": str(row.id),
+                    "status": row.status,
+                    "workflow": name,
+                    "queued_at": row.created_at.isoformat(timespec="seconds"),
+                    "status_message": row.status_message or row.last_error,
+                }
+                for row, name in await session.execute(statement)
+            ]
+
+    found = run(action)
+    if as_json:
+        typer.echo(json.dumps(found))
+    for row in [] if as_json else found:
+        typer.echo(f"{row['id']}  {row['queued_at']}  {row['status']:<9}  {row['workflow']}")
+        typer.echo(f"    {row['status_message'] or '-'}")
+
+
+@app.command()
+def retry(run_id: Annotated[UUID, typer.Argument(metavar="RUN_ID")]) -> None:
+    """Try a run again that failed or was canceled; tasks that are done stay done."""
+    from pagersync.workflows.manual import get_run
+    from pagersync.workflows.retry import retry_run
+
+    async def action(command: Context) -> None:
+        async with command.sessions.begin() as session:
+            found = await get_run(session, run_id, lock=True)
+            await retry_run(session, found, requested_by=REQUESTED_BY)
+
+    run(action)
+    typer.echo(f"{run_id} is queued.")
 
 
 @app.command("export")

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.integrations.models import Integration
+from pagersync.workflows.definition import RUNS_PER_MINUTE_MAX
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.slugs import unique_slug
 from pagersync.workflows.trigger_params import parse_trigger_params, to_json
@@ -83,6 +84,7 @@ def _page_on_creation(integration: Integration) -> dict[str, Any]:
         "name": "Create a PagerTree alert when an incident is created",
         "description": "Pages the integration's default targets, once for each incident. Tests and "
         "examples page nobody.",
+        "runs_per_minute_max": 60,
         "enabled": has_target,
         "off_reason": None if has_target else NO_TARGET,
         "trigger_params": {
@@ -108,6 +110,7 @@ def _resolve_on_resolution() -> dict[str, Any]:
         "name": "Resolve linked PagerTree alerts when the incident is resolved",
         "description": "Resolves what was paged for the incident and the alerts attached to it; a "
         "page that was not sent yet is not sent any more.",
+        "runs_per_minute_max": RUNS_PER_MINUTE_MAX,  # what is not resolved goes on paging people
         "enabled": True,
         "off_reason": None,
         "trigger_params": {
@@ -136,6 +139,7 @@ async def _add(
         triggers=list(params.triggers),
         default_key=default_key(integration.id, default["which"]),
         created_by=requested_by,
+        runs_per_minute_max=default["runs_per_minute_max"],
     )
     session.add(workflow)
     await session.flush()

@@ -5,6 +5,7 @@ or not at all. A task that calls somebody is noted as begun before the call; if 
 then, nobody knows whether the call arrived, and it is not made again.
 """
 
+import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,6 +21,7 @@ from pagersync.database.queue import Outcome, Queue
 from pagersync.database.session import driver_connection
 from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
+from pagersync.metrics import WORKFLOW_RUNS
 from pagersync.settings import Settings
 from pagersync.workflows import http_calls, runs
 from pagersync.workflows.context import TaskContext, open_context
@@ -129,9 +131,10 @@ class Engine:
         if task.status == TaskRunStatus.STARTED:
             await runs.fail(context.session, task, INTERRUPTED)
             return None
-        task.started_at = datetime.now(UTC)
+        began_at = datetime.now(UTC)
         try:
             params = await self._render(context, task)
+            task.started_at = began_at
             if isinstance(params, HttpClientParams):
                 task.status = TaskRunStatus.STARTED
                 return params
@@ -140,6 +143,7 @@ class Engine:
         except PagersyncError as error:
             await context.session.flush()
             await context.session.refresh(task)  # a savepoint that was rolled back forgets it
+            task.started_at = began_at
             await runs.fail(context.session, task, error.detail)
         else:
             runs.complete(task, result)
@@ -147,8 +151,8 @@ class Engine:
 
     async def _render(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel:
         """Return a task's parameters, rendered and checked once more, and keep them on it."""
-        variables = await variables_of(context, self._settings)
-        rendered = render_params(task.task_params, variables)
+        variables = await variables_of(context, self._settings, task.task_params)
+        rendered = await asyncio.to_thread(render_params, task.task_params, variables)
         params = parse_task_params(rendered, "")
         task.rendered_params = shown_params(params, rendered)
         return params
@@ -188,6 +192,7 @@ class Engine:
         await runs.publish_end(session, run, state)
         connection = await driver_connection(session)
         await self._queue.finish(connection, token, [Outcome(run.id, state)])
+        WORKFLOW_RUNS.labels(status="completed" if state == "done" else state).inc()
 
     async def _give_back(self, token: UUID, run_id: UUID, error: str) -> None:
         """End a turn that failed on our side: the run goes on later, or is dead in the end."""

@@ -177,6 +177,16 @@ def without_secrets(params: HttpClientParams) -> dict[str, Any]:
     return shown
 
 
+def masked(task_params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task's parameters, before rendering, without what may log in somewhere."""
+    if task_params.get("task_type") != "http_client":
+        return dict(task_params)
+    return {
+        name: HIDDEN if name in ("headers", "params", "body") and value else value
+        for name, value in task_params.items()
+    }
+
+
 def _request(
     client: AsyncClient,
     params: HttpClientParams,

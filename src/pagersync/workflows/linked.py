@@ -27,6 +27,7 @@ async def find_linked(
     pagertree_alert_id: str | None,
     *,
     but: Sequence[PageStatus] = NOTHING_OPEN,
+    with_pages_about: bool = False,
 ) -> Linked:
     """Return what a task acts on: the alert that it names, or all that are linked.
 
@@ -34,6 +35,7 @@ async def find_linked(
         context: what the run is about.
         pagertree_alert_id: the alert that the task names, by PagerTree's id or prefix id.
         but: statuses of pages that are left out.
+        with_pages_about: whether pages about alerts that are linked are linked, too.
 
     Raises:
         TaskFailedError: the named alert is not known here.
@@ -43,6 +45,10 @@ async def find_linked(
     session = context.session
     if context.incident_id is not None:
         own = Page.incident_id == context.incident_id
+        is_attached = IncidentAlert.incident_id == context.incident_id
+        if with_pages_about:
+            ids = await session.scalars(select(IncidentAlert.alert_id).where(is_attached))
+            own |= Page.alert_id.in_(ids.all())  # read before, so that an index serves
         attached = (
             select(Alert)
             .join(
@@ -50,31 +56,40 @@ async def find_linked(
                 (IncidentAlert.alert_id == Alert.id)
                 & (IncidentAlert.integration_id == Alert.integration_id),
             )
-            .where(IncidentAlert.incident_id == context.incident_id)
+            .where(is_attached)
         )
         alerts = await session.scalars(
             attached.where(Alert.status != AlertStatus.RESOLVED).order_by(Alert.id)
         )
-        return Linked(await _pages(session, own, but), list(alerts))
+        return _without_twins(await _pages(session, own, but), list(alerts))
     if context.page_id is not None and context.alert_id is None:
         return Linked(await _pages(session, Page.id == context.page_id, but))
     alert = await context.alert()
     is_open = alert is not None and alert.status != AlertStatus.RESOLVED
-    return Linked(alerts=[alert] if alert is not None and is_open else [])
+    about: list[Page] = []
+    if alert is not None and with_pages_about:
+        about = await _pages(session, Page.alert_id == alert.id, but)
+    return _without_twins(about, [alert] if alert is not None and is_open else [])
 
 
 async def _find_named(context: TaskContext, name: str, but: Sequence[PageStatus]) -> Linked:
     session = context.session
     accounts = [each.id for each in await list_integrations(session)]
     is_named = or_(Page.pagertree_alert_id == name, Page.pagertree_id == name)
-    pages = await _pages(session, is_named & Page.integration_id.in_(accounts), but)
+    pages = await _pages(session, is_named & Page.integration_id.in_(accounts), ())
     if pages:
-        return Linked(pages)
+        return Linked([page for page in pages if page.status not in but])
     statement = select(Alert).where(Alert.external_id == name, Alert.integration_id.in_(accounts))
     alerts = list(await session.scalars(statement))
     if not alerts:
         raise TaskFailedError(f"no alert of PagerTree's is known here by the id {name!r}")
     return Linked(alerts=alerts)
+
+
+def _without_twins(pages: list[Page], alerts: list[Alert]) -> Linked:
+    """Return pages and alerts without those alerts that one of the pages has made in PagerTree."""
+    made = {(page.integration_id, page.pagertree_alert_id) for page in pages}
+    return Linked(pages, [a for a in alerts if (a.integration_id, a.external_id) not in made])
 
 
 async def _pages(

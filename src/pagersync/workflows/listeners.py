@@ -62,7 +62,7 @@ def limit_text(runs_per_minute_max: int) -> str:
     """Return why a run was canceled at once."""
     return (
         f"over the workflow's limit of {runs_per_minute_max} runs a minute "
-        "(runs_per_minute_max): start it by hand if it is still wanted"
+        "(runs_per_minute_max): try it again if it is still wanted"
     )
 
 

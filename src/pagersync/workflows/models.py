@@ -174,6 +174,12 @@ class WorkflowRun(QueueColumns, CreatedAt, Base):
         Index("workflow_runs_alert_idx", "alert_id", postgresql_where=text("alert_id IS NOT NULL")),
         Index("workflow_runs_page_idx", "page_id", postgresql_where=text("page_id IS NOT NULL")),
         Index("workflow_runs_status_idx", "status", "id"),
+        Index(
+            "workflow_runs_attention_idx",
+            "state",
+            "id",
+            postgresql_where=text("state IN ('failed', 'dead')"),
+        ),
         CheckConstraint("triggered_by IN ('system', 'user', 'workflow')", name="triggered_by"),
         *queue_indexes("workflow_runs"),
     )

@@ -2,13 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts import actions
 from pagersync.alerts.models import Alert
+from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause
+from pagersync.incidents.lifecycle import is_over
+from pagersync.incidents.models import Incident
 from pagersync.incidents.service import get_incident
 from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.severity import AUTO, read_severity
@@ -24,7 +28,11 @@ from pagersync.workflows.task_params import (
     PagerTreeAlertParams,
     ResolvePagerTreeAlertParams,
     UpdatePagerTreeAlertParams,
+    cut,
 )
+
+TITLE_MAX: Final = requests.TITLE_CHARACTERS_MAX
+DESCRIPTION_MAX: Final = requests.DESCRIPTION_CHARACTERS_MAX
 
 
 async def create_pagertree_alert(
@@ -104,7 +112,11 @@ async def resolve_pagertree_alert(
     context: TaskContext, params: ResolvePagerTreeAlertParams
 ) -> TaskResult:
     """Resolve the named alert, or all that are linked; a page that was not sent is not sent."""
-    linked = await find_linked(context, params.pagertree_alert_id, but=(PageStatus.RESOLVED,))
+    if not params.pagertree_alert_id and await _was_restarted(context):
+        return TaskResult({"skipped": "the incident was restarted since"})
+    linked = await find_linked(
+        context, params.pagertree_alert_id, but=(PageStatus.RESOLVED,), with_pages_about=True
+    )
     operation_ids = []
     for page in linked.pages:
         operation = await resolve_page(
@@ -117,6 +129,21 @@ async def resolve_pagertree_alert(
             operation_ids.append(operation.id)
     await _for_each(context, linked.alerts, actions.resolve_alert)
     return TaskResult(summary(linked), operation_ids=operation_ids)
+
+
+async def _was_restarted(context: TaskContext) -> bool:
+    """Tell whether the incident, whose end started the run, goes on; it stays as it is meanwhile.
+
+    Those who were paged since are needed.
+    """
+    if context.incident_id is None or context.run.domain_event_id is None:
+        return False
+    own = select(DomainEvent.data).where(DomainEvent.id == context.run.domain_event_id)
+    changes = (await context.session.scalar(own) or {}).get("changes", {})
+    if not is_over(changes.get("status", {}).get("to", "")):
+        return False
+    status = select(Incident.status).where(Incident.id == context.incident_id)
+    return not is_over(str(await context.session.scalar(status.with_for_update(read=True))))
 
 
 async def _for_each(
@@ -139,8 +166,8 @@ async def _new_page(
 ) -> NewPage:
     severity = await _severity(context, params)
     request = requests.PageRequest.model_construct(
-        title=params.title or await _title(context),
-        description=params.description,
+        title=cut((params.title or "").strip(), TITLE_MAX) or await _title(context),
+        description=cut(params.description, DESCRIPTION_MAX),
         urgency=params.urgency,
         severity=severity,
         tags=getattr(params, "tags", []),
@@ -194,9 +221,9 @@ async def _severity(context: TaskContext, params: PagerTreeAlertParams) -> str |
 async def _title(context: TaskContext) -> str:
     if context.incident_id is not None:
         incident = await get_incident(context.session, context.incident_id)
-        return incident.title[: requests.TITLE_CHARACTERS_MAX]
+        return cut(incident.title, TITLE_MAX)
     if alert := await context.alert():
-        return alert.summary[: requests.TITLE_CHARACTERS_MAX]
+        return cut(alert.summary, TITLE_MAX)
     raise TaskFailedError(
         "the task needs a title: this run is about neither an incident nor an alert"
     )
@@ -204,13 +231,13 @@ async def _title(context: TaskContext) -> str:
 
 async def _changes(context: TaskContext, params: UpdatePagerTreeAlertParams) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "title": params.title,
-        "description": params.description,
+        "title": cut(params.title, TITLE_MAX),
+        "description": cut(params.description, DESCRIPTION_MAX),
         "urgency": params.urgency,
         "severity": await _severity(context, params) if params.severity else None,
     }
     problems = [
-        *requests.text_problems(params.title, params.description, "title"),
+        *requests.text_problems(values["title"], values["description"], "title"),
         *requests.severity_problems(params.urgency, None),
     ]
     if problems:

@@ -107,7 +107,9 @@ async def _preview(session: AsyncSession, settings: Settings, asked: Previewed) 
     )
     context = await open_context(session, run, workflow)
     variables = await (
-        example_variables(context) if about is None else variables_of(context, settings)
+        example_variables(context)
+        if about is None
+        else variables_of(context, settings, {"tasks": [t.task_params for t in asked.tasks]})
     )
     variables = {"event": EXAMPLE_EVENT, **variables}
     look = _Look(context, variables, settings, is_example=about is None)

@@ -27,6 +27,7 @@ from pagersync.workflows.models import Workflow
 from pagersync.workflows.views import (
     REQUIRED,
     ChangedWorkflow,
+    HidesSecrets,
     NewWorkflow,
     OfRootlyOnly,
     WorkflowAttributes,
@@ -92,12 +93,16 @@ async def list_workflows(
     page: PageDep,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
     order: Annotated[list[ColumnElement[Any]], Depends(FILTERS.order)],
+    hides_secrets: HidesSecrets,
 ) -> Collection[WorkflowAttributes]:
     statement = select(Workflow).where(Workflow.removed_at.is_(None), *where)
     found = await find(session, statement, Workflow.id, page, order=order)
     tasks = await service.list_tasks(session, [row.id for row in found.rows])
     return Collection(
-        data=[workflow_resource(row, tasks.get(row.id, [])) for row in found.rows],
+        data=[
+            workflow_resource(row, tasks.get(row.id, []), hides_secrets=hides_secrets)
+            for row in found.rows
+        ],
         links=found.links,
         meta=found.meta,
     )
@@ -111,9 +116,10 @@ async def list_workflows(
     responses=errors(404, 422),
 )
 async def get_workflow(
-    session: SessionDep, response: Response, id: str
+    session: SessionDep, response: Response, id: str, hides_secrets: HidesSecrets
 ) -> Document[WorkflowAttributes]:
-    return await _shown(session, response, await service.get_workflow(session, id))
+    workflow = await service.get_workflow(session, id)
+    return await _shown(session, response, workflow, hides_secrets=hides_secrets)
 
 
 @router.put(
@@ -175,8 +181,9 @@ def changes_of(changes: Attributes, but: set[str] | None = None) -> dict[str, An
 
 
 async def _shown(
-    session: AsyncSession, response: Response, workflow: Workflow
+    session: AsyncSession, response: Response, workflow: Workflow, *, hides_secrets: bool = False
 ) -> Document[WorkflowAttributes]:
     response.headers["ETag"] = etag(workflow.version)
     tasks = await service.list_tasks(session, [workflow.id])
-    return Document(data=workflow_resource(workflow, tasks.get(workflow.id, [])))
+    own = tasks.get(workflow.id, [])
+    return Document(data=workflow_resource(workflow, own, hides_secrets=hides_secrets))

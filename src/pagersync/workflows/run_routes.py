@@ -26,7 +26,9 @@ from pagersync.jsonapi import (
 )
 from pagersync.pagination import PageDep, find
 from pagersync.workflows import manual, service
+from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import RunStatus, TaskRunStatus, WorkflowRun, WorkflowTaskRun
+from pagersync.workflows.retry import retry_run
 from pagersync.workflows.subject_params import NamedSubject
 from pagersync.workflows.task_params import Nothing
 
@@ -205,6 +207,21 @@ async def cancel_workflow_run(
     )
 
 
+@router.post(
+    "/workflow_runs/{id}/retry",
+    summary="Try a run again",
+    description="One that failed, was canceled, or completed with errors. Tasks that are done stay "
+    "done; a call that may have been made is made again.",
+    dependencies=[needs(Scope.PAGE)],
+    responses=errors(404, 409, 422),
+)
+async def retry_workflow_run(
+    request: Request, session: SessionDep, id: UUID
+) -> Document[RunWithTasks]:
+    run = await manual.get_run(session, id, lock=True)
+    return await _shown(session, await retry_run(session, run, requested_by=requester(request)))
+
+
 async def _shown(session: AsyncSession, run: WorkflowRun) -> Document[RunWithTasks]:
     own = select(WorkflowTaskRun).where(WorkflowTaskRun.run_id == run.id)
     tasks = (await session.scalars(own.order_by(WorkflowTaskRun.position))).all()
@@ -232,7 +249,8 @@ def _tasks(tasks: Sequence[WorkflowTaskRun]) -> list[TaskRunAttributes]:
     names = [name for name in TaskRunAttributes.model_fields if name != "task_type"]
     return [
         TaskRunAttributes(
-            **{name: getattr(task, name) for name in names},
+            **{name: getattr(task, name) for name in names}
+            | {"task_params": masked(task.task_params)},
             task_type=task.task_params["task_type"],
         )
         for task in tasks

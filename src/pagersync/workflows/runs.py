@@ -183,6 +183,8 @@ async def repeat(
         seconds=duration_s(span, REPEAT_FOR)
     ):
         return
+    if await _is_repeated(session, run, first_run_at):
+        return  # a run that is tried again has been followed before
     session.add(
         WorkflowRun(
             id=new_id(),
@@ -201,6 +203,16 @@ async def repeat(
             run_at=next_at,
         )
     )
+
+
+async def _is_repeated(session: AsyncSession, run: WorkflowRun, first_run_at: datetime) -> bool:
+    follower = select(WorkflowRun.id).where(
+        WorkflowRun.workflow_id == run.workflow_id,
+        WorkflowRun.first_run_at == first_run_at,
+        WorkflowRun.repeat_number == run.repeat_number + 1,
+        WorkflowRun.domain_event_id.is_not_distinct_from(run.domain_event_id),
+    )
+    return await session.scalar(follower.limit(1)) is not None
 
 
 async def publish_end(session: AsyncSession, run: WorkflowRun, state: str) -> None:

@@ -61,9 +61,23 @@ async def insert_runs(connection: Connection, runs: Sequence[NewRun]) -> None:
     )
 
 
-async def write_evaluations(connection: Connection, evaluations: Mapping[UUID, str]) -> None:
-    """Keep on events what came of them, as JSON."""
-    await connection.execute(_EVALUATIONS, list(evaluations), list(evaluations.values()))
+async def write_evaluations(
+    connection: Connection, evaluations: Mapping[UUID, tuple[str, UUID | None]]
+) -> None:
+    """Keep on events what matched, as JSON, and which set says why the others did not."""
+    await connection.execute(
+        _EVALUATIONS,
+        list(evaluations),
+        [matched for matched, _ in evaluations.values()],
+        [refused_id for _, refused_id in evaluations.values()],
+    )
+
+
+async def insert_verdict_sets(connection: Connection, sets: Mapping[UUID, str]) -> None:
+    """Keep sets of verdicts, as JSON, and that they are in use today."""
+    if sets:
+        ids = sorted(sets)
+        await connection.execute(_VERDICT_SETS, ids, [sets[set_id] for set_id in ids])
 
 
 _COUNT = """
@@ -93,6 +107,14 @@ ON CONFLICT (integration_id, workflow_id, domain_event_id, repeat_number) DO NOT
 """
 
 _EVALUATIONS = """
-UPDATE domain_events e SET evaluations = v.evaluations::jsonb
-FROM unnest($1::uuid[], $2::text[]) AS v (id, evaluations) WHERE e.id = v.id
+UPDATE domain_events e SET evaluations = v.evaluations::jsonb, refused_id = v.refused_id
+FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS v (id, evaluations, refused_id)
+WHERE e.id = v.id
+"""
+
+_VERDICT_SETS = """
+INSERT INTO verdict_sets AS s (id, verdicts, used_on)
+SELECT id, verdicts::jsonb, (now() AT TIME ZONE 'UTC')::date
+FROM unnest($1::uuid[], $2::text[]) AS n (id, verdicts)
+ON CONFLICT (id) DO UPDATE SET used_on = excluded.used_on WHERE s.used_on < excluded.used_on
 """

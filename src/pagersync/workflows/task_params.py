@@ -6,7 +6,7 @@ executed, its texts rendered.
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, overload
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
@@ -16,7 +16,7 @@ from pagersync.incidents.models import SeverityLevel
 from pagersync.integrations.target_params import References, Targets
 from pagersync.jsonapi import Attributes
 from pagersync.workflows.http_task import HttpClientParams
-from pagersync.workflows.templates import check_params
+from pagersync.workflows.templates import OUTPUT_BYTES_MAX, check_params
 
 PARAMS_POINTER: Final = "/data/attributes/task_params"
 
@@ -34,6 +34,19 @@ Urgency = Literal["auto", "critical", "high", "medium", "low"]
 Severity = Literal["auto", "SEV-1", "SEV-2", "SEV-3", "SEV-4"]
 Text = Annotated[str, Field(max_length=20_000)]
 ShortText = Annotated[str, Field(max_length=2_000)]
+CutText = Annotated[str, Field(max_length=OUTPUT_BYTES_MAX)]
+"""A text that is cut to what fits: nobody goes unpaged because somebody wrote much."""
+
+
+@overload
+def cut(text: str, characters_max: int) -> str: ...
+@overload
+def cut(text: str | None, characters_max: int) -> str | None: ...
+def cut(text: str | None, characters_max: int) -> str | None:
+    """Return a text as far as it fits."""
+    if text is None or len(text) <= characters_max:
+        return text
+    return f"{text[: characters_max - 1]}…"
 
 
 class PagerTreeAlertParams(Attributes):
@@ -42,10 +55,10 @@ class PagerTreeAlertParams(Attributes):
     `auto` leaves the urgency to PagerTree and takes the severity of the incident.
     """
 
-    title: ShortText | None = Field(
+    title: CutText | None = Field(
         default=None, description="By default the title of what the workflow is about."
     )
-    description: Text | None = None
+    description: CutText | None = None
     urgency: Urgency = "auto"
     severity: Severity = "auto"
     teams: References = Field(default_factory=list)
@@ -127,8 +140,8 @@ class CreateIncidentParams(Attributes):
     """Declare an incident; of one alert at most one is made."""
 
     task_type: Literal["create_incident"]
-    title: ShortText
-    summary: Text | None = None
+    title: CutText
+    summary: CutText | None = None
     severity_id: Annotated[UUID, Field(strict=False)] | None = None
     severity: SeverityLevel | Literal["auto"] | None = Field(
         default="auto", description="`auto`: that of the alert, where it has one."

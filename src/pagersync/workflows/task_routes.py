@@ -16,7 +16,13 @@ from pagersync.pagination import PageDep, find
 from pagersync.workflows import service
 from pagersync.workflows.models import WorkflowTask
 from pagersync.workflows.routes import changes_of
-from pagersync.workflows.views import ChangedTask, NewTask, TaskAttributes, task_resource
+from pagersync.workflows.views import (
+    ChangedTask,
+    HidesSecrets,
+    NewTask,
+    TaskAttributes,
+    task_resource,
+)
 
 router = APIRouter(
     prefix="/v1",
@@ -40,7 +46,9 @@ async def create_workflow_task(
 ) -> Document[TaskAttributes]:
     values = body.data.attributes.model_dump(exclude_none=True)
     workflow = await service.get_workflow(session, workflow_id, lock=True)
-    return Document(data=task_resource(await service.add_task(session, workflow, values)))
+    return Document(
+        data=task_resource(await service.add_task(session, workflow, values), hides_secrets=False)
+    )
 
 
 @router.get(
@@ -55,13 +63,16 @@ async def list_workflow_tasks(
     page: PageDep,
     workflow_id: str,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
+    hides_secrets: HidesSecrets,
 ) -> Collection[TaskAttributes]:
     workflow = await service.get_workflow(session, workflow_id)
     statement = select(WorkflowTask).where(WorkflowTask.workflow_id == workflow.id, *where)
     order = [WorkflowTask.position.asc()]
     found = await find(session, statement, WorkflowTask.id, page, order=order)
     return Collection(
-        data=[task_resource(row) for row in found.rows], links=found.links, meta=found.meta
+        data=[task_resource(row, hides_secrets=hides_secrets) for row in found.rows],
+        links=found.links,
+        meta=found.meta,
     )
 
 
@@ -71,9 +82,11 @@ async def list_workflow_tasks(
     dependencies=[needs(Scope.READ)],
     responses=errors(404, 422),
 )
-async def get_workflow_task(session: SessionDep, id: UUID) -> Document[TaskAttributes]:
+async def get_workflow_task(
+    session: SessionDep, id: UUID, hides_secrets: HidesSecrets
+) -> Document[TaskAttributes]:
     task, _ = await service.get_task(session, id)
-    return Document(data=task_resource(task))
+    return Document(data=task_resource(task, hides_secrets=hides_secrets))
 
 
 @router.put(
@@ -90,7 +103,7 @@ async def update_workflow_task(
     task, workflow = await service.get_task(session, id, lock=True)
     if values:
         task = await service.change_task(session, task, workflow, values)
-    return Document(data=task_resource(task))
+    return Document(data=task_resource(task, hides_secrets=False))
 
 
 @router.delete(
@@ -101,6 +114,6 @@ async def update_workflow_task(
 )
 async def delete_workflow_task(session: SessionDep, id: UUID) -> Document[TaskAttributes]:
     task, workflow = await service.get_task(session, id, lock=True)
-    shown = task_resource(task)
+    shown = task_resource(task, hides_secrets=False)
     await service.remove_task(session, task, workflow)
     return Document(data=shown)

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import select
 
 from pagersync.incidents.models import Severity
+from pagersync.incidents.requests import TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from pagersync.incidents.service import NewIncident, move_incident
 from pagersync.incidents.service import create_incident as create_incident_once
 from pagersync.incidents.timeline import add_entry
@@ -17,6 +18,7 @@ from pagersync.workflows.task_params import (
     CreateIncidentParams,
     PrintParams,
     UpdateStatusParams,
+    cut,
 )
 
 Execute: TypeAlias = Callable[[TaskContext, Any], Awaitable[TaskResult]]
@@ -48,8 +50,8 @@ async def create_incident(context: TaskContext, params: CreateIncidentParams) ->
     by_level = select(Severity.id).where(Severity.severity == level).order_by(Severity.position)
     severity_id = params.severity_id or (await session.scalar(by_level.limit(1)) if level else None)
     new = NewIncident(
-        title=params.title,
-        summary=params.summary,
+        title=cut(params.title.strip(), TITLE_CHARACTERS_MAX),
+        summary=cut(params.summary, TEXT_CHARACTERS_MAX),
         severity_id=severity_id,
         private=params.private,
         source_alert_id=alert.id if alert else None,

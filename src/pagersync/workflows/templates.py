@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 from liquid import BoundTemplate, Environment, RenderContext, StrictDefaultUndefined, Token
+from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.exceptions import (
     FilterError,
     LiquidError,
@@ -24,7 +25,8 @@ from liquid.exceptions import (
 )
 
 from pagersync.errors import InvalidError, PagersyncError
-from pagersync.workflows.template_filters import FILTERS, size_of
+from pagersync.pagertree.payloads import storable
+from pagersync.workflows.template_filters import FILTERS, VALUE_ITEMS_MAX, size_of
 from pagersync.workflows.template_output import EchoText, OutputText
 from pagersync.workflows.template_source import check_source, place
 
@@ -145,6 +147,22 @@ class _Liquid(Environment):
 
 
 _LIQUID: Final = _Liquid(undefined=StrictDefaultUndefined)
+_any_range: Final = RangeLiteral._make_range  # noqa: SLF001 - the library has no other place
+
+
+def _short_range(self: RangeLiteral, start: Any, stop: Any) -> range:
+    """Return a range that can be walked: `contains` and `offset` do, without a look at the clock.
+
+    Raises:
+        ResourceLimitError: it is too long.
+    """
+    made = _any_range(self, start, stop)
+    if made.stop - made.start > VALUE_ITEMS_MAX:
+        raise ResourceLimitError(f"more than {VALUE_ITEMS_MAX} items in a range", token=self.token)
+    return made
+
+
+RangeLiteral._make_range = _short_range  # type: ignore[method-assign] # noqa: SLF001
 
 
 def check_template(source: str, pointer: str) -> None:
@@ -253,7 +271,7 @@ def _render(source: str, variables: Mapping[str, object], deadline_cpu_s: float)
             raise _error(source, error.token or node.token, str(error.message)) from error
         except Exception as error:
             raise _error(source, node.token, _words(error)) from error
-    return buffer.getvalue()
+    return storable(buffer.getvalue())
 
 
 @lru_cache(maxsize=TEMPLATES_CACHED_MAX)

@@ -200,4 +200,4 @@ def triggers_seen(story: Story) -> set[str]:
 
 def verdicts(event: DomainEvent) -> list[dict[str, Any]]:
     """Return what was decided about each workflow that listened for an event."""
-    return list((event.evaluations or {}).get("workflows", []))
+    return [*(event.evaluations or {}).get("workflows", []), *(event.refused or [])]

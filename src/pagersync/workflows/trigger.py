@@ -26,6 +26,7 @@ from pagersync.workflows.conditions import Subject
 from pagersync.workflows.listeners import Listener, Listeners, limit_text
 from pagersync.workflows.store import NewRun
 from pagersync.workflows.subjects import as_of, load_subjects
+from pagersync.workflows.verdicts import VerdictSets
 
 CLAIMED_COLUMNS: Final = (
     "integration_id",
@@ -57,13 +58,14 @@ class Verdicts:
 
     Attributes:
         seen: what its subject looked like.
-        texts: one JSON object a workflow, those that match last.
+        matched, refused: one JSON object a workflow.
         matches: the workflows that match, before their limits.
     """
 
     event: asyncpg.Record
     seen: dict[str, Any]
-    texts: list[str] = field(default_factory=list)
+    matched: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     matches: list[Listener] = field(default_factory=list)
 
 
@@ -72,6 +74,7 @@ class Trigger:
 
     def __init__(self, *, depth_max: int) -> None:
         self._listeners = Listeners()
+        self._sets = VerdictSets()
         self._depth_max = depth_max
 
     async def work(self, connection: Connection, queue: Queue, batch: Batch) -> None:
@@ -86,12 +89,19 @@ class Trigger:
             verdicts = await self._look(connection, listeners, rows)
             runs = await _take_from_limits(connection, verdicts)
             await store.insert_runs(connection, runs)
+            new_sets = self._sets.of(each.refused for each in verdicts)
+            await store.insert_verdict_sets(connection, new_sets)
             await store.write_evaluations(
-                connection, {each.event["id"]: _as_json(each) for each in verdicts}
+                connection,
+                {
+                    each.event["id"]: (_as_json(each), self._sets.id_of(each.refused))
+                    for each in verdicts
+                },
             )
             outcomes = [Outcome.done(row["id"]) for row in rows]
             if len(await queue.finish(connection, token, outcomes)) < len(rows):
                 raise LeaseLostError
+        self._sets.are_stored(new_sets)
 
     async def _look(
         self,
@@ -118,7 +128,7 @@ class Trigger:
                 if reason is None:
                     each.matches.append(listener)
                 else:
-                    each.texts.append(listener.refused(reason))
+                    each.refused.append(listener.refused(reason))
             verdicts.append(each)
         return verdicts
 
@@ -180,7 +190,7 @@ async def _take_from_limits(connection: Connection, verdicts: Sequence[Verdicts]
         for position, each in enumerate(events):
             run = _new_run(listener, each.event, is_limited=position >= room)
             verdict = listener.limited if run.is_limited else listener.matched
-            each.texts.append(verdict(run.id))
+            each.matched.append(verdict(run.id))
             runs.append(run)
     return runs
 
@@ -204,4 +214,4 @@ def _new_run(listener: Listener, event: asyncpg.Record, *, is_limited: bool) -> 
 
 
 def _as_json(verdicts: Verdicts) -> str:
-    return f'{{"seen": {json.dumps(verdicts.seen)}, "workflows": [{", ".join(verdicts.texts)}]}}'
+    return f'{{"seen": {json.dumps(verdicts.seen)}, "workflows": [{", ".join(verdicts.matched)}]}}'

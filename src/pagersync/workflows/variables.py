@@ -1,8 +1,9 @@
 """The variables of a template: loaded for a run, or an example for a preview."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select
@@ -22,6 +23,7 @@ from pagersync.workflows.variable_names import (
 EVENTS_MAX: Final = 100
 ALERTS_MAX: Final = 100
 PAGES_MAX: Final = 100
+NO_LISTS: Final[Mapping[str, Any]] = MappingProxyType({"events": (), "alerts": (), "pages": ()})
 
 
 async def load_variables(
@@ -31,11 +33,13 @@ async def load_variables(
     alert_id: UUID | None,
     page_id: UUID | None,
     public_url: str,
+    with_lists: bool = True,
 ) -> Variables:
     """Return `incident`, `alert` and `page`, as far as they exist, for what a run is about.
 
     A page brings its incident and its alert along. Of an incident's entries, alerts and pages the
-    newest hundred are there, oldest first; its alerts come without their `data`.
+    newest hundred are there, oldest first; its alerts come without their `data`. Without
+    `with_lists` those lists are empty.
     """
     found: Variables = {}
     page = await session.scalar(select(Page).where(Page.id == page_id)) if page_id else None
@@ -43,28 +47,26 @@ async def load_variables(
         found["page"] = page_variables(page)
         incident_id, alert_id = incident_id or page.incident_id, alert_id or page.alert_id
     if incident_id and (incident := await session.get(Incident, incident_id)):
-        found["incident"] = await _incident_variables(session, incident, public_url)
+        lists = await _lists(session, incident.id, public_url) if with_lists else NO_LISTS
+        known = select(Severity).where(Severity.id == incident.severity_id)
+        severity = await session.scalar(known)
+        url = _url(public_url, "incidents", incident.id)
+        found["incident"] = incident_variables(incident, severity, url=url, **lists)
     if alert_id and (alert := await session.scalar(select(Alert).where(Alert.id == alert_id))):
         url = _url(public_url, "alerts", alert.id)
         found["alert"] = alert_variables(alert, url=url, data=alert.data)
     return found
 
 
-async def _incident_variables(
-    session: AsyncSession, incident: Incident, public_url: str
-) -> Variables:
-    known = select(Severity).where(Severity.id == incident.severity_id)
-    return incident_variables(
-        incident,
-        await session.scalar(known),
-        url=_url(public_url, "incidents", incident.id),
-        events=await _events(session, incident.id),
-        alerts=[
+async def _lists(session: AsyncSession, incident_id: UUID, public_url: str) -> dict[str, Any]:
+    return {
+        "events": await _events(session, incident_id),
+        "alerts": [
             alert_variables(alert, url=_url(public_url, "alerts", alert.id), data=None)
-            for alert in await _alerts(session, incident.id)
+            for alert in await _alerts(session, incident_id)
         ],
-        pages=[page_variables(page) for page in await _pages(session, incident.id)],
-    )
+        "pages": [page_variables(page) for page in await _pages(session, incident_id)],
+    }
 
 
 async def _events(session: AsyncSession, incident_id: UUID) -> list[IncidentEvent]:

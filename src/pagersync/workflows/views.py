@@ -5,10 +5,14 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
+from fastapi import Depends, Request
 from pydantic import BaseModel, Field
 
+from pagersync.access.keys import allows
+from pagersync.access.models import Scope
 from pagersync.jsonapi import Attributes, Resource
 from pagersync.workflows.definition import TaskContent, WorkflowContent
+from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.task_params import Nothing
 
@@ -156,8 +160,16 @@ REQUIRED: Final = (
 """Attributes that may be left out of a change but not be null."""
 
 
+def _hides_secrets(request: Request) -> bool:
+    return not allows(request.state.api_key.scopes, Scope.WRITE)
+
+
+HidesSecrets = Annotated[bool, Depends(_hides_secrets)]
+"""Whether a caller, who passed the guard, sees workflows without what their calls log in with."""
+
+
 def workflow_resource(
-    workflow: Workflow, tasks: Sequence[WorkflowTask]
+    workflow: Workflow, tasks: Sequence[WorkflowTask], *, hides_secrets: bool
 ) -> Resource[WorkflowAttributes]:
     """Return a workflow as it is shown, with its tasks in their order."""
     shown = {
@@ -168,17 +180,17 @@ def workflow_resource(
     attributes = WorkflowAttributes(
         **shown,
         default=workflow.default_key is not None,
-        tasks=[TaskOfWorkflow(id=task.id, **task_columns(task)) for task in tasks],
+        tasks=[TaskOfWorkflow(id=task.id, **_columns(task, hides_secrets)) for task in tasks],
     )
     return Resource(id=str(workflow.id), type="workflows", attributes=attributes)
 
 
-def task_columns(task: WorkflowTask) -> dict[str, Any]:
-    """Return what is shown of a task, by name."""
-    return {name: getattr(task, name) for name in TaskAttributes.model_fields}
+def _columns(task: WorkflowTask, hides_secrets: bool) -> dict[str, Any]:  # noqa: FBT001 - private
+    shown = {name: getattr(task, name) for name in TaskAttributes.model_fields}
+    return shown | {"task_params": masked(task.task_params)} if hides_secrets else shown
 
 
-def task_resource(task: WorkflowTask) -> Resource[TaskAttributes]:
+def task_resource(task: WorkflowTask, *, hides_secrets: bool) -> Resource[TaskAttributes]:
     """Return a task as it is shown."""
-    attributes = TaskAttributes(**task_columns(task))
+    attributes = TaskAttributes(**_columns(task, hides_secrets))
     return Resource(id=str(task.id), type="workflow_tasks", attributes=attributes)
