@@ -5,6 +5,7 @@ import json
 import random
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -58,6 +59,56 @@ async def test_an_event_becomes_an_alert(account: Account, sessions: Sessions) -
         ("alert.created", {"status": "open"}),
         ("alert.status_updated", {"from": "open", "to": "triggered"}),
     ]
+
+
+@pytest.mark.parametrize("body", eight_bodies(), ids=lambda body: body["type"])
+async def test_each_of_the_eight_events_makes_the_alert_where_it_is_the_first_to_come(
+    account: Account, sessions: Sessions, body: dict[str, Any]
+) -> None:
+    await account.post(body)
+    assert await settled(sessions) == {"done": 1}
+    (alert,) = await alerts(sessions)
+    assert (alert.external_id, alert.summary) == ("alt_1", body["data"]["title"])
+    assert alert.labels["pagertree_status"] == body["data"]["status"]
+
+
+@pytest.mark.parametrize("body", eight_bodies()[1:], ids=lambda body: body["type"])
+async def test_each_of_the_eight_events_updates_the_alert_that_is_there(
+    account: Account, sessions: Sessions, body: dict[str, Any]
+) -> None:
+    await account.post(eight_bodies()[0])
+    await account.post(body)
+    assert await settled(sessions) == {"done": 2}
+    (alert,) = await alerts(sessions)
+    assert alert.summary == body["data"]["title"]
+    assert alert.labels["pagertree_status"] == body["data"]["status"]
+
+
+async def test_a_customised_payload_with_the_usual_fields_is_a_whole_alert(
+    account: Account, sessions: Sessions
+) -> None:
+    said = {
+        "sid": "acc_1",
+        "title": "Disk full",
+        "description": "on db-1",
+        "status": "acknowledged",
+        "urgency": "critical",
+    }
+    await account.post({**event("alert.acknowledged", "alt_1", **said), "team": "SRE"})
+    assert await settled(sessions) == {"done": 1}
+    (alert,) = await alerts(sessions)
+    assert (alert.external_id, alert.summary) == ("alt_1", "Disk full")
+    assert (alert.description, alert.status) == ("on db-1", "acknowledged")
+    assert alert.labels == {"pagertree_status": "acknowledged", "pagertree_urgency": "critical"}
+
+
+async def test_an_alert_whose_payload_lost_its_fields_is_there_all_the_same(
+    account: Account, sessions: Sessions
+) -> None:
+    await account.post(event("alert.open", "alt_1"))
+    assert await settled(sessions) == {"done": 1}
+    (alert,) = await alerts(sessions)
+    assert (alert.external_id, alert.status, alert.summary) == ("alt_1", "triggered", "alt_1")
 
 
 async def test_eight_events_out_of_order_and_repeated_make_one_alert_with_eight_events(

@@ -51,6 +51,22 @@ async def test_a_connected_account_receives_alerts_with_what_it_was_given(
     assert posted.status_code == 202
 
 
+async def test_the_api_key_and_the_webhook_secret_are_two_credentials(
+    api: AsyncClient, pagertree: str
+) -> None:
+    answer = await api.post(
+        "/v1/integrations", json=new(name="acme", api_key=GOOD_KEY, pagertree_url=pagertree)
+    )
+    made = answer.json()["data"]
+    assert made["attributes"]["webhook_secret"] != GOOD_KEY
+    posted = await api.post(
+        f"/webhooks/pagertree/{made['id']}", params={"secret": GOOD_KEY}, json=event()
+    )
+    assert posted.status_code == 401
+    headers = {"Authorization": f"Bearer {made['attributes']['webhook_secret']}"}
+    assert (await api.get("/v1/alerts", headers=headers)).status_code == 401
+
+
 async def test_the_api_key_is_stored_encrypted_and_never_shown(
     api: AsyncClient, pagertree: str, sessions: Sessions, settings: Settings
 ) -> None:

@@ -146,6 +146,25 @@ def test_times_are_read_in_both_forms_and_nonsense_is_none(
     assert parse_time(value) == expected
 
 
+@pytest.mark.parametrize(
+    ("handoffs", "to"),
+    [
+        ([{"to": "tem_1", "time": 100}], "tem_1"),
+        ([{"to": "tem_1", "time": 100}, {"to": "tem_2", "time": 200}], "tem_2"),
+        ([{"to": "tem_2", "time": 200}, {"to": "tem_1", "time": 100}], "tem_2"),
+        ([{"to": "tem_1", "time": 100}, {"to": "tem_2", "time": 100}], "tem_2"),
+        ([{"to": "tem_1"}, "odd", {"to": "rtr_2", "time": "odd"}], "rtr_2"),
+        ([{"to": 7}], None),
+        ([], None),
+        ("odd", None),
+        (None, None),
+    ],
+)
+def test_the_newest_hand_off_says_where_an_alert_went(handoffs: object, to: str | None) -> None:
+    body = {"type": "alert.handoff", "data": {"id": "alt_1", "handoffs": handoffs}}
+    assert read_snapshot(json.dumps(body).encode()).handed_off_to == to
+
+
 def test_text_keeps_what_can_be_stored() -> None:
     assert storable("häuser \N{PILE OF POO}") == "häuser \N{PILE OF POO}"
     assert storable("a\x00b") == "a\N{REPLACEMENT CHARACTER}b"

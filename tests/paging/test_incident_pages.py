@@ -210,16 +210,18 @@ async def test_a_hand_off_and_a_second_acknowledgement_are_activity_too(paging: 
     await paging.reaches(await paging.page(incident_id=incident.id), "confirmed")
     (alert,) = paging.simulator.alerts()
     first, second = paging.simulator.directory.account_users[:2]
+    (mobile,) = [team for team in paging.simulator.directory.teams if team.name == "Mobile"]
     for action, person in (("acknowledge", first), ("handoff", None), ("acknowledge", second)):
         if action == "acknowledge":
             await eventually(
                 lambda: asyncio.sleep(0, paging.simulator.alerts()[0]["status"]),
                 lambda status: status == "open",
             )
-        paging.simulator.act(alert["id"], action, by=person)
+        to = mobile.id if action == "handoff" else None
+        paging.simulator.act(alert["id"], action, by=person, to=to)
     by = "Acknowledged in PagerTree by "
     rows = await told(
-        paging, incident.id, "Handed off in PagerTree", by + first.name, by + second.name
+        paging, incident.id, "Handed off in PagerTree to Mobile", by + first.name, by + second.name
     )
     assert len([row for row in rows if row.startswith(by)]) == 2
 

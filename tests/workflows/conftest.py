@@ -13,7 +13,13 @@ from pagersync.database.engine import Sessions
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause
 from pagersync.incidents.models import Incident, IncidentEvent, Severity
-from pagersync.incidents.service import NewIncident, create_incident, get_incident, move_incident
+from pagersync.incidents.service import (
+    NewIncident,
+    change_incident,
+    create_incident,
+    get_incident,
+    move_incident,
+)
 from pagersync.paging.models import Page
 from pagersync.settings import Settings
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask, WorkflowTaskRun
@@ -121,6 +127,13 @@ class Flows:
         async with self.sessions.begin() as session:
             incident = await get_incident(session, incident_id, lock=True)
             await move_incident(session, incident, status, cause)
+
+    async def rate(self, incident_id: UUID, level: str) -> None:
+        """Give an incident a severity."""
+        async with self.sessions.begin() as session:
+            incident = await get_incident(session, incident_id, lock=True)
+            severity_id = await self._severity(session, level)
+            await change_incident(session, incident, {"severity_id": severity_id}, PERSON)
 
     async def incident(self, incident_id: UUID) -> Incident:
         async with self.sessions() as session:

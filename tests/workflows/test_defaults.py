@@ -11,6 +11,7 @@ from pagersync.database.engine import Sessions
 from pagersync.http import AsyncClient
 from pagersync.integrations.service import remove_integration
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask
+from tests.paging.conftest import Paging
 from tests.support.pagertree import API_KEY, SimulatedPagerTree
 from tests.support.wait import eventually
 from tests.workflows.conftest import Flows
@@ -185,3 +186,37 @@ class TestTheWholeWay:
 
 async def _alerts(pagertree: SimulatedPagerTree) -> list[dict[str, Any]]:
     return list(pagertree.simulator.alerts())
+
+
+async def test_both_at_work_page_for_a_new_incident_and_resolve_what_was_paged_with_it(
+    flows: Flows, paging: Paging, service_api: AsyncClient
+) -> None:
+    targets = {"teams": [{"name": "Platform"}]}
+    made = await connect(service_api, paging.pagertree, "other", default_targets=targets)
+    await service_api.post(f"/v1/integrations/{made['id']}/sync")
+    body = {"data": {"type": "incidents", "attributes": {"title": "Checkout is down"}}}
+    answer = await service_api.post("/v1/incidents", json=body)
+    incident_id = UUID(answer.json()["data"]["id"])
+    (page,) = await eventually(lambda: flows.pages(incident_id), bool)
+    await paging.reaches(page.id, "confirmed")
+    await service_api.put("/v1/incidents/1/resolve")
+    await paging.reaches(page.id, "resolved")
+    (alert,) = paging.simulator.alerts()
+    assert (alert["title"], alert["status"]) == ("Checkout is down", "resolved")
+    assert len(await flows.pages()) == 1
+
+
+async def test_they_can_be_reviewed_changed_and_switched_off(
+    api: AsyncClient, pagertree: SimulatedPagerTree
+) -> None:
+    await connect(api, pagertree, default_targets={"teams": [{"name": "Platform"}]})
+    listed = (await api.get("/v1/workflows")).json()["data"]
+    assert {row["attributes"]["name"] for row in listed} == {CREATING, RESOLVING}
+    for row in listed:
+        assert row["attributes"]["description"]
+        change = {"name": f"Our {row['attributes']['name']}", "enabled": False}
+        body = {"data": {"type": "workflows", "attributes": change}}
+        answer = await api.put(f"/v1/workflows/{row['id']}", json=body)
+        assert answer.status_code == 200, answer.text
+        shown = answer.json()["data"]["attributes"]
+        assert {name: shown[name] for name in change} == change

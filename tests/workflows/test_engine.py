@@ -5,6 +5,7 @@ import random
 import sys
 from typing import Any
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Sessions, raw_connection
@@ -95,6 +96,19 @@ async def test_a_task_that_fails_ends_the_run_and_those_behind_it_are_not_tried(
     assert "task 2" in run.status_message
     tasks = await flows.tasks(run)
     assert [task.status for task in tasks] == ["completed", "failed", "skipped"]
+
+
+@pytest.mark.parametrize("skip_on_failure", [False, True])
+async def test_a_run_that_fails_says_so_on_the_timeline_of_its_incident(
+    flows: Flows, server: str, *, skip_on_failure: bool
+) -> None:
+    del server
+    workflow_id = await flows.add({**FAILS, "skip_on_failure": skip_on_failure}, name="Tell Ops")
+    incident_id = await flows.declare()
+    (run,) = await flows.ran(workflow_id)
+    assert (await flows.timeline(incident_id))[-1] == (
+        f"The workflow 'Tell Ops' failed: {run.status_message}."
+    )
 
 
 async def test_with_skip_on_failure_the_run_goes_on_and_completes_with_errors(

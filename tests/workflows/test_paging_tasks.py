@@ -175,6 +175,54 @@ async def test_linked_alerts_are_acknowledged_and_changed(
     assert (alert["title"], alert["status"]) == ("New: Pay", "acknowledged")
 
 
+@pytest.mark.parametrize(
+    ("level", "sev"),
+    [("critical", "sev_1"), ("high", "sev_2"), ("medium", "sev_3"), ("low", "sev_4")],
+)
+async def test_the_severity_of_the_incident_becomes_pagertrees_when_the_alert_is_updated_too(
+    flows: Flows, paging: Paging, team: dict[str, str], level: str, sev: str
+) -> None:
+    await flows.add({**CREATE, "teams": [team]}, name="page")
+    update = {"task_type": "update_pagertree_alert", "severity": "auto"}
+    await flows.add(update, name="update", triggers=["severity_updated"])
+    incident_id = await flows.declare()
+    (page,) = await eventually(lambda: flows.pages(incident_id), bool)
+    await paging.reaches(page.id, "confirmed")
+    await flows.rate(incident_id, level)
+
+    async def severity() -> Any:
+        return paging.simulator.alerts()[0]["incident_severity"]
+
+    await eventually(severity, lambda found: found == sev)
+
+
+@pytest.mark.parametrize("urgency", ["critical", "high", "medium", "low"])
+async def test_each_urgency_that_a_task_names_is_sent(
+    flows: Flows, paging: Paging, team: dict[str, str], urgency: str
+) -> None:
+    workflow_id = await flows.add({**CREATE, "teams": [team], "urgency": urgency})
+    await flows.declare()
+    await flows.ran(workflow_id)
+    (page,) = await flows.pages()
+    await paging.reaches(page.id, "confirmed")
+    assert [alert["urgency"] for alert in paging.simulator.alerts()] == [urgency]
+
+
+async def test_an_urgency_of_auto_is_left_to_pagertree(
+    flows: Flows, paging: Paging, team: dict[str, str]
+) -> None:
+    paging.simulator.change(omitted_urgency="defaulted")
+    workflow_id = await flows.add({**CREATE, "teams": [team], "urgency": "auto"})
+    await flows.declare(severity="low")
+    await flows.ran(workflow_id)
+    (page,) = await flows.pages()
+    await paging.reaches(page.id, "confirmed")
+    sent = await paging.attempts(page.id)
+    assert [attempt.http_status for attempt in sent if attempt.method == "POST"] == [200]
+    (alert,) = paging.simulator.alerts()
+    assert alert["urgency"] != "low"
+
+
 async def test_an_alert_that_the_task_names_by_its_id_is_the_one(
     flows: Flows, paging: Paging
 ) -> None:

@@ -1,5 +1,6 @@
 """Why somebody was paged: from the root cause to the answer, through the service as it runs."""
 
+import asyncio
 import re
 from typing import Any
 from uuid import UUID
@@ -65,6 +66,30 @@ async def test_a_page_whose_answer_was_lost_is_explained_down_to_who_acknowledge
         "The API key 'test' created incident 1 (Checkout is down)",
         "PagerTree pages people",
         f"Acknowledged in PagerTree by {name}",
+    ]
+
+
+async def test_everybody_who_acknowledged_is_named_and_not_only_the_last(
+    paging: Paging, service_api: AsyncClient
+) -> None:
+    page_id = await paging.page()
+    await paging.reaches(page_id, "confirmed")
+    (alert,) = paging.simulator.alerts()
+    first, second = paging.simulator.directory.account_users[:2]
+    paging.simulator.act(alert["id"], "acknowledge", by=first)
+    await paging.reaches(page_id, "acknowledged")
+    paging.simulator.act(alert["id"], "handoff")
+    await paging.reaches(page_id, "confirmed")
+    await eventually(
+        lambda: asyncio.sleep(0, paging.simulator.alerts()[0]["status"]),
+        lambda status: status == "open",
+    )
+    paging.simulator.act(alert["id"], "acknowledge", by=second)
+    await paging.reaches(page_id, "acknowledged")
+    said = titles(await trace(service_api, "page", page_id), "event")
+    assert [title for title in said if title.startswith("Acknowledged")] == [
+        f"Acknowledged in PagerTree by {first.name}",
+        f"Acknowledged in PagerTree by {second.name}",
     ]
 
 

@@ -77,9 +77,10 @@ def on_dropped(_: AlertSnapshot) -> Happening:
     )
 
 
-def on_handoff(_: AlertSnapshot) -> Happening:
-    """The alert went to another team. The status is whatever the snapshot says."""
-    return Happening(None, "action", "updated", "Handed off in PagerTree.")
+def on_handoff(snapshot: AlertSnapshot) -> Happening:
+    """The alert went to another team or router. The status is whatever the snapshot says."""
+    to = f" to {snapshot.handed_off_to}" if snapshot.handed_off_to else ""
+    return Happening(None, "action", "updated", f"Handed off in PagerTree{to}.")
 
 
 HANDLERS: Final[Mapping[EventType, Callable[[AlertSnapshot], Happening]]] = MappingProxyType(

@@ -13,7 +13,8 @@ from pagersync.alerts.events import Event, Events
 from pagersync.alerts.store import AlertKey, load_attached
 from pagersync.database.engine import Connection
 from pagersync.incidents.activity import Activity, add_activity
-from pagersync.integrations.directory_names import Person, load_names
+from pagersync.integrations.directory_names import Named, load_names
+from pagersync.pagertree.payloads import EventType
 from pagersync.paging.status import see
 from pagersync.paging.store import LockedPage
 
@@ -59,8 +60,8 @@ async def tell_incidents(
             for event in events[alerts[alert_id]]
             if not event.is_read_back or alert_id in moved
         ]
-    people = {person for link in links if (person := _person(link.event))}
-    names = await load_names(connection, people) if people else {}
+    named = {who for link in links if (who := _named(link.event))}
+    names = await load_names(connection, named) if named else {}
     await add_activity(connection, [_activity(link, names) for link in links])
 
 
@@ -69,12 +70,12 @@ def _is_news(event: Event, page: LockedPage) -> bool:
     return see(page.state, event.sighting.seen).remote_status != page.state.remote_status
 
 
-def _activity(link: _Link, names: Mapping[Person, str]) -> Activity:
+def _activity(link: _Link, names: Mapping[Named, str]) -> Activity:
     event = link.event
     key, lesser = _keys(event)
     details = event.happening.details.removesuffix(".")
-    if (person := _person(event)) in names and person is not None:
-        details = details.replace(person.id, names[person])
+    if (who := _named(event)) in names and who is not None:
+        details = details.replace(who.id, names[who])
     return Activity(
         incident_id=link.incident_id,
         event=f"{details} ({link.about}).",
@@ -88,12 +89,14 @@ def _activity(link: _Link, names: Mapping[Person, str]) -> Activity:
     )
 
 
-def _person(event: Event) -> Person | None:
-    """Return who did it, as PagerTree names people."""
+def _named(event: Event) -> Named | None:
+    """Return who did it, or who got the alert by a hand-off, as PagerTree names them."""
     snapshot = event.snapshot
     names = {"acknowledged": snapshot.acknowledged_by, "resolved": snapshot.resolved_by}
     name = names.get(_status_of(event) or "")
-    return Person(event.integration_id, name) if name else None
+    if snapshot.event_type == EventType.HANDOFF:
+        name = snapshot.handed_off_to
+    return Named(event.integration_id, name) if name else None
 
 
 def _keys(event: Event) -> tuple[str, str | None]:
@@ -113,8 +116,8 @@ def _keys(event: Event) -> tuple[str, str | None]:
         known = f"{alert} {status} {int(moment.timestamp())}"
     if event.is_read_back:
         return known, None
-    person = _person(event)
-    return f"{known} by {person and person.id}", known
+    who = _named(event)
+    return f"{known} by {who and who.id}", known
 
 
 def _status_of(event: Event) -> str | None:

@@ -1,4 +1,4 @@
-"""What people are called whom PagerTree's webhooks name by their ids."""
+"""What people, teams and routers are called that PagerTree's webhooks name by their ids."""
 
 from collections.abc import Collection
 from typing import Final, NamedTuple
@@ -7,19 +7,19 @@ from uuid import UUID
 from pagersync.database.engine import Connection
 
 
-class Person(NamedTuple):
-    """A person of an account, by PagerTree's prefix id."""
+class Named(NamedTuple):
+    """A user, team or router of an account, by PagerTree's prefix id."""
 
     integration_id: UUID
     id: str
 
 
-async def load_names(connection: Connection, people: Collection[Person]) -> dict[Person, str]:
-    """Return the names of those people whom the directory has."""
+async def load_names(connection: Connection, named: Collection[Named]) -> dict[Named, str]:
+    """Return the names of those that the directory has."""
     rows = await connection.fetch(
-        _NAMES, [person.integration_id for person in people], [person.id for person in people]
+        _NAMES, [each.integration_id for each in named], [each.id for each in named]
     )
-    return {Person(row["integration_id"], row["prefix_id"]): row["name"] for row in rows}
+    return {Named(row["integration_id"], row["prefix_id"]): row["name"] for row in rows}
 
 
 _NAMES: Final = """
@@ -27,5 +27,4 @@ SELECT d.integration_id, d.prefix_id, d.name
 FROM directory_entries d
 JOIN unnest($1::uuid[], $2::text[]) AS k (integration_id, prefix_id)
   USING (integration_id, prefix_id)
-WHERE d.kind = 'user'
 """

@@ -21,6 +21,7 @@ ID_CHARACTERS_MAX: Final = 255
 LABEL_CHARACTERS_MAX: Final = 255
 DEPTH_MAX: Final = 100
 YEARS: Final = range(1970, 9999)
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -148,6 +149,7 @@ class AlertSnapshot:
         data: `data` as JSON text, made storable as `jsonb`; None for what is no webhook.
         acknowledged_by: whom PagerTree names as the one who acknowledged.
         resolved_by: whom it names as the one who resolved.
+        handed_off_to: the team or router that an alert went to by its newest hand-off.
         fields: the texts among title, description, urgency and thirdparty_id that `data` has;
             a null is a value, an absent key is not.
         tags: the texts among its tags.
@@ -166,6 +168,7 @@ class AlertSnapshot:
     status: str | None
     fields: dict[str, str | None]
     tags: tuple[str, ...] = ()
+    handed_off_to: str | None = None
 
 
 def read_snapshot(body: bytes) -> AlertSnapshot:
@@ -193,6 +196,7 @@ def read_snapshot(body: bytes) -> AlertSnapshot:
         status=_status(data),
         fields=_fields(data),
         tags=_tags(data),
+        handed_off_to=_handed_off_to(data),
     )
 
 
@@ -239,6 +243,17 @@ def _fields(data: dict[str, Any]) -> dict[str, str | None]:
 def _tags(data: dict[str, Any]) -> tuple[str, ...]:
     tags = data.get("tags")
     return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
+
+
+def _handed_off_to(data: dict[str, Any]) -> str | None:
+    """Return where the newest of `handoffs` went: `[{"to", "from", "time", "acknowledged"}]`."""
+    handoffs = data.get("handoffs")
+    listed = handoffs if isinstance(handoffs, list) else []
+    known = [each for each in listed if isinstance(each, dict)]
+    if not known:
+        return None
+    newest = max(known[::-1], key=lambda each: parse_time(each.get("time")) or NEVER)
+    return _name(newest.get("to"))
 
 
 def _time(data: dict[str, Any], *names: str) -> datetime | None:

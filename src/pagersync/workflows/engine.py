@@ -26,7 +26,13 @@ from pagersync.settings import Settings
 from pagersync.workflows import http_calls, runs
 from pagersync.workflows.context import TaskContext, open_context
 from pagersync.workflows.http_task import HttpClientParams
-from pagersync.workflows.models import TaskRunStatus, Workflow, WorkflowRun, WorkflowTaskRun
+from pagersync.workflows.models import (
+    RunStatus,
+    TaskRunStatus,
+    Workflow,
+    WorkflowRun,
+    WorkflowTaskRun,
+)
 from pagersync.workflows.rendering import shown_params, variables_of
 from pagersync.workflows.task_params import parse_task_params
 from pagersync.workflows.tasks import EXECUTE
@@ -180,6 +186,8 @@ class Engine:
         message: str | None,
     ) -> None:
         run.status_message = message
+        if state in (RunStatus.FAILED, RunStatus.COMPLETED_WITH_ERRORS):
+            await runs.tell_incident(session, run, workflow)
         await runs.repeat(session, run, workflow, was_canceled=state == "canceled")
         await runs.publish_end(session, run, state)
         connection = await driver_connection(session)

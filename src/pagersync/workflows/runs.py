@@ -1,7 +1,7 @@
 """One run as its rows have it: how it begins, goes on, ends, and comes again."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +10,7 @@ from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause, Fact, publish
+from pagersync.incidents.activity import Activity, add_activity
 from pagersync.workflows.conditions import compile_conditions
 from pagersync.workflows.context import TaskContext, TaskResult
 from pagersync.workflows.durations import REPEAT_EVERY, REPEAT_FOR, duration_s
@@ -23,6 +24,8 @@ from pagersync.workflows.models import (
 )
 from pagersync.workflows.subjects import load_subjects
 from pagersync.workflows.trigger_params import parse_trigger_params
+
+ERROR_CHARACTERS_MAX: Final = 500
 
 
 async def begin(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> str | None:
@@ -143,6 +146,21 @@ async def outcome(session: AsyncSession, run: WorkflowRun) -> tuple[str, str | N
     message = "; ".join(f"task {task.position} ({task.name}): {task.error}" for task in failed)
     is_whole = all(task.skip_on_failure for task in failed)
     return (RunStatus.COMPLETED_WITH_ERRORS if is_whole else RunStatus.FAILED), message
+
+
+async def tell_incident(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> None:
+    """Say on the timeline of the incident that a run was about what went wrong with it."""
+    if run.incident_id is None:
+        return
+    said = (run.status_message or "")[:ERROR_CHARACTERS_MAX].removesuffix(".")
+    activity = Activity(
+        incident_id=run.incident_id,
+        event=f"The workflow {workflow.name!r} failed: {said}.",
+        source="workflow",
+        occurred_at=datetime.now(UTC),
+        workflow_run_id=run.id,
+    )
+    await add_activity(await driver_connection(session), [activity])
 
 
 async def repeat(

@@ -19,7 +19,7 @@ from pagersync.database.session import driver_connection
 from pagersync.events.models import DomainEvent
 from pagersync.inbox.models import Delivery
 from pagersync.incidents.models import Incident, IncidentAlert
-from pagersync.integrations.directory_names import Person, load_names
+from pagersync.integrations.directory_names import Named, load_names
 from pagersync.paging.models import Attempt, Operation, OperationKind, Page
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask, WorkflowTaskRun
 from pagersync.workflows.trace_story import Key, Kind, Story, triggers_seen, verdicts
@@ -332,12 +332,16 @@ async def _name(session: AsyncSession, story: Story) -> None:
         story.task_types.setdefault(workflow_id, set()).add(task_type)
 
 
-async def _people(session: AsyncSession, story: Story) -> dict[Person, str]:
+async def _people(session: AsyncSession, story: Story) -> dict[Named, str]:
     """Read the names of those who acknowledged."""
     people = {
-        Person(page.integration_id, page.acknowledged_by)
+        Named(page.integration_id, page.acknowledged_by)
         for page in story.pages
         if page.acknowledged_by is not None
+    } | {
+        Named(event.integration_id, event.data["acknowledged_by"])
+        for event in story.events
+        if event.data.get("acknowledged_by") is not None
     }
     return await load_names(await driver_connection(session), people) if people else {}
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from pagersync.alerts.models import Alert
 from pagersync.events.models import DomainEvent
 from pagersync.incidents.models import Incident
-from pagersync.integrations.directory_names import Person
+from pagersync.integrations.directory_names import Named
 from pagersync.paging.models import Operation, OperationKind, Page
 from pagersync.workflows.models import Workflow, WorkflowTaskRun
 
@@ -51,7 +51,7 @@ class Story:
     alerts: dict[UUID, Alert] = field(default_factory=dict)
     incidents: dict[UUID, Incident] = field(default_factory=dict)
     workflows: dict[UUID, Workflow] = field(default_factory=dict)
-    people: dict[Person, str] = field(default_factory=dict)
+    people: dict[Named, str] = field(default_factory=dict)
     task_types: dict[UUID, set[str]] = field(default_factory=dict)
     silent: Sequence[Workflow] = ()
 
@@ -80,7 +80,7 @@ class Story:
 
     def person(self, integration_id: UUID, id_: str | None) -> str:
         """Return what somebody is called whom PagerTree names by an id."""
-        return self.people.get(Person(integration_id, id_), id_) if id_ else "somebody"
+        return self.people.get(Named(integration_id, id_), id_) if id_ else "somebody"
 
     def each(self, kind: Kind) -> Iterator[Any]:
         """Yield the rows of a kind, in the order of their making."""
