@@ -1,11 +1,15 @@
 """Tasks that page: whom, how severely, once; and what becomes of what was paged."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts.models import Alert
+from pagersync.alerts.store import AlertKey, _lock_number, lock_alerts
+from pagersync.database.engine import raw_connection
 from pagersync.incidents.attach import attach_alerts
 from pagersync.incidents.service import get_incident
 from pagersync.integrations.service import change_integration
@@ -15,6 +19,7 @@ from tests.support.server import running_server
 from tests.support.wait import eventually
 from tests.workflows.conftest import PERSON, Flows
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
 CREATE = {"task_type": "create_pagertree_alert"}
 RESOLVE = {"task_type": "resolve_pagertree_alert"}
 ON_RESOLVED: dict[str, Any] = {
@@ -371,3 +376,33 @@ async def test_an_incident_is_declared_for_an_alert_with_a_long_title(
     (made,) = await flows.tasks(run)
     assert made.incident_id is not None
     assert (await flows.incident(made.incident_id)).title == "x" * 499 + "…"
+
+
+async def test_two_alerts_are_changed_while_webhooks_of_both_are_applied(
+    flows: Flows, paging: Paging, engine: AsyncEngine
+) -> None:
+    for number in range(8):
+        await paging.pagertree.created(title=f"Disk {number} full")
+
+    async def find() -> list[Alert]:
+        async with flows.sessions() as session:
+            return list(await session.scalars(select(Alert).order_by(Alert.id)))
+
+    alerts = await eventually(find, lambda found: len(found) == 8)
+    keys = {alert.id: AlertKey(alert.integration_id, alert.external_id) for alert in alerts}
+    first, second = next(
+        (one.id, other.id)
+        for one, other in pairwise(alerts)
+        if _lock_number(keys[one.id]) > _lock_number(keys[other.id])
+    )
+    task = {"task_type": "update_pagertree_alert", "title": "New"}
+    workflow_id = await flows.add(task, triggers=["status_updated"])
+    incident_id = await flows.declare(alert_ids=[first, second])
+    async with raw_connection(engine) as applying, raw_connection(engine) as watch:
+        async with applying.transaction():
+            await lock_alerts(applying, [keys[second]])
+            await flows.move(incident_id, "acknowledged")
+            await eventually(lambda: watch.fetchval(WAITING), bool)
+            await lock_alerts(applying, [keys[first]])
+        (run,) = await flows.ran(workflow_id)
+    assert (run.status, run.attempt) == ("completed", 1)

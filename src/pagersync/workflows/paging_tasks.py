@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts import actions
 from pagersync.alerts.models import Alert
+from pagersync.alerts.store import AlertKey, lock_alerts
+from pagersync.database.session import driver_connection
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause
 from pagersync.incidents.lifecycle import is_over
@@ -83,6 +85,7 @@ async def update_pagertree_alert(
             workflow_run_id=context.run.id,
         )
         operation_ids.append(operation.id)
+    await _lock(context, linked.alerts)
     for alert in linked.alerts:
         await actions.change_alert(context.session, alert, values, context.cause)
     return TaskResult(summary(linked), operation_ids=operation_ids)
@@ -151,8 +154,15 @@ async def _for_each(
     alerts: Sequence[Alert],
     act: Callable[[AsyncSession, Alert, Cause], Awaitable[Alert]],
 ) -> None:
+    await _lock(context, alerts)
     for alert in alerts:
         await act(context.session, alert, context.cause)
+
+
+async def _lock(context: TaskContext, alerts: Sequence[Alert]) -> None:
+    """Lock alerts in the order in which webhooks of them do."""
+    keys = [AlertKey(alert.integration_id, alert.external_id) for alert in alerts]
+    await lock_alerts(await driver_connection(context.session), keys)
 
 
 async def _page(context: TaskContext, new: NewPage) -> TaskResult:
