@@ -67,7 +67,8 @@ async def test_what_happens_to_an_attached_alert_is_activity_at_its_own_time(
 async def test_attaching_twice_attaches_once_and_says_so_once(
     api: AsyncClient, account: Account
 ) -> None:
-    await play(api, account, event(title="Disk full"), event(id_="alt_2", title="Disk slow"))
+    await play(api, account, event(title="Disk full"))
+    await play(api, account, event(id_="alt_2", title="Disk slow"))
     await declare(api)
     newest, oldest = await alert_ids(api)
     await asyncio.gather(*[attach(api, oldest) for _ in range(4)])

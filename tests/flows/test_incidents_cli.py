@@ -19,13 +19,16 @@ async def test_an_incident_is_created_listed_shown_and_resolved_from_a_terminal(
     created = await setup.ask(
         "incidents", "create", "Checkout is down", "--severity", "critical", "--label", "team:shop"
     )
-    assert (created["number"], created["status"]) == (1, "started")
+    assert (created["sequential_id"], created["status"]) == (1, "started")
+    assert created["severity"] == "Critical"
     assert created["labels"] == {"team": "shop"}
     assert created["created_by"] == "the command line"
     listed = await setup.ask("incidents", "list")
     assert [row["id"] for row in listed] == [created["id"]]
+    assert "Critical" in (await setup.run("incidents", "list")).stdout
     resolved = await setup.ask("incidents", "resolve", "1", "--message", "rolled back")
     assert (resolved["status"], resolved["id"]) == ("resolved", created["id"])
+    assert (resolved["resolution_message"], bool(resolved["mitigated_at"])) == ("rolled back", True)
     assert await setup.ask("incidents", "list") == []
     assert len(await setup.ask("incidents", "list", "--status", "resolved")) == 1
     shown = await setup.ask("incidents", "show", created["id"])
@@ -45,7 +48,10 @@ async def test_an_incident_is_created_listed_shown_and_resolved_from_a_terminal(
         (("show", "\udcff"), "neither a UUID nor a number"),
         (("create", "\udcff"), "title"),
         (("create", "x", "--label", "novalue"), "KEY:VALUE"),
-        (("create", "x", "--severity", "awful"), "there is no severity 'awful'"),
+        (
+            ("create", "x", "--severity", "awful"),
+            "there is no severity 'awful'; there are: critical, high, ",
+        ),
     ],
 )
 async def test_what_cannot_be_is_said_in_one_line(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
@@ -11,6 +12,8 @@ from pagersync.errors import InvalidError
 from pagersync.events.publish import Cause
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from pagersync.incidents.models import Incident, IncidentEvent
     from pagersync.incidents.requests import NewIncidentAttributes
 
@@ -18,6 +21,9 @@ app = typer.Typer(no_args_is_help=True, help="Incidents: create, list, show, res
 
 CAUSE: Final = Cause("the command line", "cli")
 TIMELINE_MAX: Final = 1000
+TIMES: Final = ("started_at", "acknowledged_at", "mitigated_at", "resolved_at", "cancelled_at")
+
+Described = dict[str, Any]
 
 Status = Literal[
     "in_triage",
@@ -47,7 +53,7 @@ def create(
     labels = dict(_split(text) for text in label or [])
     attributes = _checked(title=title, summary=summary, status=status, labels=labels)
 
-    async def action(context: Context) -> "Incident":
+    async def action(context: Context) -> Described:
         from pagersync.incidents.requests import to_new_incident
         from pagersync.incidents.service import create_incident
         from pagersync.incidents.severities import find_severity
@@ -55,7 +61,8 @@ def create(
         async with context.sessions.begin() as session:
             if severity is not None:
                 attributes.severity_id = (await find_severity(session, severity)).id
-            return await create_incident(session, to_new_incident(attributes), CAUSE)
+            incident = await create_incident(session, to_new_incident(attributes), CAUSE)
+            return (await _describe(session, [incident]))[0]
 
     _print(run(action), as_json=as_json)
 
@@ -71,7 +78,7 @@ def list_(
 ) -> None:
     """List incidents, newest first."""
 
-    async def action(context: Context) -> "Sequence[Incident]":
+    async def action(context: Context) -> list[Described]:
         from sqlalchemy import select
 
         from pagersync.incidents.lifecycle import OVER
@@ -80,14 +87,15 @@ def list_(
         wanted = Incident.status == status if status else Incident.status.not_in(OVER)
         statement = select(Incident).where(wanted).order_by(Incident.id.desc()).limit(limit)
         async with context.sessions() as session:
-            return (await session.scalars(statement)).all()
+            return await _describe(session, (await session.scalars(statement)).all())
 
     rows = run(action)
     if as_json:
-        typer.echo(json.dumps([_described(row) for row in rows]))
+        typer.echo(json.dumps(rows))
         return
     for row in rows:
-        typer.echo(f"{row.number:>6}  {row.status:<12} {row.title}")
+        severity = row["severity"] or "-"
+        typer.echo(f"{row['sequential_id']:>6}  {row['status']:<12} {severity:<10} {row['title']}")
     if not rows:
         typer.echo("There are none.")
 
@@ -96,7 +104,7 @@ def list_(
 def show(reference: Reference, *, as_json: Json = False) -> None:
     """Show an incident with its timeline."""
 
-    async def action(context: Context) -> "tuple[Incident, Sequence[IncidentEvent]]":
+    async def action(context: Context) -> "tuple[Described, Sequence[IncidentEvent]]":
         from sqlalchemy import select
 
         from pagersync.incidents.models import IncidentEvent
@@ -104,9 +112,10 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
 
         async with context.sessions() as session:
             incident = await get_incident(session, reference)
-            entries = select(IncidentEvent).where(IncidentEvent.incident_id == incident.id)
-            ordered = entries.order_by(IncidentEvent.occurred_at, IncidentEvent.id)
-            return incident, (await session.scalars(ordered.limit(TIMELINE_MAX))).all()
+            own = select(IncidentEvent).where(IncidentEvent.incident_id == incident.id)
+            ordered = own.order_by(IncidentEvent.occurred_at, IncidentEvent.id)
+            entries = (await session.scalars(ordered.limit(TIMELINE_MAX))).all()
+            return (await _describe(session, [incident]))[0], entries
 
     incident, entries = run(action)
     if as_json:
@@ -114,10 +123,10 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
             {"occurred_at": each.occurred_at.isoformat(), "event": each.event, "kind": each.kind}
             for each in entries
         ]
-        typer.echo(json.dumps(_described(incident) | {"timeline": timeline}))
+        typer.echo(json.dumps(incident | {"timeline": timeline}))
         return
-    for key, value in _described(incident).items():
-        typer.echo(f"{key:<12} {'-' if value is None else value}")
+    for key, value in incident.items():
+        typer.echo(f"{key:<18} {'-' if value is None else value}")
     for each in entries:
         typer.echo(f"{each.occurred_at:%Y-%m-%d %H:%M:%S}  {each.event}")
 
@@ -132,12 +141,13 @@ def resolve(
     """Resolve an incident."""
     said = _checked(summary=message).summary  # a text like any other
 
-    async def action(context: Context) -> "Incident":
+    async def action(context: Context) -> Described:
         from pagersync.incidents.service import get_incident, move_incident
 
         async with context.sessions.begin() as session:
             incident = await get_incident(session, reference, lock=True)
-            return await move_incident(session, incident, "resolved", CAUSE, said)
+            moved = await move_incident(session, incident, "resolved", CAUSE, said)
+            return (await _describe(session, [moved]))[0]
 
     _print(run(action), as_json=as_json)
 
@@ -166,24 +176,36 @@ def _checked(**values: Any) -> "NewIncidentAttributes":
         raise InvalidError(f"{wrong['loc'][0]}: {wrong['msg']}") from None
 
 
-def _print(row: "Incident", *, as_json: bool) -> None:
+def _print(row: Described, *, as_json: bool) -> None:
     typer.echo(
-        json.dumps(_described(row))
+        json.dumps(row)
         if as_json
-        else f"Incident {row.number} is {row.status}: {row.title}"
+        else f"Incident {row['sequential_id']} is {row['status']}: {row['title']}"
     )
 
 
-def _described(row: "Incident") -> dict[str, Any]:
-    return {
-        "number": row.number,
-        "id": str(row.id),
-        "title": row.title,
-        "summary": row.summary,
-        "status": row.status,
-        "labels": row.labels,
-        "created_by": row.created_by,
-        "created_at": row.created_at.isoformat(),
-        "started_at": row.started_at and row.started_at.isoformat(),
-        "resolved_at": row.resolved_at and row.resolved_at.isoformat(),
-    }
+async def _describe(session: "AsyncSession", rows: "Sequence[Incident]") -> list[Described]:
+    """Return incidents as JSON, by the API's names; a severity by its name."""
+    from pagersync.incidents.severities import list_severities
+
+    names = {severity.id: severity.name for severity in await list_severities(session)}
+    return [
+        {
+            "sequential_id": row.number,
+            "id": str(row.id),
+            "title": row.title,
+            "summary": row.summary,
+            "status": row.status,
+            "severity": names.get(row.severity_id) if row.severity_id else None,
+            "labels": row.labels,
+            "created_by": row.created_by,
+            "created_at": row.created_at.isoformat(),
+            **{name: _time(getattr(row, name)) for name in TIMES},
+            "resolution_message": row.resolution_message,
+        }
+        for row in rows
+    ]
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment and moment.isoformat()

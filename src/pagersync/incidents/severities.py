@@ -51,7 +51,8 @@ async def find_severity(session: AsyncSession, reference: str) -> Severity:
     if name.isprintable():
         severity = await session.scalar(select(Severity).where(is_called).limit(1))
     if severity is None:
-        raise NotFoundError(f"there is no severity {reference!r}")
+        slugs = ", ".join(each.slug for each in await list_severities(session))
+        raise NotFoundError(f"there is no severity {reference!r}; there are: {slugs or 'none'}")
     return severity
 
 

@@ -44,7 +44,7 @@ SecretOption = Annotated[
 AuthOption = Annotated[
     Literal["query", "basic", "bare"],
     typer.Option(
-        help="How --secret travels: in the URL's query; as the password of basic authentication; "
+        help="How the secret travels: in the URL's query; as the password of basic authentication; "
         "or as the same without the word 'Basic', as PagerTree was seen to send it.",
     ),
 ]
