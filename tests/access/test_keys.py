@@ -149,6 +149,7 @@ NEEDED = {
     "createWorkflowRun": Scope.PAGE,
     "ListWorkflowRuns": Scope.READ,
     "getWorkflowRun": Scope.READ,
+    "redriveDomainEvent": Scope.WRITE,
     "cancelWorkflowRun": Scope.PAGE,
     "retryWorkflowRun": Scope.PAGE,
 }

@@ -4,9 +4,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 
 from pagersync.database.base import new_id
 from pagersync.database.engine import Sessions
+from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause
 from pagersync.http import AsyncClient
 from pagersync.settings import Settings
@@ -156,3 +158,20 @@ async def test_what_is_not_there_or_makes_no_sense_is_refused(
     quiet: AsyncClient, path: str, status: int
 ) -> None:
     assert (await quiet.get(path)).status_code == status
+
+
+async def test_a_dead_event_is_looked_at_again_when_somebody_asks(
+    quiet: AsyncClient, flows: Flows, sessions: Sessions
+) -> None:
+    workflow_id = await flows.add(PRINT)
+    incident_id = await flows.declare()
+    (row,) = await listed(quiet, subject_id=incident_id)
+    path = f"/v1/domain_events/{row['id']}/redrive"
+    assert (await quiet.post(path)).status_code == 409
+    async with sessions.begin() as session:
+        await session.execute(update(DomainEvent).values(state="dead", attempt=8))
+    answer = await quiet.post(path)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["attributes"]["state"] == "queued"
+    await look_once(sessions)
+    assert len(await flows.runs(workflow_id)) == 1

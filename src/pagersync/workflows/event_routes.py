@@ -1,7 +1,7 @@
 """`/v1/domain_events`: everything that happened, and what workflows made of it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -11,9 +11,11 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.guard import needs
+from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
+from pagersync.database.notify import notify
 from pagersync.database.session import SessionDep
-from pagersync.errors import NotFoundError
+from pagersync.errors import ConflictError, NotFoundError
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.filters import Filters
@@ -27,6 +29,7 @@ router = APIRouter(
     tags=["Domain events"],
     dependencies=[needs(Scope.READ)],
     default_response_class=JsonApiResponse,
+    route_class=IdempotentRoute,
 )
 
 State = Literal["queued", "running", "done", "dead"]
@@ -114,10 +117,35 @@ async def list_domain_events(
     responses=errors(404, 422),
 )
 async def get_domain_event(session: SessionDep, id: UUID) -> Document[DomainEventAttributes]:
-    row = await session.scalar(select(DomainEvent).where(DomainEvent.id == id))
-    if row is None:
-        raise NotFoundError(f"there is no domain event {id}")
+    row = await _get(session, id)
     return Document(data=_resource(row, await _runs(session, [row])))
+
+
+@router.post(
+    "/domain_events/{id}/redrive",
+    summary="Have workflows look at an event again",
+    description="One that is `dead`: each attempt to look at it failed. A workflow that ran for it "
+    "does not run again.",
+    dependencies=[needs(Scope.WRITE)],
+    responses=errors(404, 409, 422),
+)
+async def redrive_domain_event(session: SessionDep, id: UUID) -> Document[DomainEventAttributes]:
+    row = await _get(session, id, lock=True)
+    if row.state != "dead":
+        raise ConflictError(f"the event is {row.state}: only a dead one can be looked at again")
+    row.state, row.attempt, row.finished_at = "queued", 0, None
+    row.run_at = datetime.now(UTC)
+    await notify(session, "domain_events")
+    await session.refresh(row)
+    return Document(data=_resource(row, await _runs(session, [row])))
+
+
+async def _get(session: AsyncSession, event_id: UUID, *, lock: bool = False) -> DomainEvent:
+    statement = select(DomainEvent).where(DomainEvent.id == event_id)
+    row = await session.scalar(statement.with_for_update(of=DomainEvent) if lock else statement)
+    if row is None:
+        raise NotFoundError(f"there is no domain event {event_id}")
+    return row
 
 
 async def _runs(session: AsyncSession, rows: Sequence[DomainEvent]) -> dict[UUID, WorkflowRun]:
