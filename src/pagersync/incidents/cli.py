@@ -208,4 +208,4 @@ async def _describe(session: "AsyncSession", rows: "Sequence[Incident]") -> list
 
 
 def _time(moment: datetime | None) -> str | None:
-    return moment and moment.isoformat()
+    return None if moment is None else moment.isoformat()
