@@ -27,8 +27,8 @@ Errors of one part stand in it: `SettingsError` in `command.py`; `DatabaseError`
 One handler turns all of them into the same JSON; see `jsonapi.py`.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class PagersyncError(Exception):
@@ -195,3 +195,10 @@ class Contract(PagerTreeError):
 
     code = "pagertree_contract"
     title = "PagerTree's answer could not be read"
+
+
+def wording(problem: Mapping[str, Any]) -> str:
+    """Return what Pydantic found wrong with a value, in words for whoever sent it."""
+    if problem["type"] == "extra_forbidden":
+        return "there is no such attribute"
+    return str(problem["msg"])

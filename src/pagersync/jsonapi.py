@@ -22,6 +22,7 @@ from pagersync.errors import (
     PagersyncError,
     TooLargeError,
     UnauthorizedError,
+    wording,
 )
 
 MEDIA_TYPE: Final = "application/vnd.api+json"
@@ -202,7 +203,7 @@ def _invalid_entry(problem: dict[str, Any]) -> dict[str, Any]:
         "title": "Invalid request",
         "status": "422",
         "code": "invalid",
-        "detail": f"{name}: {problem['msg']}",
+        "detail": f"{name}: {wording(problem)}",
         "source": source,
     }
 

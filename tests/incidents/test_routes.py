@@ -189,6 +189,7 @@ async def test_an_unknown_attribute_of_an_action_is_refused(api: AsyncClient) ->
     await made(api)
     response = await api.put("/v1/incidents/1/resolve", json=body(message="x"))
     assert pointers(response) == {"/data/attributes/message"}
+    assert response.json()["errors"][0]["detail"] == "message: there is no such attribute"
 
 
 async def test_a_duplicate_names_the_original_and_is_cancelled(api: AsyncClient) -> None:

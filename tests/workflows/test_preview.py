@@ -200,3 +200,13 @@ async def test_what_cannot_be_previewed_is_refused(
 
 async def test_a_preview_of_a_workflow_that_is_not_there_is_404(api: AsyncClient) -> None:
     assert (await ask(api, workflow_id=str(UUID(int=1)))).status_code == 404
+
+
+async def test_an_incident_is_named_by_its_number_with_quotes_or_without(
+    api: AsyncClient, flows: Flows
+) -> None:
+    incident_id = await flows.declare()
+    workflow = inline(trigger_params=CRITICAL)
+    for number in ("1", 1):
+        shown = await seen(api, workflow=workflow, incident_id=number)
+        assert shown["about_id"] == str(incident_id)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationError
 
-from pagersync.errors import InvalidError
+from pagersync.errors import InvalidError, wording
 from pagersync.workflows.definition import WorkflowContent, problems_of, task_name
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.trigger_params import parse_trigger_params, to_json
@@ -134,7 +134,7 @@ def _read(entry: Any, pointer: str) -> Content | list[InvalidError]:
 def _shape_problems(error: ValidationError, pointer: str) -> Iterator[InvalidError]:
     for problem in error.errors(include_url=False, include_input=False):
         where = "".join(f"/{step}" for step in problem["loc"])
-        yield _invalid(f"{pointer}{where}", problem["msg"])
+        yield _invalid(f"{pointer}{where}", wording(problem))
 
 
 def _invalid(pointer: str, detail: str) -> InvalidError:

@@ -1,9 +1,9 @@
 """How a request names what a run, or a preview of one, is about."""
 
 import json
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.errors import InvalidError
@@ -14,10 +14,17 @@ from pagersync.workflows.manual import ATTRIBUTES, About, find_about
 CONTEXT_CHARACTERS_MAX: Final = 10_000
 
 
+def _as_text(value: object) -> object:
+    """Return a number as clients may well write it, without quotes, as text."""
+    return str(value) if type(value) is int else value
+
+
 class NamedSubject(Attributes):
     """What a run is about: an incident, an alert or a page, or nothing."""
 
-    incident_id: str | None = Field(default=None, description="Its id or its number.")
+    incident_id: Annotated[str | None, BeforeValidator(_as_text)] = Field(
+        default=None, description="Its id or its number."
+    )
     alert_id: str | None = Field(default=None, description="Its id or its short id.")
     page_id: str | None = None
     context: dict[str, Any] | None = Field(

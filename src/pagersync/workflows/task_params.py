@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from pagersync.errors import InvalidError, ManyInvalidError
+from pagersync.errors import InvalidError, ManyInvalidError, wording
 from pagersync.incidents.models import SeverityLevel
 from pagersync.integrations.target_params import References, Targets
 from pagersync.jsonapi import Attributes
@@ -218,4 +218,4 @@ def _problems(error: ValidationError, pointer: str) -> Iterator[InvalidError]:
     for problem in error.errors(include_url=False, include_input=False):
         where = "".join(f"/{step}" for step in problem["loc"])
         name = problem["loc"][-1] if problem["loc"] else "task_params"
-        yield InvalidError(f"{name}: {problem['msg']}", pointer=f"{pointer}{where}")
+        yield InvalidError(f"{name}: {wording(problem)}", pointer=f"{pointer}{where}")

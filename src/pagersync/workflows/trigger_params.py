@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from pagersync.errors import InvalidError, ManyInvalidError
+from pagersync.errors import InvalidError, ManyInvalidError, wording
 from pagersync.events.triggers import TRIGGERS
 from pagersync.jsonapi import Attributes
 from pagersync.workflows.trigger_checks import problems_of
@@ -230,7 +230,7 @@ def to_json(params: TriggerParams) -> dict[str, Any]:
 def _problem(error: Any, pointer: str) -> InvalidError:
     if error["type"].startswith("union_tag"):
         return _invalid(("trigger_type",), f"must be one of {', '.join(TRIGGERS)}", pointer)
-    reason = error.get("ctx", {}).get("error", error["msg"])
+    reason = error.get("ctx", {}).get("error", wording(error))
     return _invalid(error["loc"][1:], str(reason), pointer)
 
 
