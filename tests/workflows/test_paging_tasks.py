@@ -406,3 +406,21 @@ async def test_two_alerts_are_changed_while_webhooks_of_both_are_applied(
             await lock_alerts(applying, [keys[first]])
         (run,) = await flows.ran(workflow_id)
     assert (run.status, run.attempt) == ("completed", 1)
+
+
+async def test_a_page_waits_for_the_first_listing_of_whom_it_can_go_to(
+    flows: Flows, idle: Paging, service_url: str
+) -> None:
+    del service_url
+    name = idle.simulator.directory.teams[0].name
+    workflow_id = await flows.add({**CREATE, "teams": [{"name": name}]})
+    incident_id = await flows.declare()
+
+    async def waits() -> bool:
+        return any("not listed yet" in str(run.last_error) for run in await flows.runs(workflow_id))
+
+    await eventually(waits)
+    await idle.sync()
+    await flows.ran(workflow_id)
+    (page,) = await flows.pages(incident_id)
+    await idle.reaches(page.id, "confirmed")

@@ -25,6 +25,10 @@ class TaskFailedError(PagersyncError):
     title = "Task failed"
 
 
+class NotYetError(Exception):
+    """A task cannot be executed yet; the run waits, and nothing of the task is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskResult:
     """What came of a task.

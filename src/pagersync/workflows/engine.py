@@ -24,7 +24,7 @@ from pagersync.http import AsyncClient
 from pagersync.metrics import WORKFLOW_RUNS
 from pagersync.settings import Settings
 from pagersync.workflows import http_calls, runs
-from pagersync.workflows.context import TaskContext, open_context
+from pagersync.workflows.context import NotYetError, TaskContext, open_context
 from pagersync.workflows.http_task import HttpClientParams
 from pagersync.workflows.models import (
     RunStatus,
@@ -41,6 +41,9 @@ from pagersync.workflows.templates import render_params
 INTERRUPTED: Final = (
     "it had begun when its process ended, so it may have been done: it is not done again"
 )
+
+PUT_OFF_S: Final = 2.0
+"""How long a run waits for what is not there yet."""
 
 log = structlog.get_logger()
 
@@ -79,6 +82,8 @@ class Engine:
         try:
             while await self._step(token, run_id):
                 pass
+        except NotYetError as reason:
+            await self._put_off(token, run_id, str(reason))
         except Exception as error:
             log.exception("a workflow run was interrupted", run_id=str(run_id))
             with suppress(Exception):
@@ -193,6 +198,12 @@ class Engine:
         connection = await driver_connection(session)
         await self._queue.finish(connection, token, [Outcome(run.id, state)])
         WORKFLOW_RUNS.labels(status="completed" if state == "done" else state).inc()
+
+    async def _put_off(self, token: UUID, run_id: UUID, reason: str) -> None:
+        """Let a run wait a little; that is no attempt."""
+        outcome = Outcome.snooze(run_id, delay_s=PUT_OFF_S, reason=reason)
+        async with raw_connection(self._engine) as connection:
+            await self._queue.finish(connection, token, [outcome])
 
     async def _give_back(self, token: UUID, run_id: UUID, error: str) -> None:
         """End a turn that failed on our side: the run goes on later, or is dead in the end."""

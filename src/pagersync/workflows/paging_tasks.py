@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -21,7 +22,7 @@ from pagersync.pagertree.severity import AUTO, read_severity
 from pagersync.paging import requests
 from pagersync.paging.models import OperationKind, Page, PageStatus
 from pagersync.paging.service import NewPage, create_page, request_operation, resolve_page
-from pagersync.workflows.context import TaskContext, TaskFailedError, TaskResult
+from pagersync.workflows.context import NotYetError, TaskContext, TaskFailedError, TaskResult
 from pagersync.workflows.linked import Linked, find_linked
 from pagersync.workflows.task_params import (
     AcknowledgePagerTreeAlertParams,
@@ -35,18 +36,38 @@ from pagersync.workflows.task_params import (
 
 TITLE_MAX: Final = requests.TITLE_CHARACTERS_MAX
 DESCRIPTION_MAX: Final = requests.DESCRIPTION_CHARACTERS_MAX
+DIRECTORY_WAIT: Final = timedelta(minutes=10)
+"""After that a page whose targets cannot be known fails, and says so."""
 
 
 async def create_pagertree_alert(
     context: TaskContext, params: CreatePagerTreeAlertParams
 ) -> TaskResult:
     """Page the teams and users that the task names, or the integration's default targets."""
+    await _wait_for_directory(context, params)
     return await _page(context, await plan_page(context, params))
 
 
 async def page_pagertree(context: TaskContext, params: PagePagerTreeParams) -> TaskResult:
     """As `create_pagertree_alert`, with routers, tags, and somebody to fall back to."""
+    await _wait_for_directory(context, params)
     return await _page(context, await plan_page(context, params))
+
+
+async def _wait_for_directory(context: TaskContext, params: PagerTreeAlertParams) -> None:
+    """Wait for the first listing of what can be paged: an account may be a few seconds old.
+
+    Raises:
+        NotYetError: it has not come yet.
+    """
+    named: str | None = getattr(params, "integration", None)
+    chosen = await requests.choose_integration(context.session, named or context.integration)
+    is_patient = datetime.now(UTC) - context.run.created_at < DIRECTORY_WAIT
+    if chosen.directory_synced_at is None and is_patient:
+        raise NotYetError(
+            f"the teams, users and routers of {chosen.name!r} are not listed yet"
+            + (f": {chosen.directory_error}" if chosen.directory_error else "")
+        )
 
 
 async def plan_page(context: TaskContext, params: PagerTreeAlertParams) -> NewPage:
