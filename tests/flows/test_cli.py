@@ -68,9 +68,12 @@ async def test_commands_beside_a_running_serve_take_effect_in_it(setup: Setup) -
         refused = await client.get(f"{server}/v1/alerts")
         assert refused.status_code == 401
 
-        shown = await setup.ask("integrations", "show", "beside")
-        reasons = {refusal["reason"] for refusal in shown["refusals"]}
-        assert reasons == {"wrong_secret", "integration_disabled"}
+        async def reasons() -> set[str]:
+            shown = await setup.ask("integrations", "show", "beside")
+            return {refusal["reason"] for refusal in shown["refusals"]}
+
+        expected = {"wrong_secret", "integration_disabled"}
+        await eventually(reasons, lambda seen: seen == expected)
         await setup.tell("integrations", "remove", "beside", "--yes")
         await eventually(status_now, lambda code: code == 401)
         assert await setup.ask("integrations", "list") == []

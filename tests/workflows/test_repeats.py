@@ -1,16 +1,14 @@
 """Runs that come again: how often, how long, and what ends that, for any workflow."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.workflows.models import Workflow, WorkflowRun
-from pagersync.workflows.runs import repeat
+from pagersync.workflows.runs import next_repetition
 
 EVERY = timedelta(minutes=10)
 SPAN_MAX = 6
@@ -51,11 +49,7 @@ def first_run() -> WorkflowRun:
 
 def next_of(run: WorkflowRun, workflow: Workflow, *, was_canceled: bool) -> WorkflowRun | None:
     """Return the repetition that a run is followed by."""
-    session = AsyncSession()  # of no database: what is added to it is looked at
-    asyncio.run(repeat(session, run, workflow, was_canceled=was_canceled))
-    added = list(session.new)
-    assert len(added) <= 1
-    return added[0] if added else None
+    return next_repetition(run, workflow, was_canceled=was_canceled, now=datetime.now(UTC))
 
 
 def repetitions(

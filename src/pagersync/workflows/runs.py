@@ -167,52 +167,57 @@ async def repeat(
     session: AsyncSession, run: WorkflowRun, workflow: Workflow, *, was_canceled: bool
 ) -> None:
     """Queue a run's next repetition, unless one of its stops is reached."""
+    repetition = next_repetition(run, workflow, was_canceled=was_canceled, now=datetime.now(UTC))
+    # A run that is tried again may have been followed before.
+    if repetition is not None and not await _is_queued(session, repetition):
+        session.add(repetition)
+
+
+def next_repetition(
+    run: WorkflowRun, workflow: Workflow, *, was_canceled: bool, now: datetime
+) -> WorkflowRun | None:
+    """Return what follows a run; None when one of its stops is reached. Pure."""
     every = workflow.repeat_every_duration
     if every is None or not workflow.enabled or workflow.removed_at is not None:
-        return
+        return None
     if was_canceled and not workflow.continuously_repeat:
-        return
-    now = datetime.now(UTC)
+        return None
     first_run_at = run.first_run_at or run.started_at or now
     next_at = now + timedelta(seconds=duration_s(every, REPEAT_EVERY))
     limit = workflow.repeat_condition_number_of_repeats
     if limit is not None and run.repeat_number >= limit:
-        return
+        return None
     span = workflow.repeat_condition_duration_since_first_run
     if span is not None and next_at > first_run_at + timedelta(
         seconds=duration_s(span, REPEAT_FOR)
     ):
-        return
-    if await _is_repeated(session, run, first_run_at):
-        return  # a run that is tried again has been followed before
-    session.add(
-        WorkflowRun(
-            id=new_id(),
-            integration_id=run.integration_id,
-            workflow_id=run.workflow_id,
-            domain_event_id=run.domain_event_id,
-            incident_id=run.incident_id,
-            alert_id=run.alert_id,
-            page_id=run.page_id,
-            triggered_by=run.triggered_by,
-            requested_by=run.requested_by,
-            depth=run.depth,
-            repeat_number=run.repeat_number + 1,
-            first_run_at=first_run_at,
-            context=run.context,
-            run_at=next_at,
-        )
+        return None
+    return WorkflowRun(
+        id=new_id(),
+        integration_id=run.integration_id,
+        workflow_id=run.workflow_id,
+        domain_event_id=run.domain_event_id,
+        incident_id=run.incident_id,
+        alert_id=run.alert_id,
+        page_id=run.page_id,
+        triggered_by=run.triggered_by,
+        requested_by=run.requested_by,
+        depth=run.depth,
+        repeat_number=run.repeat_number + 1,
+        first_run_at=first_run_at,
+        context=run.context,
+        run_at=next_at,
     )
 
 
-async def _is_repeated(session: AsyncSession, run: WorkflowRun, first_run_at: datetime) -> bool:
-    follower = select(WorkflowRun.id).where(
-        WorkflowRun.workflow_id == run.workflow_id,
-        WorkflowRun.first_run_at == first_run_at,
-        WorkflowRun.repeat_number == run.repeat_number + 1,
-        WorkflowRun.domain_event_id.is_not_distinct_from(run.domain_event_id),
+async def _is_queued(session: AsyncSession, repetition: WorkflowRun) -> bool:
+    same = select(WorkflowRun.id).where(
+        WorkflowRun.workflow_id == repetition.workflow_id,
+        WorkflowRun.first_run_at == repetition.first_run_at,
+        WorkflowRun.repeat_number == repetition.repeat_number,
+        WorkflowRun.domain_event_id.is_not_distinct_from(repetition.domain_event_id),
     )
-    return await session.scalar(follower.limit(1)) is not None
+    return await session.scalar(same.limit(1)) is not None
 
 
 async def publish_end(session: AsyncSession, run: WorkflowRun, state: str) -> None:
