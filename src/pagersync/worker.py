@@ -258,7 +258,8 @@ async def _run_retention(engine: AsyncEngine, settings: Settings, stop: asyncio.
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
 
 
 async def _wait_for_either(one: asyncio.Event, other: asyncio.Event, timeout_s: float) -> None:

@@ -6,6 +6,7 @@ integrations changed, and every few seconds in case nobody could say so.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -117,10 +118,9 @@ class Door:
                 await self._read()
             except Exception as error:  # noqa: BLE001 - what was read before still serves
                 log.warning("integrations could not be read again", error=repr(error))
-            try:
-                await asyncio.wait_for(self._changed.wait(), REFRESH_S)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):  # `wait_for` of Python 3.11 can swallow a cancellation
+                async with asyncio.timeout(REFRESH_S):
+                    await self._changed.wait()
 
     async def _read_after(self, moment: float) -> None:
         """Return once integrations were read after `moment`; a flood shares a few reads."""
