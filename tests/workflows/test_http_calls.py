@@ -51,7 +51,7 @@ async def test_a_call_is_made_once_and_kept_without_what_logs_in(
 async def test_a_call_that_was_under_way_when_its_process_ended_is_not_made_again(
     flows: Flows, called: Called, engine: AsyncEngine, calling_settings: Settings
 ) -> None:
-    called.path = "/stalls"
+    called.path = "/slow"
     workflow_id = await flows.add({**to(called), "skip_on_failure": True}, PRINT)
     await flows.declare()
     await look_once(flows.sessions)
