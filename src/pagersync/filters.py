@@ -13,17 +13,19 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from fastapi import Request
-from sqlalchemy import ColumnElement, func, not_
+from sqlalchemy import ColumnElement, false, func, not_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pagersync.errors import InvalidError
 from pagersync.pagertree.payloads import parse_time
+from pagersync.shape import Shape
 
 PARAMETER: Final = re.compile(r"filter\[(\w+)\](?:\[(\w+)\])?")
 CHOICE_OPERATORS: Final = ("eq", "not_eq", "in", "not_in")
 PAGE_PARAMETERS: Final = ("page[number]", "page[size]", "page[after]")
 """Read by `pagination.py`."""
 SORT: Final = "sort"
+FIELDS: Final = "fields["
 DIGITS_MAX: Final = 18
 
 TIME_OPERATORS: Final[Mapping[str, Callable[[Any, datetime], ColumnElement[bool]]]] = {
@@ -46,6 +48,8 @@ class Filters:
         related: conditions on other tables, made of the texts that are asked for.
         search: words, in a column or made of some, searched as people search the web.
         sorts: columns that the list can be ordered by; `order` reads by which.
+        nothing: filters of Rootly's for what nothing in this list has: no row is equal.
+        shape: what `include` and `fields[...]` can ask for.
     """
 
     texts: Mapping[str, InstrumentedAttribute[Any]]
@@ -58,6 +62,8 @@ class Filters:
     )
     search: InstrumentedAttribute[Any] | ColumnElement[Any] | None = None
     sorts: Mapping[str, InstrumentedAttribute[Any]] = field(default_factory=dict)
+    nothing: Sequence[str] = ()
+    shape: Shape | None = None
 
     def __call__(self, request: Request) -> list[ColumnElement[bool]]:
         """Return the conditions that a request asks for, to be joined by AND.
@@ -67,13 +73,12 @@ class Filters:
         """
         conditions = []
         for parameter, value in request.query_params.multi_items():
-            if parameter in PAGE_PARAMETERS or (parameter == SORT and self.sorts):
+            if parameter in self._others() or parameter.startswith(FIELDS):
                 continue
             match = PARAMETER.fullmatch(parameter)
             condition = self._condition(match[1], match[2], value, parameter) if match else None
             if condition is None:
-                sort = (SORT,) if self.sorts else ()
-                known = ", ".join((*self._names(), *sort, *PAGE_PARAMETERS))
+                known = ", ".join((*self._names(), *self._others()))
                 raise InvalidError(
                     f"there is no such parameter; this list has {known}", parameter=parameter
                 )
@@ -106,12 +111,15 @@ class Filters:
             names = "|".join(self.sorts)
             one = f"-?({names})"
             schemas[SORT] = {"type": "string", "pattern": f"^{one}(,{one})*$"}
-        return {
-            "parameters": [
-                {"name": name, "in": "query", "required": False, "schema": schema}
-                for name, schema in schemas.items()
-            ]
-        }
+        parameters = [
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in schemas.items()
+        ]
+        return {"parameters": [*parameters, *(self.shape.parameters() if self.shape else ())]}
+
+    def _others(self) -> tuple[str, ...]:
+        shape = self.shape.names if self.shape else ()
+        return (*((SORT,) if self.sorts else ()), *shape, *PAGE_PARAMETERS)
 
     def _condition(
         self, name: str, operator: str | None, value: str, parameter: str
@@ -141,6 +149,8 @@ class Filters:
         elif name in self.lists:
             _refuse_nul(values, parameter)
             condition = self.lists[name].overlap([value.lower() for value in values])
+        elif name in self.nothing:
+            condition = false()
         else:
             return None
         return not_(condition) if is_negated else condition
@@ -169,7 +179,7 @@ class Filters:
 
     def _names(self) -> list[str]:
         labels = ["labels"] if self.labels is not None else []
-        texts = [*self.texts, *self.related, *self.lists, *labels]
+        texts = [*self.texts, *self.related, *self.lists, *labels, *self.nothing]
         return [
             *(["filter[search]"] if self.search is not None else []),
             *(

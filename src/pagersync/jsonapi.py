@@ -5,19 +5,31 @@ Documents are `{"data": {"id", "type", "attributes"}}`, lists add `links` and `m
 """
 
 import json
+from collections.abc import Collection as AnyOf
+from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
-from typing import Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializeAsAny,
+    WithJsonSchema,
+)
 from starlette.exceptions import HTTPException
 
 from pagersync.database.engine import MAYBE_UNREACHABLE, is_unreachable
 from pagersync.errors import (
     BusyError,
+    InvalidError,
     ManyInvalidError,
     PagersyncError,
     TooLargeError,
@@ -40,18 +52,68 @@ class JsonApiResponse(JSONResponse):
     media_type = MEDIA_TYPE
 
 
+def iso(moment: datetime) -> str:
+    """Return a time as every answer has it: ISO 8601 in UTC, with milliseconds."""
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(iso, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-03-01T03:00:00.000Z"]}
+    ),
+]
+"""A time in an answer."""
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class Identifier(BaseModel):
+    """Which thing is meant."""
+
+    id: str
+    type: str
+
+
+class Relationship(BaseModel):
+    """What a thing is related to, by one name of `include`."""
+
+    data: list[Identifier]
+
+
 class Resource(BaseModel, Generic[A]):
     """One thing: its id, its type and what is known of it."""
 
     id: str
     type: str
     attributes: A
+    relationships: dict[str, Relationship] | None = Field(
+        default=None, exclude_if=_is_none, description="By the names that `include` asked for."
+    )
+
+
+class Related(BaseModel):
+    """Something that `include` asked for, as its own type of thing is shown elsewhere."""
+
+    id: str
+    type: str
+    attributes: SerializeAsAny[BaseModel]
+
+
+Included = Annotated[
+    list[Related] | None,
+    Field(default=None, exclude_if=_is_none, description="What `include` asked for, each once."),
+]
 
 
 class Document(BaseModel, Generic[A]):
     """An answer about one thing."""
 
     data: Resource[A]
+    included: Included = None
 
 
 class Links(BaseModel):
@@ -84,6 +146,7 @@ class Collection(BaseModel, Generic[A]):
     data: list[Resource[A]]
     links: Links
     meta: Meta
+    included: Included = None
 
 
 class Error(BaseModel):
@@ -106,6 +169,61 @@ class Attributes(BaseModel):
     """Base of what a request may set: unknown attributes are errors, and types are exact."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    def kept(self, **options: Any) -> dict[str, Any]:
+        """Return what is kept of it: all but `Nothing` and `Ignored`."""
+        return self.model_dump(exclude=_not_kept(type(self)), **options)
+
+    def changes(self, *, never_null: AnyOf[str]) -> dict[str, Any]:
+        """Return what a change sets: what was left out stays.
+
+        Raises:
+            ManyInvalidError: a null where none can be.
+        """
+        values = self.kept(exclude_unset=True)
+        nulls = [name for name in never_null if values.get(name, ...) is None]
+        if nulls:
+            raise ManyInvalidError(
+                [
+                    InvalidError(f"{name}: cannot be null", pointer=f"/data/attributes/{name}")
+                    for name in nulls
+                ]
+            )
+        return values
+
+
+@cache
+def _not_kept(model: type[Attributes]) -> set[str]:
+    fields = model.model_fields.items()
+    return {n for n, f in fields if any(mark in f.metadata for mark in (REFUSED, IGNORED))}
+
+
+EMPTY: Final[tuple[Any, ...]] = (None, [], {}, "", False)
+
+
+def _nothing(value: object) -> object:
+    if value not in EMPTY:
+        raise ValueError("pagersync has nothing that this could mean: leave it out")
+    return value
+
+
+EMPTY_HERE: Final = "Rootly's; always empty here."
+
+REFUSED: Final = WithJsonSchema(
+    {
+        "enum": list(EMPTY),
+        "description": "pagersync has nothing that this could mean: empty only.",
+        "x-rootly": "refused",
+    }
+)
+Nothing = Annotated[Any, AfterValidator(_nothing), REFUSED]
+"""An attribute of Rootly's that asks for what is not here; clients may send it empty."""
+
+IGNORED: Final = WithJsonSchema(
+    {"description": "Accepted, and not kept: it has no meaning here.", "x-rootly": "ignored"}
+)
+Ignored = Annotated[Any, IGNORED]
+"""An attribute of Rootly's that asks for nothing, and means nothing here."""
 
 
 class NewResource(BaseModel, Generic[T, A]):

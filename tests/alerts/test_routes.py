@@ -56,7 +56,7 @@ async def test_an_alert_is_shown_with_rootlys_attributes(
             ],
             "data": body["data"],
             "integration_id": str(account.id),
-            "started_at": "2026-03-01T03:00:00Z",
+            "started_at": "2026-03-01T03:00:00.000Z",
             "ended_at": None,
         }
         == attributes

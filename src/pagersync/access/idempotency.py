@@ -12,7 +12,6 @@ from uuid import UUID
 
 from fastapi import Depends, FastAPI, Header, Request, params
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 from sqlalchemy import Connection, Row, Select, delete, event, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,6 +20,7 @@ from pagersync.access.models import IdempotencyKey
 from pagersync.database.session import SessionDep
 from pagersync.errors import ConflictError
 from pagersync.jsonapi import errors
+from pagersync.shape import ShapedRoute
 
 REPLAYED: Final = {"Idempotency-Replayed": "true"}
 
@@ -58,7 +58,7 @@ class Replay(Exception):
         self.answer = answer
 
 
-class IdempotentRoute(APIRoute):
+class IdempotentRoute(ShapedRoute):
     """The route class of every router with a POST: `APIRouter(route_class=IdempotentRoute)`.
 
     What a POST changes, it changes through `SessionDep`: only that commits with the key.

@@ -1,7 +1,6 @@
 """`/v1/alerts`: what is known of alerts, with Rootly's attribute names."""
 
 import re
-from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from pagersync.alerts.models import LOCAL_PREFIX, Alert, AlertEvent, AlertStatus
 from pagersync.database.session import SessionDep
 from pagersync.errors import NotFoundError
 from pagersync.filters import Filters
-from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, errors
+from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, Timestamp, errors
 from pagersync.pagination import PageDep, find
 
 router = APIRouter(
@@ -63,11 +62,11 @@ class AlertAttributes(BaseModel):
     data: dict[str, Any]
     integration_id: UUID
     thirdparty_id: str | None
-    started_at: datetime
-    acknowledged_at: datetime | None
-    ended_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
+    started_at: Timestamp
+    acknowledged_at: Timestamp | None
+    ended_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class AlertEventAttributes(BaseModel):
@@ -80,9 +79,9 @@ class AlertEventAttributes(BaseModel):
     details: str
     event_type: str
     delivery_id: UUID | None
-    occurred_at: datetime
-    created_at: datetime
-    updated_at: datetime
+    occurred_at: Timestamp
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 @router.get(

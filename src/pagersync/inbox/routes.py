@@ -1,7 +1,6 @@
 """`/v1/deliveries`: every webhook body that was let in, and replay."""
 
 import base64
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from pagersync.jsonapi import (
     JsonApiResponse,
     NewDocument,
     Resource,
+    Timestamp,
     errors,
 )
 from pagersync.pagination import PageDep, find
@@ -57,11 +57,11 @@ class DeliveryAttributes(BaseModel):
     event_type: str | None
     pagertree_alert_id: str | None
     times_received: int
-    received_at: datetime
-    last_received_at: datetime
+    received_at: Timestamp
+    last_received_at: Timestamp
     attempt: int
     last_error: str | None
-    finished_at: datetime | None
+    finished_at: Timestamp | None
     body_sha256: str
 
 

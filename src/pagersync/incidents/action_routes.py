@@ -90,7 +90,7 @@ async def triage_incident(
     session: SessionDep,
     cause: CauseDep,
     wanted: ToChangeDep,
-    body: requests.ActionDocument[requests.Nothing] | None = None,
+    body: requests.ActionDocument[requests.NoAttributes] | None = None,
 ) -> Document[IncidentAttributes]:
     del body  # it has nothing to say
     moved = await move_incident(session, await wanted.lock(), IncidentStatus.IN_TRIAGE, cause)
@@ -108,7 +108,7 @@ async def restart_incident(
     session: SessionDep,
     cause: CauseDep,
     wanted: ToChangeDep,
-    body: requests.ActionDocument[requests.Nothing] | None = None,
+    body: requests.ActionDocument[requests.NoAttributes] | None = None,
 ) -> Document[IncidentAttributes]:
     del body  # it has nothing to say
     moved = await move_incident(session, await wanted.lock(), IncidentStatus.STARTED, cause)

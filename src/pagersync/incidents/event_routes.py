@@ -112,7 +112,7 @@ async def update_incident_event(
     id: UUID,
     body: NewDocument[Literal["incident_events"], requests.ChangedEntry],
 ) -> Document[EntryAttributes]:
-    values = requests.changed_values(body.data.attributes, never_null=("event", "visibility"))
+    values = body.data.attributes.changes(never_null=("event", "visibility"))
     entry = await timeline.get_entry(session, id, lock=True)
     return Document(data=entry_resource(await timeline.change_entry(session, entry, values, cause)))
 

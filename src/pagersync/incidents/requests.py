@@ -1,18 +1,17 @@
 """What requests about incidents, their timelines and severities may say."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from pagersync.access.names import checked_name
-from pagersync.errors import InvalidError, ManyInvalidError
 from pagersync.incidents.attach import ALERTS_MAX
 from pagersync.incidents.lifecycle import TIMES
 from pagersync.incidents.models import IncidentKind, IncidentStatus, SeverityLevel, Visibility
 from pagersync.incidents.service import NewIncident
-from pagersync.jsonapi import Attributes
+from pagersync.jsonapi import Attributes, Nothing
 from pagersync.pagertree.payloads import YEARS
 
 A = TypeVar("A", bound=BaseModel)
@@ -125,7 +124,7 @@ class Cancellation(Attributes):
     cancellation_message: Text | None = None
 
 
-class Nothing(Attributes):
+class NoAttributes(Attributes):
     """No attributes."""
 
 
@@ -192,6 +191,9 @@ class NewSeverity(Attributes):
     description: Text | None = None
     color: Color | None = None
     position: Position | None = Field(default=None, description="Without one it stands last.")
+    notify_emails: Nothing = None
+    slack_channels: Nothing = None
+    slack_aliases: Nothing = None
 
 
 class ChangedSeverity(Attributes):
@@ -202,6 +204,9 @@ class ChangedSeverity(Attributes):
     description: Text | None = None
     color: Color | None = None
     position: Position | None = None
+    notify_emails: Nothing = None
+    slack_channels: Nothing = None
+    slack_aliases: Nothing = None
 
 
 class AlertAttachment(Attributes):
@@ -212,24 +217,6 @@ class AlertAttachment(Attributes):
 
 def to_new_incident(attributes: NewIncidentAttributes) -> NewIncident:
     """Return the incident that a request asks for; a null is as good as nothing."""
-    given = attributes.model_dump(exclude_none=True)
+    given = attributes.kept(exclude_none=True)
     times = {name: given.pop(name) for name in TIMES if name in given}
     return NewIncident(**given, times=times)
-
-
-def changed_values(changed: Attributes, *, never_null: tuple[str, ...]) -> dict[str, Any]:
-    """Return what a request sets, by column.
-
-    Raises:
-        ManyInvalidError: a null where none can be.
-    """
-    values = changed.model_dump(exclude_unset=True)
-    nulls = [name for name in never_null if values.get(name, ...) is None]
-    if nulls:
-        raise ManyInvalidError(
-            [
-                InvalidError(f"{name}: cannot be null", pointer=f"/data/attributes/{name}")
-                for name in nulls
-            ]
-        )
-    return values

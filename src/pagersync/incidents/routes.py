@@ -177,7 +177,7 @@ async def update_incident(
     wanted: ToChangeDep,
     body: NewDocument[Literal["incidents"], requests.ChangedIncident],
 ) -> Document[IncidentAttributes]:
-    values = requests.changed_values(body.data.attributes, never_null=requests.NEVER_NULL)
+    values = body.data.attributes.changes(never_null=requests.NEVER_NULL)
     alert_ids = values.pop("alert_ids", None) or []
     values |= {"labels": values["labels"] or {}} if "labels" in values else {}
     incident = await wanted.lock()

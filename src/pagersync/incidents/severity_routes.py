@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
@@ -33,10 +33,14 @@ FILTERS = Filters(
     },
     choices={"severity": list(SeverityLevel)},
     times={"created_at": Severity.created_at},
+    search=func.to_tsvector(
+        "simple", Severity.name + " " + func.coalesce(Severity.description, "")
+    ),
     sorts={
         "position": Severity.position,
         "name": Severity.name,
         "created_at": Severity.created_at,
+        "updated_at": Severity.updated_at,
     },
 )
 
@@ -51,7 +55,7 @@ FILTERS = Filters(
 async def create_severity(
     session: SessionDep, body: NewDocument[Literal["severities"], requests.NewSeverity]
 ) -> Document[SeverityAttributes]:
-    values = body.data.attributes.model_dump(exclude_none=True)
+    values = body.data.attributes.kept(exclude_none=True)
     return Document(data=severity_resource(await severities.create_severity(session, values)))
 
 
@@ -99,7 +103,7 @@ async def update_severity(
     body: NewDocument[Literal["severities"], requests.ChangedSeverity],
 ) -> Document[SeverityAttributes]:
     never_null = ("name", "severity", "position")
-    values = requests.changed_values(body.data.attributes, never_null=never_null)
+    values = body.data.attributes.changes(never_null=never_null)
     severity = await severities.get_severity(session, id, lock=True)
     changed = await severities.change_severity(session, severity, values)
     return Document(data=severity_resource(changed))

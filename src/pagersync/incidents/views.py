@@ -1,7 +1,6 @@
 """How the API shows incidents, their timelines and severities, with Rootly's attribute names."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from pagersync.incidents.models import (
     SeverityLevel,
     Visibility,
 )
-from pagersync.jsonapi import Document, Resource
+from pagersync.jsonapi import EMPTY_HERE, Document, Resource, Timestamp
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -39,8 +38,11 @@ class SeverityAttributes(BaseModel):
     severity: SeverityLevel
     color: str | None
     position: int
-    created_at: datetime
-    updated_at: datetime
+    notify_emails: list[str] = Field(default=[], description=EMPTY_HERE)
+    slack_channels: list[str] = Field(default=[], description=EMPTY_HERE)
+    slack_aliases: list[str] = Field(default=[], description=EMPTY_HERE)
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class IncidentAttributes(BaseModel):
@@ -62,25 +64,25 @@ class IncidentAttributes(BaseModel):
     mitigation_message: str | None
     resolution_message: str | None
     cancellation_message: str | None
-    in_triage_at: datetime | None
+    in_triage_at: Timestamp | None
     in_triage_by: Person | None
-    started_at: datetime | None
+    started_at: Timestamp | None
     started_by: Person | None
-    detected_at: datetime | None
+    detected_at: Timestamp | None
     detected_by: Person | None
-    acknowledged_at: datetime | None
+    acknowledged_at: Timestamp | None
     acknowledged_by: Person | None
-    mitigated_at: datetime | None
+    mitigated_at: Timestamp | None
     mitigated_by: Person | None
-    resolved_at: datetime | None
+    resolved_at: Timestamp | None
     resolved_by: Person | None
-    closed_at: datetime | None
+    closed_at: Timestamp | None
     closed_by: Person | None
-    cancelled_at: datetime | None
+    cancelled_at: Timestamp | None
     cancelled_by: Person | None
     version: int = Field(description="Its `ETag`: how often it was changed, and once.")
-    created_at: datetime
-    updated_at: datetime
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class EntryAttributes(BaseModel):
@@ -91,14 +93,14 @@ class EntryAttributes(BaseModel):
     source: str
     visibility: Visibility
     user_display_name: str | None
-    occurred_at: datetime = Field(description="When it happened, not when that became known.")
+    occurred_at: Timestamp = Field(description="When it happened, not when that became known.")
     incident_id: UUID
     delivery_id: UUID | None
     alert_id: UUID | None
     page_id: UUID | None
     workflow_run_id: UUID | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 async def incident_resources(
@@ -146,4 +148,5 @@ def _attributes(row: Incident, severities: Mapping[UUID, Severity]) -> IncidentA
 
 
 def _read(model: type[A], row: object) -> A:
-    return model(**{name: getattr(row, name) for name in model.model_fields})
+    own = {name: getattr(row, name) for name in model.model_fields if hasattr(row, name)}
+    return model(**own)

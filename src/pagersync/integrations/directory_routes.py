@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -24,7 +23,7 @@ from pagersync.integrations.directory import sync_integration
 from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind
 from pagersync.integrations.directory_store import find_entry, is_connected
 from pagersync.integrations.oncall import OnCallLayer, ask_current_oncall
-from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, errors
+from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, Timestamp, errors
 from pagersync.pagination import Found, Page, PageDep, find
 
 router = APIRouter(
@@ -52,12 +51,12 @@ class EntryAttributes(BaseModel):
     integration_id: UUID
     pagertree_id: str = Field(description="The id of PagerTree's REST API.")
     prefix_id: str | None = Field(description="PagerTree's other id, for example `tem_...`.")
-    fetched_at: datetime = Field(description="When PagerTree last listed it.")
-    missing_since: datetime | None = Field(
+    fetched_at: Timestamp = Field(description="When PagerTree last listed it.")
+    missing_since: Timestamp | None = Field(
         description="Since when PagerTree no longer lists it: it cannot be paged."
     )
-    created_at: datetime
-    updated_at: datetime
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class UserAttributes(EntryAttributes):

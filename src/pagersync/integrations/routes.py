@@ -1,7 +1,7 @@
 """`/v1/integrations`: connected PagerTree accounts."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -40,6 +40,7 @@ from pagersync.jsonapi import (
     JsonApiResponse,
     NewDocument,
     Resource,
+    Timestamp,
     errors,
 )
 from pagersync.pagination import PageDep, find
@@ -118,7 +119,7 @@ class RefusalAttributes(BaseModel):
 
     reason: str
     times: int
-    last_at: datetime
+    last_at: Timestamp
 
 
 class ApiStatus(BaseModel):
@@ -126,7 +127,7 @@ class ApiStatus(BaseModel):
 
     state: Literal["ok", "failing", "rate_limited", "credentials_refused"] = "ok"
     failures: int = Field(default=0, description="Calls in a row that did not end well.")
-    resumes_at: datetime | None = Field(
+    resumes_at: Timestamp | None = Field(
         default=None, description="Until then nothing is sent; operations wait."
     )
     last_error: str | None = None
@@ -141,16 +142,16 @@ class IntegrationAttributes(BaseModel):
     alerts_per_day_max: int | None
     enabled: bool
     default_targets: Targets
-    verified_at: datetime | None = Field(description="When PagerTree last accepted the API key.")
-    directory_synced_at: datetime | None = Field(
+    verified_at: Timestamp | None = Field(description="When PagerTree last accepted the API key.")
+    directory_synced_at: Timestamp | None = Field(
         description="As of when `/v1/teams`, `/v1/users` and `/v1/routers` are PagerTree's."
     )
     directory_error: str | None = Field(description="Why the last try to list them failed.")
     api: ApiStatus
     webhook_url: str
     refusals: list[RefusalAttributes]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class IntegrationWithSecret(IntegrationAttributes):

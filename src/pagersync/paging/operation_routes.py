@@ -1,7 +1,6 @@
 """`/v1/operations`: the calls that PagerTree must see, redriven and canceled."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from pagersync.jsonapi import (
     JsonApiResponse,
     NewDocument,
     Resource,
+    Timestamp,
     errors,
 )
 from pagersync.pagination import PageDep, find
@@ -56,7 +56,7 @@ class AttemptAttributes(BaseModel):
     path: str
     http_status: int | None = Field(description="Null when no answer came.")
     error: str | None
-    started_at: datetime
+    started_at: Timestamp
     duration_ms: int
 
 
@@ -77,9 +77,9 @@ class OperationAttributes(BaseModel):
         description="Whether PagerTree may have acted on it without our knowing."
     )
     last_error: str | None
-    run_at: datetime = Field(description="When it is, or was, to be tried next.")
-    created_at: datetime
-    finished_at: datetime | None
+    run_at: Timestamp = Field(description="When it is, or was, to be tried next.")
+    created_at: Timestamp
+    finished_at: Timestamp | None
     attempts: list[AttemptAttributes]
 
 

@@ -1,6 +1,5 @@
 """`/v1/pages`: pages of PagerTree teams, users and routers."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from pagersync.jsonapi import (
     JsonApiResponse,
     NewDocument,
     Resource,
+    Timestamp,
     errors,
 )
 from pagersync.pagination import PageDep, find
@@ -78,16 +78,16 @@ class PageAttributes(BaseModel):
     pagertree_alert_id: str | None = Field(description="As PagerTree's webhooks name the alert.")
     pagertree_id: str | None = Field(description="As PagerTree's API names the alert.")
     pagertree_status: str | None
-    expires_at: datetime | None
-    sent_at: datetime | None
-    confirmed_at: datetime | None = Field(description="When PagerTree was seen to page people.")
-    acknowledged_at: datetime | None
+    expires_at: Timestamp | None
+    sent_at: Timestamp | None
+    confirmed_at: Timestamp | None = Field(description="When PagerTree was seen to page people.")
+    acknowledged_at: Timestamp | None
     acknowledged_by: str | None
-    resolved_at: datetime | None
-    dropped_at: datetime | None
-    stuck_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
+    resolved_at: Timestamp | None
+    dropped_at: Timestamp | None
+    stuck_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class PageWithOperations(PageAttributes):

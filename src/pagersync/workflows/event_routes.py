@@ -19,7 +19,7 @@ from pagersync.errors import ConflictError, NotFoundError
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.filters import Filters
-from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, errors
+from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, Timestamp, errors
 from pagersync.pagination import PageDep, find
 from pagersync.workflows.models import WorkflowRun
 from pagersync.workflows.trace_story import verdicts
@@ -85,8 +85,8 @@ class DomainEventAttributes(BaseModel):
     triggers: list[str] = Field(description="What workflows call it.")
     cause: CauseAttributes
     data: dict[str, Any]
-    occurred_at: datetime
-    created_at: datetime
+    occurred_at: Timestamp
+    created_at: Timestamp
     state: State = Field(description="`done`: every workflow that listened has been looked at.")
     explanation: str = Field(description="What workflows made of it, in words.")
     seen: dict[str, Any] | None = Field(description="What conditions were looked at against.")

@@ -1,6 +1,6 @@
 """`/v1/workflows`: rules that say what is done when something happens."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import ColumnElement, func, select
@@ -10,11 +10,9 @@ from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
-from pagersync.errors import InvalidError, ManyInvalidError
 from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.filters import Filters
 from pagersync.jsonapi import (
-    Attributes,
     Collection,
     Document,
     JsonApiResponse,
@@ -29,7 +27,6 @@ from pagersync.workflows.views import (
     ChangedWorkflow,
     HidesSecrets,
     NewWorkflow,
-    OfRootlyOnly,
     WorkflowAttributes,
     workflow_resource,
 )
@@ -59,7 +56,6 @@ FILTERS = Filters(
         "position": Workflow.position,
     },
 )
-NOT_COLUMNS: Final = set(OfRootlyOnly.model_fields)
 
 
 @router.post(
@@ -76,7 +72,7 @@ async def create_workflow(
     session: SessionDep,
     body: NewDocument[Literal["workflows"], NewWorkflow],
 ) -> Document[WorkflowAttributes]:
-    values = body.data.attributes.model_dump(exclude=NOT_COLUMNS)
+    values = body.data.attributes.kept()
     workflow = await service.create_workflow(session, values, requested_by=requester(request))
     return await _shown(session, response, workflow)
 
@@ -136,7 +132,7 @@ async def update_workflow(
     body: NewDocument[Literal["workflows"], ChangedWorkflow],
     if_match: IfMatch = None,
 ) -> Document[WorkflowAttributes]:
-    values = changes_of(body.data.attributes, NOT_COLUMNS)
+    values = body.data.attributes.changes(never_null=REQUIRED)
     if "tasks" in values:
         values["tasks"] = [task.model_dump() for task in body.data.attributes.tasks or ()]
     workflow = await service.get_workflow(session, id, lock=True)
@@ -160,24 +156,6 @@ async def delete_workflow(
     check_if_match(if_match, workflow.version)
     removed = await service.remove_workflow(session, workflow)
     return await _shown(session, response, removed)
-
-
-def changes_of(changes: Attributes, but: set[str] | None = None) -> dict[str, Any]:
-    """Return the values that a change sets.
-
-    Raises:
-        ManyInvalidError: nulls that cannot be.
-    """
-    values = changes.model_dump(exclude_unset=True, exclude=but)
-    nulls = [name for name, value in values.items() if value is None and name in REQUIRED]
-    if nulls:
-        raise ManyInvalidError(
-            [
-                InvalidError(f"{name}: cannot be null", pointer=f"/data/attributes/{name}")
-                for name in nulls
-            ]
-        )
-    return values
 
 
 async def _shown(

@@ -1,7 +1,6 @@
 """`/v1/workflow_runs`: what workflows did, started by hand, and canceled."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -21,7 +20,9 @@ from pagersync.jsonapi import (
     Document,
     JsonApiResponse,
     NewDocument,
+    Nothing,
     Resource,
+    Timestamp,
     errors,
 )
 from pagersync.pagination import PageDep, find
@@ -30,7 +31,6 @@ from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import RunStatus, TaskRunStatus, WorkflowRun, WorkflowTaskRun
 from pagersync.workflows.retry import retry_run
 from pagersync.workflows.subject_params import NamedSubject
-from pagersync.workflows.task_params import Nothing
 
 router = APIRouter(
     prefix="/v1",
@@ -77,12 +77,12 @@ class RunAttributes(BaseModel):
     status_message: str | None
     triggered_by: Literal["system", "user", "workflow"]
     requested_by: str
-    queued_at: datetime
-    run_at: datetime = Field(description="When it begins, or goes on, at the earliest.")
-    started_at: datetime | None
-    completed_at: datetime | None
-    failed_at: datetime | None
-    canceled_at: datetime | None
+    queued_at: Timestamp
+    run_at: Timestamp = Field(description="When it begins, or goes on, at the earliest.")
+    started_at: Timestamp | None
+    completed_at: Timestamp | None
+    failed_at: Timestamp | None
+    canceled_at: Timestamp | None
     incident_id: UUID | None
     post_mortem_id: None = None
     action_item_id: None = None
@@ -114,8 +114,8 @@ class TaskRunAttributes(BaseModel):
     page_id: UUID | None
     incident_id: UUID | None
     operation_ids: list[UUID]
-    started_at: datetime | None
-    finished_at: datetime | None
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
     duration_ms: int | None
 
 

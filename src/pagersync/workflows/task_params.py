@@ -9,26 +9,17 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, overload
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from pagersync.errors import InvalidError, ManyInvalidError, wording
 from pagersync.incidents.models import SeverityLevel
 from pagersync.integrations.target_params import References, Targets
-from pagersync.jsonapi import Attributes
+from pagersync.jsonapi import Attributes, Nothing
 from pagersync.workflows.http_task import HttpClientParams
 from pagersync.workflows.templates import OUTPUT_BYTES_MAX, check_params
 
 PARAMS_POINTER: Final = "/data/attributes/task_params"
 
-
-def _nothing(value: object) -> object:
-    if value not in (None, [], {}, "", False):
-        raise ValueError("pagersync has nothing that this could mean: leave it out")
-    return value
-
-
-Nothing = Annotated[Any, AfterValidator(_nothing)]
-"""A parameter of Rootly's for something that is not here: clients may send it empty."""
 
 Urgency = Literal["auto", "critical", "high", "medium", "low"]
 Severity = Literal["auto", "SEV-1", "SEV-2", "SEV-3", "SEV-4"]

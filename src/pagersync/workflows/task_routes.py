@@ -15,8 +15,8 @@ from pagersync.jsonapi import Collection, Document, JsonApiResponse, NewDocument
 from pagersync.pagination import PageDep, find
 from pagersync.workflows import service
 from pagersync.workflows.models import WorkflowTask
-from pagersync.workflows.routes import changes_of
 from pagersync.workflows.views import (
+    REQUIRED,
     ChangedTask,
     HidesSecrets,
     NewTask,
@@ -99,7 +99,7 @@ async def get_workflow_task(
 async def update_workflow_task(
     session: SessionDep, id: UUID, body: NewDocument[Literal["workflow_tasks"], ChangedTask]
 ) -> Document[TaskAttributes]:
-    values = changes_of(body.data.attributes)
+    values = body.data.attributes.changes(never_null=REQUIRED)
     task, workflow = await service.get_task(session, id, lock=True)
     if values:
         task = await service.change_task(session, task, workflow, values)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from pagersync.events.models import DomainEvent
 from pagersync.inbox.models import Delivery
+from pagersync.jsonapi import Timestamp
 from pagersync.paging.models import Attempt, Operation, Page
 from pagersync.workflows import trace_text as text
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTaskRun
@@ -46,7 +47,7 @@ class TraceNode(BaseModel):
         "removed, `cut` stands for what was left out."
     )
     id: UUID | None = Field(description="Of that kind; null where something was left out.")
-    at: datetime | None
+    at: Timestamp | None
     title: str = Field(description="One sentence for people.")
     status: str | None
     detail: dict[str, Any]

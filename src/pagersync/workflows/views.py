@@ -1,7 +1,6 @@
 """Workflows and their tasks as the API takes and shows them: Rootly's attributes, and ours."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -10,11 +9,10 @@ from pydantic import BaseModel, Field
 
 from pagersync.access.keys import allows
 from pagersync.access.models import Scope
-from pagersync.jsonapi import Attributes, Resource
+from pagersync.jsonapi import Attributes, Nothing, Resource, Timestamp
 from pagersync.workflows.definition import TaskContent, WorkflowContent
 from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import Workflow, WorkflowTask
-from pagersync.workflows.task_params import Nothing
 
 Uuid = Annotated[UUID, Field(strict=False)]
 
@@ -97,8 +95,8 @@ class TaskAttributes(BaseModel):
     skip_on_failure: bool
     enabled: bool
     task_params: dict[str, Any]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class TaskOfWorkflow(TaskAttributes):
@@ -142,8 +140,8 @@ class WorkflowAttributes(BaseModel):
     version: int = Field(description="Counts changes; the `ETag` names it.")
     created_by: str
     tasks: list[TaskOfWorkflow]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 REQUIRED: Final = (
