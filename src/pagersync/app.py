@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync import docs, health
 from pagersync.access.idempotency import add_replay_handler
 from pagersync.alerts import action_routes as alert_actions
+from pagersync.alerts import event_routes as alert_events
 from pagersync.alerts import incident_routes as incident_alerts
 from pagersync.alerts import routes as alerts
 from pagersync.body_limit import BodyLimit
@@ -62,6 +63,7 @@ log = structlog.get_logger()
 PARTS: Final = (
     alerts,
     alert_actions,
+    alert_events,
     incidents,
     incident_actions,
     incident_alerts,

@@ -2,6 +2,7 @@
 
     PagersyncError                  code, status
     ├── RequestError                the caller can mend it
+    │   ├── ImpossibleError         400
     │   ├── UnauthorizedError       401
     │   ├── ForbiddenError          403
     │   ├── NotFoundError           404
@@ -55,6 +56,14 @@ class PagersyncError(Exception):
 
 class RequestError(PagersyncError):
     """The caller's request cannot be served as it is."""
+
+
+class ImpossibleError(RequestError):
+    """What is asked for makes no sense in the state that the thing is in."""
+
+    code = "impossible"
+    status = 400
+    title = "Impossible"
 
 
 class UnauthorizedError(RequestError):

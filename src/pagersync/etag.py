@@ -3,6 +3,7 @@
 As RFC 9110, 13.1.1. A proxy that compresses an answer makes its tag weak, so weak ones count too.
 """
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Header
@@ -23,6 +24,16 @@ IfMatch = Annotated[
 def etag(version: int) -> str:
     """Return the tag of a version."""
     return f'"{version}"'
+
+
+def etag_of(updated_at: datetime) -> str:
+    """Return the tag of what has no versions, but the time of its last change."""
+    return etag(version_of(updated_at))
+
+
+def version_of(updated_at: datetime) -> int:
+    """Return the time of a change as a version, to the microsecond."""
+    return round(updated_at.timestamp() * 1_000_000)
 
 
 def check_if_match(if_match: str | None, version: int) -> None:

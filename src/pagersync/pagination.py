@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
-from sqlalchemy import ColumnElement, Select, func, select, text
+from sqlalchemy import ColumnElement, Select, UnaryExpression, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
@@ -80,25 +80,32 @@ async def find(
     """Return one page of `statement`, newest first by `key`, a column of UUIDv7.
 
     Raises:
-        InvalidError: in another `order`, which has pages by number only, one by cursor.
+        InvalidError: in an `order` by anything else, which has pages by number only, one by cursor.
     """
-    if order and page.after is not None:
+    is_upwards = _is_by(order, key.asc())
+    has_cursors = not order or is_upwards or _is_by(order, key.desc())
+    if page.after is not None and not has_cursors:
         raise InvalidError("this order has no cursors: use page[number]", parameter="page[after]")
-    ordered = statement.order_by(*order, key.desc()).limit(page.size + 1)
+    by_key = key.asc() if is_upwards else key.desc()
+    ordered = statement.order_by(*(() if has_cursors else order), by_key).limit(page.size + 1)
     if page.after is None:
         ordered = ordered.offset((page.number - 1) * page.size)
     else:
-        ordered = ordered.where(key < page.after)
+        ordered = ordered.where(key > page.after if is_upwards else key < page.after)
     rows = list((await session.scalars(ordered)).all())
     has_more = len(rows) > page.size
     rows = rows[: page.size]
-    cursor = _to_cursor(getattr(rows[-1], key.key)) if has_more and not order else None
+    cursor = _to_cursor(getattr(rows[-1], key.key)) if has_more and has_cursors else None
     total = await _count(session, statement)
     return Found(
         rows,
         _links(page, cursor, total, has_more=has_more),
         _meta(page, cursor, total, has_more=has_more),
     )
+
+
+def _is_by(order: Sequence[ColumnElement[Any]], by_key: UnaryExpression[Any]) -> bool:
+    return len(order) == 1 and order[0].compare(by_key.nulls_last())
 
 
 async def _count(session: AsyncSession, statement: Select[Any]) -> int:
@@ -136,13 +143,12 @@ def _links(page: Page, cursor: str | None, total: int, *, has_more: bool) -> Lin
         )
 
     def following() -> str | None:
-        if has_more and page.after is None and page.number * page.size <= OFFSET_MAX:
+        if cursor is not None:  # a cursor neither skips nor repeats while rows are added
+            others = url.remove_query_params("page[number]")
+            return str(others.include_query_params(**{"page[after]": cursor}))
+        if has_more and page.number * page.size <= OFFSET_MAX:
             return numbered(page.number + 1)
-        if cursor is None:
-            return None
-        return str(
-            url.remove_query_params("page[number]").include_query_params(**{"page[after]": cursor})
-        )
+        return None
 
     is_reachable = (last - 1) * page.size <= OFFSET_MAX
     return Links(

@@ -6,16 +6,45 @@ import pytest
 from rootly_sdk import AuthenticatedClient
 
 from tests.compatibility.driving import Driver
+from tests.paging.conftest import (
+    directory,
+    idle,
+    pagertree,
+    paging,
+    paging_settings,
+    service_api,
+    service_url,
+)
+
+__all__ = [
+    "directory",
+    "idle",
+    "pagertree",
+    "paging",
+    "paging_settings",
+    "service_api",
+    "service_url",
+]
 
 
 @pytest.fixture
 async def rootly(server: str, token: str) -> AsyncIterator[Driver]:
     """Yield a driver of the client of PyPI's `rootly`, as its users set it up."""
-    client = AuthenticatedClient(
-        base_url=server,
+    async with _client(server, token) as client:
+        yield Driver(client)
+
+
+@pytest.fixture
+async def service_rootly(service_url: str, token: str) -> AsyncIterator[Driver]:
+    """Yield one of the service that pages by a simulated PagerTree."""
+    async with _client(service_url, token) as client:
+        yield Driver(client)
+
+
+def _client(url: str, token: str) -> AuthenticatedClient:
+    return AuthenticatedClient(
+        base_url=url,
         token=token,
         raise_on_unexpected_status=True,
         httpx_args={"trust_env": False},
     )
-    async with client:
-        yield Driver(client)

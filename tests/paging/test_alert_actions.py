@@ -49,7 +49,7 @@ async def test_an_alert_without_targets_lives_here_alone(api: AsyncClient) -> No
     assert await actions(api, new["id"]) == ["created", "acknowledged", "resolved"]
     again = await api.post(f"/v1/alerts/{new['id']}/resolve")
     assert again.status_code == 200
-    assert (await api.post(f"/v1/alerts/{new['id']}/acknowledge")).status_code == 409
+    assert (await api.post(f"/v1/alerts/{new['id']}/acknowledge")).status_code == 400
     assert (await api.get("/v1/operations")).json()["data"] == []
 
 

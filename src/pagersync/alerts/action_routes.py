@@ -1,26 +1,43 @@
-"""`/v1/alerts`: alerts made, changed, acknowledged, resolved and escalated."""
+"""`/v1/alerts`: alerts made, changed, acknowledged, resolved, snoozed and escalated."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Final, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
 
-from fastapi import APIRouter, Request
-from pydantic import Field
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.alerts import actions
-from pagersync.alerts.models import Alert
-from pagersync.alerts.routes import AlertAttributes, alert_resource, find_alert
+from pagersync.alerts.models import Alert, AlertStatus
+from pagersync.alerts.requests import (
+    Acting,
+    AlertResolution,
+    ChangedAlert,
+    Escalation,
+    NewAlertAttributes,
+    Snooze,
+    changed_values,
+    data_of,
+    label_values,
+    targets_of,
+    urgency_of,
+)
+from pagersync.alerts.routes import find_alert
+from pagersync.alerts.views import AlertAttributes, alert_resource
 from pagersync.database.session import SessionDep
-from pagersync.errors import ManyInvalidError
+from pagersync.etag import IfMatch, check_if_match, etag_of, version_of
 from pagersync.events.publish import Cause
-from pagersync.incidents.routes import cause_of
-from pagersync.integrations.target_params import Targets
-from pagersync.jsonapi import Attributes, Document, JsonApiResponse, NewDocument, errors
-from pagersync.pagertree.payloads import storable_json
-from pagersync.pagertree.severity import AUTO, read_severity
+from pagersync.incidents.lifecycle import is_over
+from pagersync.incidents.models import Incident, IncidentAlert, IncidentStatus
+from pagersync.incidents.routes import CauseDep
+from pagersync.incidents.service import get_incident, move_incident
+from pagersync.integrations.target_params import Reference, Targets
+from pagersync.jsonapi import Document, JsonApiResponse, NewDocument, errors
+from pagersync.pagertree.severity import AUTO
 from pagersync.paging import requests
 from pagersync.paging.service import NewPage, create_page
 
@@ -28,88 +45,49 @@ router = APIRouter(
     prefix="/v1",
     tags=["Alerts"],
     default_response_class=JsonApiResponse,
+    dependencies=[needs(Scope.PAGE)],
     route_class=IdempotentRoute,
 )
-LABELS_MAX: Final = 50
 TARGETS: Final = ("teams", "users", "routers")
-
-
-class AlertLabel(Attributes):
-    """A label to give an alert."""
-
-    key: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^:,\x00]+$")]
-    value: Annotated[str, Field(max_length=255, pattern=r"^[^,\x00]*$")]
-
-
-Labels = Annotated[list[AlertLabel], Field(max_length=LABELS_MAX)]
-
-
-class NewAlertAttributes(Targets):
-    """An alert to make here, and in PagerTree when targets are given."""
-
-    summary: requests.Title
-    description: requests.Description = None
-    labels: Labels = Field(default_factory=list)
-    data: dict[str, Any] = Field(default_factory=dict)
-    urgency: requests.UrgencyText = AUTO
-    severity: requests.SeverityText = None
-    tags: requests.Tags = Field(default_factory=list)
-    integration: str | None = Field(
-        default=None, description="Its name or id; needed when there are several."
-    )
-
-
-class ChangedAlert(Attributes):
-    """What to change; what is left out stays."""
-
-    summary: requests.Title | None = None
-    description: requests.Description = None
-    labels: Labels | None = None
-    urgency: requests.UrgencyText | None = None
-    severity: requests.SeverityText = None
-
-
-class Escalation(Targets):
-    """Whom to page about an alert, and how urgently."""
-
-    urgency: requests.UrgencyText = AUTO
-    severity: requests.SeverityText = None
 
 
 @router.post(
     "/alerts",
     summary="Create an alert",
-    description="With targets it is created in PagerTree too, which pages them.",
+    description="With targets it is created in PagerTree too, which pages them. With a "
+    "`deduplication_key` that an unresolved alert has, it is that alert, and nobody is paged.",
     status_code=201,
-    dependencies=[needs(Scope.PAGE)],
     responses=errors(400, 409, 422),
 )
 async def create_alert(
     request: Request,
+    response: Response,
     session: SessionDep,
     body: NewDocument[Literal["alerts"], NewAlertAttributes],
 ) -> Document[AlertAttributes]:
     new = body.data.attributes
-    return Document(data=alert_resource(await _create(session, new, requester(request))))
+    return _shown(response, await _create(session, new, requester(request)))
 
 
 @router.patch(
     "/alerts/{id}",
     summary="Change an alert",
     description="Texts, urgency and severity are changed in PagerTree too, if it lives there.",
-    dependencies=[needs(Scope.PAGE)],
-    responses=errors(400, 404, 422),
+    responses=errors(400, 404, 409, 412, 422),
 )
-async def change_alert(
-    request: Request,
+async def update_alert(
+    response: Response,
     session: SessionDep,
+    cause: CauseDep,
     id: str,
     body: NewDocument[Literal["alerts"], ChangedAlert],
+    if_match: IfMatch = None,
 ) -> Document[AlertAttributes]:
-    values = _changed_values(body.data.attributes)
+    values = changed_values(body.data.attributes)
     alert = await find_alert(session, id)
-    changed = await actions.change_alert(session, alert, values, cause_of(request))
-    return Document(data=alert_resource(changed))
+    await actions.lock_alert(session, alert)
+    check_if_match(if_match, version_of(alert.updated_at))
+    return _shown(response, await actions.change_alert(session, alert, values, cause))
 
 
 @router.post(
@@ -117,49 +95,84 @@ async def change_alert(
     summary="Acknowledge an alert",
     description="One that lives in PagerTree is acknowledged there, and shown as acknowledged when "
     "PagerTree says so: `GET /v1/operations?filter[alert_id]=` tells how far that has come.",
-    dependencies=[needs(Scope.PAGE)],
-    responses=errors(404, 409),
+    responses=errors(400, 404, 422),
 )
 async def acknowledge_alert(
-    request: Request, session: SessionDep, id: str
+    response: Response,
+    session: SessionDep,
+    cause: CauseDep,
+    id: str,
+    body: NewDocument[Literal["alerts"], Acting] | None = None,
 ) -> Document[AlertAttributes]:
+    del body  # it has nothing to say
     alert = await find_alert(session, id)
-    acknowledged = await actions.acknowledge_alert(session, alert, cause_of(request))
-    return Document(data=alert_resource(acknowledged))
+    return _shown(response, await actions.acknowledge_alert(session, alert, cause))
 
 
 @router.post(
     "/alerts/{id}/resolve",
     summary="Resolve an alert",
     description="As acknowledging. An alert that PagerTree has not begun to page for is resolved "
-    "as soon as it has: PagerTree refuses it before.",
-    dependencies=[needs(Scope.PAGE)],
-    responses=errors(404, 409),
+    "as soon as it has: PagerTree refuses it before. A message is added as a note.",
+    responses=errors(400, 404, 422),
 )
 async def resolve_alert(
-    request: Request, session: SessionDep, id: str
+    response: Response,
+    session: SessionDep,
+    cause: CauseDep,
+    id: str,
+    body: NewDocument[Literal["alerts"], AlertResolution] | None = None,
 ) -> Document[AlertAttributes]:
     alert = await find_alert(session, id)
-    resolved = await actions.resolve_alert(session, alert, cause_of(request))
-    return Document(data=alert_resource(resolved))
+    said = body.data.attributes if body else AlertResolution()
+    resolved = await actions.resolve_alert(session, alert, cause, said.resolution_message)
+    if said.resolve_related_incidents:
+        await _resolve_incidents(session, alert, cause)
+    return _shown(response, resolved)
+
+
+@router.post(
+    "/alerts/{id}/snooze",
+    summary="Snooze an alert",
+    description="It is acknowledged, so that nobody else is paged; when the time is over and it is "
+    "not resolved, whoever was paged for it is paged again. Others can be named; of an alert that "
+    "was not paged from here, they must be.",
+    responses=errors(400, 404, 422),
+)
+async def snooze_alert(
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    id: str,
+    body: NewDocument[Literal["alerts"], Snooze],
+) -> Document[AlertAttributes]:
+    alert = await find_alert(session, id)
+    page = await _page_later(session, alert, body.data.attributes, requester(request))
+    return _shown(response, await actions.snooze_alert(session, alert, page))
 
 
 @router.post(
     "/alerts/{id}/escalate",
     summary="Page more people about an alert",
     description="PagerTree's API cannot hand an alert off, so they get a page of their own.",
-    dependencies=[needs(Scope.PAGE)],
     responses=errors(400, 404, 409, 422),
 )
 async def escalate_alert(
     request: Request,
+    response: Response,
     session: SessionDep,
     id: str,
-    body: NewDocument[Literal["alerts"], Escalation],
+    body: NewDocument[Literal["alerts"], Escalation] | None = None,
 ) -> Document[AlertAttributes]:
     alert = await find_alert(session, id)
-    page = await _page_about(session, alert, body.data.attributes, requester(request))
-    return Document(data=alert_resource(await actions.escalate_alert(session, alert, page)))
+    escalation = body.data.attributes if body else Escalation()
+    page = await _page_about(session, alert, escalation, requester(request))
+    return _shown(response, await actions.escalate_alert(session, alert, page))
+
+
+def _shown(response: Response, alert: Alert) -> Document[AlertAttributes]:
+    response.headers["ETag"] = etag_of(alert.updated_at)
+    return Document(data=alert_resource(alert))
 
 
 async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: str) -> Alert:
@@ -167,22 +180,36 @@ async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: 
         session,
         requests.PageRequest.model_construct(
             title=new.summary,
-            **new.model_dump(exclude={"summary", "labels", "data", *TARGETS}),
-            **{name: getattr(new, name) for name in TARGETS},
+            description=new.description,
+            urgency=urgency_of(new.urgency, new.alert_urgency_id),
+            severity=new.severity,
+            tags=new.tags,
+            integration=new.integration,
+            **_named(targets_of(new)),
         ),
         requested_by=requested_by,
         title_name="summary",
         needs_targets=False,
     )
+    cause = Cause(requested_by)
+    key = new.deduplication_key
+    if duplicate := await actions.find_duplicate(session, page.integration_id, key):
+        return await actions.count_duplicate(session, duplicate, cause)
     alert = await actions.create_alert(
         session,
         actions.NewLocalAlert(
             integration_id=page.integration_id,
             summary=page.title,
             description=page.description,
-            labels={label.key: label.value for label in new.labels},
-            data=storable_json(new.data),
-            cause=Cause(requested_by),
+            labels=label_values(new.labels) or {},
+            data=data_of(new.data) or {},
+            cause=cause,
+            status=AlertStatus(new.status) if new.status else None,
+            source=new.source or "api",
+            client_id=new.external_id,
+            external_url=new.external_url,
+            deduplication_key=key,
+            started_at=new.started_at,
         ),
     )
     if page.targets:
@@ -191,8 +218,16 @@ async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: 
 
 
 async def _page_about(
-    session: AsyncSession, alert: Alert, escalation: Escalation, requested_by: str
+    session: AsyncSession,
+    alert: Alert,
+    escalation: Escalation,
+    requested_by: str,
+    *,
+    needs_targets: bool = True,
 ) -> NewPage:
+    named = _named(escalation)
+    if escalation.escalation_policy_id is not None:
+        named["teams"] = [*named["teams"], Reference(id=escalation.escalation_policy_id)]
     return await requests.to_new_page(
         session,
         requests.PageRequest.model_construct(
@@ -201,31 +236,35 @@ async def _page_about(
             integration=str(alert.integration_id),
             urgency=escalation.urgency,
             severity=escalation.severity,
-            **{name: getattr(escalation, name) for name in TARGETS},
+            **named,
         ),
         requested_by=requested_by,
         alert_id=alert.id,
+        needs_targets=needs_targets,
     )
 
 
-def _changed_values(changed: ChangedAlert) -> dict[str, Any]:
-    """Return what a request changes, by the names of an alert's state and of an operation.
+async def _page_later(
+    session: AsyncSession, alert: Alert, snooze: Snooze, requested_by: str
+) -> NewPage:
+    home = await actions.find_home(session, alert)
+    whom = Escalation.model_construct(**_named(snooze), urgency=home.urgency if home else AUTO)
+    page = await _page_about(session, alert, whom, requested_by, needs_targets=home is None)
+    targets = page.targets or (home.targets if home else [])
+    send_at = datetime.now(UTC) + timedelta(minutes=snooze.delay_minutes)
+    severity = home.severity if home else None
+    return replace(page, targets=targets, severity=severity, send_at=send_at)
 
-    Raises:
-        ManyInvalidError: values that cannot be right, every one of them.
-    """
-    problems = [
-        *requests.text_problems(changed.summary, changed.description, "summary"),
-        *requests.severity_problems(changed.urgency, changed.severity),
-    ]
-    if problems:
-        raise ManyInvalidError(problems)
-    severity = read_severity(changed.severity)
-    values: dict[str, Any] = {
-        "title": changed.summary,
-        "description": changed.description,
-        "urgency": changed.urgency,
-        "severity": severity.value if severity else None,
-        "labels": changed.labels and {label.key: label.value for label in changed.labels},
-    }
-    return {name: value for name, value in values.items() if value is not None}
+
+async def _resolve_incidents(session: AsyncSession, alert: Alert, cause: Cause) -> None:
+    """Resolve the incidents that an alert is attached to, but for those that are over."""
+    of_alert = select(IncidentAlert.incident_id).where(IncidentAlert.alert_id == alert.id)
+    ids = await session.scalars(select(Incident.id).where(Incident.id.in_(of_alert)))
+    for incident_id in sorted(ids.all()):
+        incident = await get_incident(session, incident_id, lock=True)
+        if not is_over(incident.status):
+            await move_incident(session, incident, IncidentStatus.RESOLVED, cause)
+
+
+def _named(targets: Targets) -> dict[str, Any]:
+    return {name: getattr(targets, name) for name in TARGETS}

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts.apply import write_events
@@ -21,14 +21,17 @@ from pagersync.alerts.events import Event
 from pagersync.alerts.fold import AlertState, Field, Version
 from pagersync.alerts.handlers import Happening
 from pagersync.alerts.models import LOCAL_PREFIX, Alert, AlertStatus
-from pagersync.alerts.store import AlertKey
+from pagersync.alerts.notes import add_note
+from pagersync.alerts.store import AlertKey, lock_alerts
+from pagersync.alerts.views import is_local
 from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
-from pagersync.errors import ConflictError, InvalidError
+from pagersync.errors import ConflictError, ImpossibleError, InvalidError
 from pagersync.events.publish import Cause
+from pagersync.jsonapi import iso
 from pagersync.pagertree.payloads import AlertSnapshot
-from pagersync.paging.models import OperationKind, Page
-from pagersync.paging.service import NewPage, create_page, request_operation
+from pagersync.paging.models import Operation, OperationKind, Page
+from pagersync.paging.service import NewPage, cancel_operation, create_page, request_operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def local_event(
     *,
     cause: Cause,
     values: Mapping[str, Any],
-    time: str | None = None,
+    times: Mapping[str, datetime] | None = None,
 ) -> LocalEvent:
     """Return what a person did to an alert, as of now.
 
@@ -71,7 +74,7 @@ def local_event(
         details: one sentence for people.
         cause: who did it.
         values: what it sets.
-        time: the time of the alert that it sets, if any.
+        times: the times that it sets, where none earlier is known.
     """
     now = datetime.now(UTC)
     snapshot = AlertSnapshot(
@@ -97,20 +100,58 @@ def local_event(
         happening=Happening(None, kind, action, details),
         cause=cause,
         values=values,
-        times={time: now} if time else {},
+        times=times or {},
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLocalAlert:
-    """An alert that is made here."""
+    """An alert that is made here.
+
+    Attributes:
+        status: what it is until PagerTree says otherwise; None for `open`.
+        client_id: what its maker calls it.
+        started_at: when it began, if not now.
+    """
 
     integration_id: UUID
     summary: str
     description: str | None
-    labels: dict[str, str]
+    labels: dict[str, Any]
     data: dict[str, Any]
     cause: Cause
+    status: AlertStatus | None = None
+    source: str = "api"
+    client_id: str | None = None
+    external_url: str | None = None
+    deduplication_key: str | None = None
+    started_at: datetime | None = None
+
+
+async def find_duplicate(
+    session: AsyncSession, integration_id: UUID, key: str | None
+) -> Alert | None:
+    """Return the unresolved alert with a deduplication key, if there is one.
+
+    Nobody else makes one with the key until the transaction ends.
+    """
+    if key is None:
+        return None
+    name = f"deduplication {integration_id} {key}"
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+    return await session.scalar(
+        select(Alert).where(
+            Alert.integration_id == integration_id,
+            Alert.deduplication_key == key,
+            Alert.status != AlertStatus.RESOLVED,
+        )
+    )
+
+
+async def count_duplicate(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:
+    """Note that somebody asked for an alert that there is already."""
+    details = f"Asked for again, with the same deduplication key, by {cause.requested_by}."
+    return await _happened(session, alert, "ignored_alert_request", details, cause, values={})
 
 
 async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
@@ -130,13 +171,32 @@ async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
             "description": new.description,
             "labels": new.labels,
             "data": json.dumps(new.data),
+            **({"status": new.status} if new.status else {}),
         },
-        time="started_at",
+        times={"started_at": new.started_at or datetime.now(UTC)},
     )
     limited = await write_events(await driver_connection(session), {key: [event]}, {})
     if limited:
         raise ConflictError("the integration's limit of new alerts per day is reached")
-    return await get_by_key(session, key)
+    alert = await get_by_key(session, key)
+    alert.source = new.source
+    alert.client_id = new.client_id
+    alert.deduplication_key = new.deduplication_key
+    alert.external_url = new.external_url or ""
+    return await _kept(session, alert)
+
+
+async def _kept(session: AsyncSession, alert: Alert) -> Alert:
+    await session.flush()
+    await session.refresh(alert)
+    return alert
+
+
+async def lock_alert(session: AsyncSession, alert: Alert) -> None:
+    """Keep everybody else from changing an alert until the transaction ends, as webhooks do."""
+    key = AlertKey(alert.integration_id, alert.external_id)
+    await lock_alerts(await driver_connection(session), [key])
+    await session.refresh(alert)
 
 
 async def change_alert(
@@ -147,14 +207,18 @@ async def change_alert(
     Args:
         session: inside a transaction.
         alert: the alert.
-        values: `title`, `description`, `labels`, `urgency`, `severity`, each optional.
+        values: `title`, `description`, `urgency`, `severity`, `labels`, `data`, `source`,
+            `deduplication_key`, each optional.
         cause: who does it.
 
     Raises:
         InvalidError: an urgency or a severity of an alert that lives here alone.
+        ConflictError: another alert that is not resolved has the deduplication key.
     """
-    here = {name: value for name, value in values.items() if name in KEPT_HERE}
-    there = {name: value for name, value in values.items() if name != "labels"}
+    here = {name: value for name, value in values.items() if name in FOLDED}
+    if "data" in here:
+        here["data"] = json.dumps(here["data"])
+    there = {name: value for name, value in values.items() if name in KEPT_THERE}
     is_there = there and await _ask(session, alert, OperationKind.UPDATE_ALERT, cause, there)
     for name in () if is_there else ("urgency", "severity"):
         if name in values:
@@ -162,19 +226,26 @@ async def change_alert(
                 "the alert is not in PagerTree, which is what this is for",
                 pointer=f"/data/attributes/{name}",
             )
-    return await _happened(
+    other = await find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
+    if other is not None and other.id != alert.id:
+        raise ConflictError(f"alert {other.short_id} has this deduplication key")
+    for name in set(values) & {"source", "deduplication_key"}:
+        setattr(alert, name, values[name])
+    changed = await _happened(
         session, alert, "updated", f"Changed by {cause.requested_by}.", cause, values=here
     )
+    for name in values.keys() & {"source", "deduplication_key"}:
+        setattr(changed, name, values[name])
+    return await _kept(session, changed)
 
 
 async def acknowledge_alert(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:
     """Acknowledge an alert: in PagerTree if it lives there, else here.
 
     Raises:
-        ConflictError: it is resolved.
+        ImpossibleError: it is resolved.
     """
-    if alert.status == AlertStatus.RESOLVED:
-        raise ConflictError(f"alert {alert.short_id} is resolved already")
+    _check_not_resolved(alert)
     if alert.status == AlertStatus.ACKNOWLEDGED:
         return alert
     if await _ask(session, alert, OperationKind.ACKNOWLEDGE_ALERT, cause):
@@ -186,12 +257,16 @@ async def acknowledge_alert(session: AsyncSession, alert: Alert, cause: Cause) -
         f"Acknowledged by {cause.requested_by}.",
         cause,
         values={"status": AlertStatus.ACKNOWLEDGED},
-        time="acknowledged_at",
+        times={"acknowledged_at": datetime.now(UTC)},
     )
 
 
-async def resolve_alert(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:
+async def resolve_alert(
+    session: AsyncSession, alert: Alert, cause: Cause, message: str | None = None
+) -> Alert:
     """Resolve an alert: in PagerTree if it lives there, else here. Resolved twice is resolved."""
+    if message:
+        await add_note(session, alert, message, cause)
     if alert.status == AlertStatus.RESOLVED:
         return alert
     if await _ask(session, alert, OperationKind.RESOLVE_ALERT, cause):
@@ -203,7 +278,7 @@ async def resolve_alert(session: AsyncSession, alert: Alert, cause: Cause) -> Al
         f"Resolved by {cause.requested_by}.",
         cause,
         values={"status": AlertStatus.RESOLVED},
-        time="ended_at",
+        times={"ended_at": datetime.now(UTC)},
     )
 
 
@@ -211,15 +286,48 @@ async def escalate_alert(session: AsyncSession, alert: Alert, page: NewPage) -> 
     """Page more people about an alert. PagerTree's API hands nothing off, so this is a new page.
 
     Raises:
-        ConflictError: it is resolved.
+        ImpossibleError: it is resolved.
     """
-    if alert.status == AlertStatus.RESOLVED:
-        raise ConflictError(f"alert {alert.short_id} is resolved already")
+    _check_not_resolved(alert)
     await create_page(session, page)
     names = ", ".join(target["name"] for target in page.targets)
     details = f"Escalated to {names} by {page.requested_by}."
     cause = Cause(page.requested_by, "api", page.workflow_run_id, page.depth)
     return await _happened(session, alert, "escalated", details, cause, values={})
+
+
+async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Alert:
+    """Acknowledge an alert, and page again at `page.send_at` unless it is resolved by then.
+
+    Snoozed once more, it is paged again at the new time only.
+
+    Raises:
+        ImpossibleError: it is resolved.
+    """
+    cause = Cause(page.requested_by, "api")
+    alert = await acknowledge_alert(session, alert, cause)
+    waiting = await session.scalars(
+        select(Operation.id)
+        .join(Page, Page.id == Operation.page_id)
+        .where(Page.alert_id == alert.id, Page.send_at.is_not(None), Page.status == "queued")
+        .where(Operation.kind == OperationKind.CREATE_ALERT, Operation.state == "queued")
+    )
+    for operation_id in waiting.all():
+        await cancel_operation(session, operation_id, reason="the alert was snoozed once more")
+    await create_page(session, page)
+    assert page.send_at is not None  # noqa: S101 - that is what a snooze is
+    details = f"Snoozed by {page.requested_by} until {iso(page.send_at)}."
+    return await _happened(session, alert, "snoozed", details, cause, values={})
+
+
+async def find_home(session: AsyncSession, alert: Alert) -> Page | None:
+    """Return the page that an alert lives in PagerTree by, if one was sent from here."""
+    return await session.scalar(select(Page).where(*_is_home(alert)).order_by(Page.id).limit(1))
+
+
+def _check_not_resolved(alert: Alert) -> None:
+    if alert.status == AlertStatus.RESOLVED:
+        raise ImpossibleError(f"alert {alert.short_id} is resolved already")
 
 
 async def get_by_key(session: AsyncSession, key: AlertKey) -> Alert:
@@ -240,12 +348,12 @@ async def _happened(  # noqa: PLR0913 - what an event is made of
     cause: Cause,
     *,
     values: Mapping[str, Any],
-    time: str | None = None,
+    times: Mapping[str, datetime] | None = None,
 ) -> Alert:
     """Fold what a person did into an alert, under the name that it has by now."""
     for _ in range(MOVES_MAX):
         key = AlertKey(alert.integration_id, alert.external_id)
-        event = local_event(key, action, details, cause=cause, values=values, time=time)
+        event = local_event(key, action, details, cause=cause, values=values, times=times)
         connection = await driver_connection(session)
         if not await write_events(connection, {key: [event]}, {}, creates=False):
             return await get_by_key(session, key)
@@ -261,7 +369,7 @@ async def _ask(
     params: dict[str, Any] | None = None,
 ) -> bool:
     """Ask PagerTree to act on an alert that is there, or on its way; tell whether it is."""
-    page = await session.scalar(select(Page).where(*_is_home(alert)).order_by(Page.id).limit(1))
+    page = await find_home(session, alert)
     if page is None and is_local(alert):
         return False
     await request_operation(
@@ -278,13 +386,9 @@ async def _ask(
     return True
 
 
-def is_local(alert: Alert) -> bool:
-    """Tell whether an alert has no counterpart in PagerTree, or none that is known yet."""
-    return alert.external_id.startswith(LOCAL_PREFIX)
-
-
 MOVES_MAX: Final = 3
-KEPT_HERE: Final = ("title", "description", "labels")
+FOLDED: Final = ("title", "description", "labels", "data")
+KEPT_THERE: Final = ("title", "description", "urgency", "severity")
 GONE: Final = ("failed", "canceled", "expired")
 
 

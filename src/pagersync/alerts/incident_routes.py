@@ -1,8 +1,8 @@
 """`/v1/incidents/{incident_id}/alerts`: the alerts that are attached to an incident."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,7 +10,7 @@ from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.alerts.models import Alert
-from pagersync.alerts.routes import AlertAttributes, alert_resource
+from pagersync.alerts.views import SHAPE, AlertAttributes, alert_resource
 from pagersync.database.session import SessionDep
 from pagersync.incidents.attach import attach_alerts
 from pagersync.incidents.models import Incident, IncidentAlert
@@ -19,6 +19,7 @@ from pagersync.incidents.routes import CauseDep
 from pagersync.incidents.service import get_incident
 from pagersync.jsonapi import Collection, JsonApiResponse, NewDocument, errors
 from pagersync.pagination import Page, PageDep, find
+from pagersync.shape import Wanted
 
 router = APIRouter(
     prefix="/v1",
@@ -44,26 +45,28 @@ async def attach_alert(
 ) -> Collection[AlertAttributes]:
     incident = await get_incident(session, incident_id)
     await attach_alerts(session, incident, body.data.attributes.alert_ids, cause)
-    return await _attached(session, incident, page)
+    return await _attached(session, incident, page, Wanted())
 
 
 @router.get(
     "/incidents/{incident_id}/alerts",
     summary="List the alerts that are attached to an incident",
     dependencies=[needs(Scope.READ)],
+    openapi_extra=SHAPE.openapi(),
     responses=errors(404, 422),
 )
 async def list_incident_alerts(
-    session: SessionDep, page: PageDep, incident_id: str
+    session: SessionDep,
+    page: PageDep,
+    incident_id: str,
+    wanted: Annotated[Wanted, Depends(SHAPE)],
 ) -> Collection[AlertAttributes]:
-    return await _attached(session, await get_incident(session, incident_id), page)
+    return await _attached(session, await get_incident(session, incident_id), page, wanted)
 
 
 async def _attached(
-    session: AsyncSession, incident: Incident, page: Page
+    session: AsyncSession, incident: Incident, page: Page, wanted: Wanted
 ) -> Collection[AlertAttributes]:
     ids = select(IncidentAlert.alert_id).where(IncidentAlert.incident_id == incident.id)
     found = await find(session, select(Alert).where(Alert.id.in_(ids)), Alert.id, page)
-    return Collection(
-        data=[alert_resource(row) for row in found.rows], links=found.links, meta=found.meta
-    )
+    return await wanted.collection(session, found, [alert_resource(row) for row in found.rows])

@@ -40,6 +40,10 @@ class Alert(UpdatedAt, Base):
 
     Identity is `(integration_id, external_id)`, where `external_id` is PagerTree's `data.id`.
     `thirdparty_id` is not identity: PagerTree makes a new alert when a resolved one's is reused.
+
+    Attributes:
+        client_id: what the API client that made it calls it.
+        deduplication_key: of the alerts of an account that are not resolved, one has it.
     """
 
     __tablename__ = "alerts"
@@ -56,6 +60,8 @@ class Alert(UpdatedAt, Base):
     labels: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     data: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     thirdparty_id: Mapped[str | None]
+    client_id: Mapped[str | None]
+    deduplication_key: Mapped[str | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     acknowledged_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -67,6 +73,13 @@ class Alert(UpdatedAt, Base):
         Index("alerts_status_idx", "status", "id"),
         Index("alerts_started_at_idx", "started_at"),
         Index("alerts_labels_idx", "labels", postgresql_using="gin"),
+        Index(
+            "alerts_deduplication_key",
+            "integration_id",
+            "deduplication_key",
+            unique=True,
+            postgresql_where=text("deduplication_key IS NOT NULL AND status <> 'resolved'"),
+        ),
         CheckConstraint(
             f"status IN ({', '.join(repr(status.value) for status in AlertStatus)})", name="status"
         ),
@@ -77,7 +90,7 @@ class AlertEvent(Base):
     """One thing that happened to an alert, at its own time and not at that of its arrival.
 
     `content_sha256` is the event's identity: the same event that arrives in two different bodies
-    stands here once.
+    stands here once. People's notes can be changed: `updated_at` is when.
     """
 
     __tablename__ = "alert_events"
@@ -94,6 +107,7 @@ class AlertEvent(Base):
     details: Mapped[str]
     occurred_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime | None]
 
     __table_args__ = (
         ForeignKeyConstraint(

@@ -83,6 +83,7 @@ class Page(UpdatedAt, Base):
         resolve_wanted_by: who wants its alert resolved, should PagerTree turn out to have it.
         workflow_run_id: the run that asked for it, if one did.
         depth: how many runs lie between it and what a person or PagerTree did.
+        send_at: not before then, and only if its alert is not resolved by then; null: at once.
         targets: `[{"kind": "team", "pagertree_id", "prefix_id", "name"}]`.
         urgency: one of PagerTree's, or `auto`.
         pagertree_alert_id: PagerTree's id of the alert as its webhooks name it.
@@ -111,6 +112,7 @@ class Page(UpdatedAt, Base):
     requested_by: Mapped[str]
     workflow_run_id: Mapped[UUID | None]
     depth: Mapped[int] = mapped_column(server_default="0")
+    send_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     pagertree_alert_id: Mapped[str | None]
     pagertree_id: Mapped[str | None]

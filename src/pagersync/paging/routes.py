@@ -78,6 +78,9 @@ class PageAttributes(BaseModel):
     pagertree_alert_id: str | None = Field(description="As PagerTree's webhooks name the alert.")
     pagertree_id: str | None = Field(description="As PagerTree's API names the alert.")
     pagertree_status: str | None
+    send_at: Timestamp | None = Field(
+        description="Not sent before, and only if its alert is not resolved by then."
+    )
     expires_at: Timestamp | None
     sent_at: Timestamp | None
     confirmed_at: Timestamp | None = Field(description="When PagerTree was seen to page people.")

@@ -55,6 +55,7 @@ class NewPage:
         fallback_targets: whom to page when this page is dropped; None for nobody.
         workflow_run_id: the run that asks, if one does.
         depth: how many runs lie between it and what a person or PagerTree did.
+        send_at: not before then, and only if its alert is not resolved by then.
     """
 
     integration_id: UUID
@@ -67,6 +68,7 @@ class NewPage:
     tags: list[str] = field(default_factory=list)
     alert_id: UUID | None = None
     incident_id: UUID | None = None
+    send_at: datetime | None = None
     expires_at: datetime | None = None
     is_incident: bool = False
     fallback_targets: list[dict[str, Any]] | None = None
@@ -95,6 +97,7 @@ async def create_page(session: AsyncSession, new: NewPage) -> Page:
         page=page,
         requested_by=new.requested_by,
         workflow_run_id=new.workflow_run_id,
+        run_at=new.send_at,
     )
     if new.incident_id is not None:
         await add_activity(await driver_connection(session), [_paged(new, page.id)])
@@ -151,6 +154,7 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     pagertree_alert_id: str | None = None,
     params: dict[str, Any] | None = None,
     workflow_run_id: UUID | None = None,
+    run_at: datetime | None = None,
 ) -> Operation:
     """Ask for one call to PagerTree, about a page's alert or about one of PagerTree's own.
 
@@ -168,6 +172,7 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
         requested_by=requested_by,
         workflow_run_id=workflow_run_id,
         lock_key=f"page {page.id}" if page else f"{integration_id} {pagertree_alert_id}",
+        **({} if run_at is None else {"run_at": run_at}),
     )
     session.add(operation)
     await session.flush()

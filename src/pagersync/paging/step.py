@@ -33,6 +33,13 @@ HELD_BACK_S: Final = 30.0
 """How long to wait for a create whose end is unknown, before an operation on its alert."""
 
 
+CANCELED_BECAUSE: Final = {
+    True: "its alert was resolved meanwhile",
+    False: "its page was never created in PagerTree",
+}
+"""By whether an operation is needless."""
+
+
 class Step(Enum):
     """What to do about a claimed operation."""
 
@@ -58,6 +65,8 @@ class Work:
         last_sent_at: when the creating call last went out, or ended in doubt where that is known.
         lookups: searches since then that found nothing; of an acknowledge or a resolve, refusals
             in a row although the alert's status allows it.
+        is_needless: whether its page was to be sent later if its alert was not resolved by then,
+            and it is.
     """
 
     id: UUID
@@ -75,6 +84,7 @@ class Work:
     first_sent_at: datetime | None = None
     last_sent_at: datetime | None = None
     lookups: int = 0
+    is_needless: bool = False
 
 
 def next_step(work: Work, *, now: datetime, attempts_max: int) -> Step:
@@ -89,7 +99,7 @@ def next_step(work: Work, *, now: datetime, attempts_max: int) -> Step:
         return Step.LOOK
     if work.expires_at is not None and now >= work.expires_at:
         return Step.EXPIRE
-    return Step.SEND
+    return Step.CANCEL if work.is_needless else Step.SEND
 
 
 def _next_call(work: Work, attempts_max: int) -> Step:

@@ -267,7 +267,9 @@ SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page
     o.pagertree_alert_id,
     coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
     c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
-    o.lookups
+    o.lookups,
+    p.send_at IS NOT NULL AND EXISTS (
+        SELECT FROM alerts a WHERE a.id = p.alert_id AND a.status = 'resolved') AS is_needless
 FROM operations o
 LEFT JOIN pages p ON p.id = o.page_id
 LEFT JOIN operations c ON c.page_id = o.page_id AND c.kind = 'create_alert'

@@ -383,7 +383,7 @@ def _end_without_a_call(work: Work, what: Step) -> End:
         case Step.EXPIRE:
             return End(Outcome(work.id, OperationState.EXPIRED, "too old to be sent: `expires_at`"))
         case Step.CANCEL:
-            reason = "its page was never created in PagerTree"
+            reason = step.CANCELED_BECAUSE[work.is_needless]
             return End(Outcome(work.id, OperationState.CANCELED, reason))
         case Step.WAIT:
             reason = "waits until it is known whether its page is in PagerTree"
