@@ -26,6 +26,7 @@ from bench.bodies import write_templates
 from bench.database import connect_account, open_database
 from bench.figures import Figure, to_json, to_table
 from bench.ingest import Ingest
+from bench.listing import measure_lists
 from bench.load import generator
 from bench.paging import connect_paging_account, measure_call_latency, measure_sending
 from bench.processes import serving_no_op, serving_stub
@@ -84,6 +85,7 @@ def _read_options() -> argparse.Namespace:
     options = parser.parse_args()
     options.seconds = options.seconds or (1 if options.quick else 5)
     options.events = 4_000 if options.quick else 30_000
+    options.alerts = 50_000 if options.quick else 1_000_000
     options.samples = 50 if options.quick else 200
     options.pages = 300 if options.quick else 1_000
     return options
@@ -106,6 +108,7 @@ def _measure(directory: Path, options: argparse.Namespace, probes: list[Probe]) 
         yield measure_latency(database, account, templates, log, samples=options.samples)
         matching = partial(measure_matching, database, account, log, events=options.events)
         yield references.beside(matching)
+        yield from measure_lists(database, account, log, alerts=options.alerts)
         with serving_stub(log) as stub:
             paging = uvloop.run(connect_paging_account(database, stub.url))
             yield from measure_call_latency(database, paging, log, samples=options.samples)
