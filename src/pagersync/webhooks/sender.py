@@ -117,12 +117,12 @@ class WebhookSender:
             )
             if delivery is None:
                 raise LeaseLostError
+            if delivery.payload is None:
+                delivery.payload = await build_payload(session, delivery)
             endpoint = await _endpoint_of(session, delivery)
             if not endpoint.enabled:
                 await self._put_away(session, token, delivery, endpoint)
                 return None
-            if delivery.payload is None:
-                delivery.payload = await build_payload(session, delivery)
             return Call(
                 delivery_id=delivery.id,
                 endpoint_id=endpoint.id,
@@ -169,9 +169,7 @@ class WebhookSender:
         return Answer(started_at, _ms_since(began_s), answer.status, retry_after=answer.retry_after)
 
     async def _record(self, token: UUID, call: Call, answer: Answer) -> None:
-        jitter = random.random()  # noqa: S311 - spreads load, guards nothing
-        then = after(answer, attempt=call.attempt, jitter=jitter)
-        outcome = Outcome(call.delivery_id, then.state, answer.problem, then.delay_s)
+        outcome = _outcome(call.delivery_id, call.attempt, answer)
         async with raw_connection(self.engine) as connection, connection.transaction():
             if not await self.queue.finish(connection, token, [outcome]):
                 raise LeaseLostError
@@ -180,9 +178,17 @@ class WebhookSender:
         WEBHOOK_ATTEMPTS.labels(outcome="delivered" if answer.is_success else "failed").inc()
 
     async def _give_back(self, token: UUID, delivery_id: UUID, error: str) -> None:
-        outcome = Outcome.failed(delivery_id, attempt=1, attempts_max=ATTEMPTS_MAX, error=error)
+        """End an attempt that failed on our side: it says nothing of the endpoint."""
         async with raw_connection(self.engine) as connection:
-            await self.queue.finish(connection, token, [outcome])
+            attempt = await store.attempt_of(connection, delivery_id)
+            failed = Answer(datetime.now(UTC), 0, None, error)
+            await self.queue.finish(connection, token, [_outcome(delivery_id, attempt, failed)])
+
+
+def _outcome(delivery_id: UUID, attempt: int, answer: Answer) -> Outcome:
+    jitter = random.random()  # noqa: S311 - spreads load, guards nothing
+    then = after(answer, attempt=attempt, jitter=jitter)
+    return Outcome(delivery_id, then.state, answer.problem, then.delay_s)
 
 
 async def _endpoint_of(session: AsyncSession, delivery: WebhookDelivery) -> WebhookEndpoint:

@@ -24,6 +24,14 @@ q.id = ANY (ARRAY(
 slow or down keeps the others waiting. It reads a few rows of each endpoint, however many wait."""
 
 
+async def attempt_of(connection: Connection, delivery_id: UUID) -> int:
+    """Return how often a delivery was claimed since it was made or last replayed."""
+    attempt: int = await connection.fetchval(
+        "SELECT attempt FROM webhook_deliveries WHERE id = $1", delivery_id
+    )
+    return attempt
+
+
 async def add_attempt(connection: Connection, delivery_id: UUID, answer: Answer) -> None:
     """Keep what a call came to."""
     await connection.execute(
