@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from standardwebhooks import Webhook
 
 from pagersync.database.base import new_id
@@ -267,12 +268,32 @@ async def test_many_rotations_leave_few_secrets(quiet: Hooks) -> None:
         assert tuple(raw.one()) == (4, 1)
 
 
+async def test_no_log_of_a_delivery_holds_a_secret(
+    hooks: Hooks, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = {"name": "Authorization", "value": "Bearer planted-header"}
+    made = await hooks.add(url="http://127.0.0.1:9/x?token=planted-token", custom_headers=[header])
+    await hooks.declare()
+    (delivery,) = await eventually_failed(hooks, made)
+    shown = await hooks.delivery(delivery)
+    assert [each["http_status"] for each in shown["attempts"]] == [None]
+    assert "127.0.0.1 did not answer" in shown["last_error"]
+    said = f"{shown} {capsys.readouterr()}"
+    for secret in ("planted-header", "planted-token", made["secret"]):
+        assert secret not in said
+    rows = "SELECT secret_encrypted FROM webhook_signing_secrets"
+    async with hooks.sessions() as session:
+        stored = await (await session.connection()).exec_driver_sql(rows)
+        assert made["secret"].encode() not in stored.scalar_one()
+
+
 async def test_an_endpoint_that_does_not_answer_keeps_nobody_waiting(hooks: Hooks) -> None:
     hooks.receiver.held.add("/slow")
     await hooks.add("/slow", event_types=["incident.created"])
     await hooks.add("/quick", event_types=["incident.created"])
     for number in range(10):
         await hooks.declare(title=f"incident {number}")
+    await hooks.received(4, "/slow")
     assert len(await hooks.received(10, "/quick")) == 10
     assert len(hooks.receiver.to("/slow")) == 4
     hooks.receiver.released.set()

@@ -136,7 +136,7 @@ async def delete_webhooks_endpoint(
     description="The answer is the only one that shows the new secret. For "
     "`PAGERSYNC_SECRET_GRACE_HOURS`, deliveries are signed with the old one too.",
     dependencies=[needs(Scope.ADMIN)],
-    responses=errors(404, 412, 422),
+    responses=errors(404, 422),
 )
 async def rotate_webhooks_endpoint_secret(
     request: Request, response: Response, session: SessionDep, id: str
