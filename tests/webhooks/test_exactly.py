@@ -17,6 +17,7 @@ from pagersync.integrations.vault import open_vault
 from pagersync.settings import Settings
 from pagersync.webhooks.models import WebhookState
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
+from pagersync.webhooks.service import change_endpoint, get_endpoint
 from pagersync.worker import create_clients
 from tests.support.awaits import MOMENTS
 from tests.support.hurry import let_leases_run_out
@@ -128,6 +129,23 @@ async def test_a_sender_that_is_killed_anywhere_loses_nothing(
     assert len(told) > 5
     bodies = {(row["event_id"], row["payload"].encode()) for row in told}
     assert {(UUID(request.id), request.body) for request in quiet.receiver.requests} == bodies
+
+
+async def test_what_waits_is_not_held_when_its_endpoint_is_enabled_at_that_very_moment(
+    quiet: Hooks, hook_settings: Settings
+) -> None:
+    made = await quiet.add(event_types=["incident.created"])
+    await declare(quiet)
+    await quiet.change(made, enabled=False)
+    workers = Workers(hook_settings)
+    async with quiet.sessions.begin() as session:
+        endpoint = await get_endpoint(session, made["id"], lock=True)
+        await change_endpoint(session, open_vault(hook_settings), endpoint, {"enabled": True})
+        workers.start()
+        waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await eventually(lambda: rows(quiet.engine, waiting))
+    await quiet.reached(made, "done")
+    await workers.stop()
 
 
 async def test_an_event_that_was_removed_first_is_no_reason_to_try_for_ever(

@@ -120,6 +120,8 @@ class WebhookSender:
             if delivery.payload is None:
                 delivery.payload = await build_payload(session, delivery)
             endpoint = await _endpoint_of(session, delivery)
+            if not endpoint.enabled:  # unless it is being enabled at this very moment
+                endpoint = await _endpoint_of(session, delivery, lock=True)
             if not endpoint.enabled:
                 await self._put_away(session, token, delivery, endpoint)
                 return None
@@ -191,8 +193,13 @@ def _outcome(delivery_id: UUID, attempt: int, answer: Answer) -> Outcome:
     return Outcome(delivery_id, then.state, answer.problem, then.delay_s)
 
 
-async def _endpoint_of(session: AsyncSession, delivery: WebhookDelivery) -> WebhookEndpoint:
+async def _endpoint_of(
+    session: AsyncSession, delivery: WebhookDelivery, *, lock: bool = False
+) -> WebhookEndpoint:
+    """Return a delivery's endpoint; with `lock`, nobody changes it until the transaction ends."""
     statement = select(WebhookEndpoint).where(WebhookEndpoint.id == delivery.endpoint_id)
+    if lock:
+        statement = statement.with_for_update(read=True).execution_options(populate_existing=True)
     return (await session.scalars(statement)).one()
 
 
