@@ -33,6 +33,7 @@ EDGES = {
     "workflows/connect_cli.py",
     "workflows/engine.py",  # a transaction for each task of a run
     "workflows/trigger.py",  # the worker's transaction around a batch of events
+    "webhooks/sender.py",  # an endpoint is called between the claim and the record
     "integrations/routes.py",  # a change asks PagerTree between reading and writing
 }
 """Where a transaction may begin or be committed."""

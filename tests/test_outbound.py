@@ -47,7 +47,10 @@ async def get(
     timeout_s: float = 5,
 ) -> OutboundAnswer:
     async with create_outbound_client(
-        timeout_s=5, allows_private=allows_private, resolve=resolve
+        timeout_s=5,
+        allows_private=allows_private,
+        setting="PAGERSYNC_HTTP_CLIENT_PRIVATE_ADDRESSES",
+        resolve=resolve,
     ) as client:
         return await send(client, client.build_request("GET", url), timeout_s=timeout_s)
 
@@ -210,7 +213,9 @@ async def test_a_name_that_no_resolver_takes_is_named() -> None:
 
 async def test_connections_are_not_kept(url: str) -> None:
     """One opened for one name would serve another that has the same address."""
-    async with create_outbound_client(timeout_s=5, allows_private=True) as client:
+    async with create_outbound_client(
+        timeout_s=5, allows_private=True, setting="PAGERSYNC_HTTP_CLIENT_PRIVATE_ADDRESSES"
+    ) as client:
         ports = {await local_port(client, url) for _ in range(3)}
     assert len(ports) == 3
 

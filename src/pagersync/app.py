@@ -38,6 +38,8 @@ from pagersync.log import configure_logging
 from pagersync.paging import operation_routes as operations
 from pagersync.paging import routes as pages
 from pagersync.settings import Settings
+from pagersync.webhooks import delivery_routes as webhook_deliveries
+from pagersync.webhooks import routes as webhook_endpoints
 from pagersync.worker import create_clients, run_workers
 from pagersync.workflows import connect_routes as connect
 from pagersync.workflows import event_routes as domain_events
@@ -81,6 +83,8 @@ PARTS: Final = (
     connect,
     integrations,
     directory,
+    webhook_endpoints,
+    webhook_deliveries,
     health,
     docs,
 )

@@ -29,6 +29,7 @@ QUEUES: Final = {
     "domain_events": ["queued", "running", "dead"],
     "workflow_runs": ["queued", "running", "failed", "dead"],
     "operations": ["queued", "running", "failed", "dead", "unknown"],
+    "webhook_deliveries": ["queued", "running", "held", "dead"],
 }
 """The queues, and the states of each that are counted: on their way, or waiting for a person."""
 

@@ -22,4 +22,9 @@ OPERATIONS = Counter(
 WORKFLOW_RUNS = Counter(
     "pagersync_workflow_runs", "Workflow runs that ended, by status.", ["status"]
 )
+WEBHOOK_ATTEMPTS = Counter(
+    "pagersync_webhook_attempts",
+    "Calls of integrators' webhook endpoints, by outcome: `delivered` or `failed`.",
+    ["outcome"],
+)
 OPERATION_SECONDS = Histogram("pagersync_operation_seconds", "Time for one turn at an operation.")

@@ -83,16 +83,19 @@ class OutboundAnswer:
 
 
 def create_outbound_client(
-    *, timeout_s: float, allows_private: bool, resolve: Resolve | None = None
+    *, timeout_s: float, allows_private: bool, setting: str, resolve: Resolve | None = None
 ) -> AsyncClient:
     """Return a client that resolves names itself and refuses addresses that are not public.
 
     Args:
         timeout_s: longest wait for each part of a call; `send` limits all of it.
         allows_private: whether private, local and reserved addresses may be called all the same.
+        setting: the setting that says so, for whoever is refused.
         resolve: what addresses a name has; the system's resolver, unless a test knows better.
     """
-    transport = _CheckedTransport(allows_private=allows_private, resolve=resolve or resolve_host)
+    transport = _CheckedTransport(
+        allows_private=allows_private, setting=setting, resolve=resolve or resolve_host
+    )
     return AsyncClient(
         transport=transport,
         timeout=Timeout(timeout_s),
@@ -187,8 +190,9 @@ async def resolve_host(host: str, port: int) -> list[str]:
 class _CheckedTransport(AsyncBaseTransport):
     """Sends a request to an address of its host that was checked."""
 
-    def __init__(self, *, allows_private: bool, resolve: Resolve) -> None:
+    def __init__(self, *, allows_private: bool, setting: str, resolve: Resolve) -> None:
         self._allows_private = allows_private
+        self._setting = setting
         self._resolve = resolve
         limits = Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=0)
         self._http = AsyncHTTPTransport(trust_env=False, limits=limits)
@@ -198,7 +202,7 @@ class _CheckedTransport(AsyncBaseTransport):
         host, port = _ascii_host(request.url), request.url.port
         addresses = await self._resolve(host, port or {"http": 80}.get(request.url.scheme, 443))
         if not self._allows_private:
-            _check_addresses(host, addresses)
+            check_addresses(host, addresses, setting=self._setting)
         failure: ConnectError | ConnectTimeout = ConnectError(f"{host} has no address")
         for address in addresses[:ADDRESSES_TRIED_MAX]:
             try:
@@ -211,12 +215,17 @@ class _CheckedTransport(AsyncBaseTransport):
         await self._http.aclose()
 
 
-def _check_addresses(host: str, addresses: Sequence[str]) -> None:
+def check_addresses(host: str, addresses: Sequence[str], *, setting: str) -> None:
+    """Return if every address of a host is one of the public internet's.
+
+    Raises:
+        OutboundRefusedError: one is not; the detail names the setting that would allow it.
+    """
     for address in addresses:
         if reason := refusal_of(address):
             raise OutboundRefusedError(
                 f"{host} may not be called: its address {address} is {reason}; "
-                "PAGERSYNC_HTTP_CLIENT_PRIVATE_ADDRESSES=true would allow it"
+                f"{setting}=true would allow it"
             )
 
 

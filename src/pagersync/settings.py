@@ -39,8 +39,9 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = Field(
         default=None,
-        description="Encrypts stored PagerTree API keys and answers. Several, separated by commas, "
-        "rotate it: the first encrypts, all decrypt. Unset: made once, in `<data_dir>/secret.key`.",
+        description="Encrypts stored PagerTree API keys, secrets that sign outgoing webhooks, and "
+        "answers. Several, separated by commas, rotate it: the first encrypts, all decrypt. Unset: "
+        "made once, in `<data_dir>/secret.key`.",
     )
     public_url: HttpUrl | None = Field(
         default=None,
@@ -104,7 +105,8 @@ class Settings(BaseSettings):
         default=24,
         ge=0,
         le=8760,
-        description="How long an old webhook secret works after a rotation.",
+        description="How long an old webhook secret works after a rotation, PagerTree's and those "
+        "that sign outgoing webhooks.",
     )
     pagertree_timeout_s: float = Field(
         default=10, gt=0, description="Longest wait for an answer of PagerTree's API."
@@ -178,6 +180,19 @@ class Settings(BaseSettings):
     )
     http_client_timeout_s: float = Field(
         default=10, gt=0, le=60, description="Longest time that one call of `http_client` takes."
+    )
+
+    webhook_concurrency: Positive = Field(
+        default=16,
+        description="Calls of webhook endpoints that one process makes at the same time; at most "
+        "four of them to one endpoint.",
+    )
+    webhook_timeout_s: float = Field(
+        default=15, gt=0, le=60, description="Longest time that one call of an endpoint takes."
+    )
+    webhook_private_addresses: bool = Field(
+        default=False,
+        description="Whether webhook endpoints may have private, local or reserved addresses.",
     )
 
     @field_validator("database_url")

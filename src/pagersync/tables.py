@@ -9,6 +9,7 @@ import pagersync.integrations.directory_models
 import pagersync.integrations.gate
 import pagersync.integrations.models
 import pagersync.paging.models
+import pagersync.webhooks.models
 import pagersync.workflows.models
 from pagersync.database.base import Base
 

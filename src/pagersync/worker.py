@@ -30,6 +30,8 @@ from pagersync.paging.confirm import Checker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
+from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
+from pagersync.webhooks.sender import WebhookSender, webhooks_queue
 from pagersync.workflows.engine import Engine, runs_queue
 from pagersync.workflows.trigger import Trigger, events_queue
 
@@ -58,16 +60,19 @@ class Clients:
 
     Attributes:
         pagertree: calls PagerTree's API.
-        outbound: calls addresses that users choose, as far as they may be called.
+        outbound: calls addresses that workflows name, as far as they may be called.
+        webhooks: calls integrators' endpoints, likewise.
     """
 
     pagertree: AsyncClient
     outbound: AsyncClient
+    webhooks: AsyncClient
 
     async def aclose(self) -> None:
         """Close their connections."""
         await self.pagertree.aclose()
         await self.outbound.aclose()
+        await self.webhooks.aclose()
 
 
 def create_clients(settings: Settings) -> Clients:
@@ -77,6 +82,12 @@ def create_clients(settings: Settings) -> Clients:
         outbound=create_outbound_client(
             timeout_s=settings.http_client_timeout_s,
             allows_private=settings.http_client_private_addresses,
+            setting="PAGERSYNC_HTTP_CLIENT_PRIVATE_ADDRESSES",
+        ),
+        webhooks=create_outbound_client(
+            timeout_s=settings.webhook_timeout_s,
+            allows_private=settings.webhook_private_addresses,
+            setting=PRIVATE_ADDRESSES_SETTING,
         ),
     )
 
@@ -134,6 +145,10 @@ async def run_workers(
             )
         )
         group.create_task(_run_workflows(engine, listener, settings, stop, clients.outbound))
+        webhooks = WebhookSender(
+            engine, webhooks_queue(), http=clients.webhooks, vault=vault, settings=settings
+        )
+        group.create_task(_send_webhooks(webhooks, listener, settings, stop))
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
         group.create_task(_run_retention(engine, settings, stop))
         if settings.directory_sync_s:
@@ -163,6 +178,19 @@ async def _run_workflows(
         poll_s=POLL_S,
     )
     await pool.run(listener.subscribe("workflow_runs"), stop)
+
+
+async def _send_webhooks(
+    sender: WebhookSender, listener: Listener, settings: Settings, stop: asyncio.Event
+) -> None:
+    pool = Pool(
+        sender.engine,
+        sender.queue,
+        sender.take,
+        concurrency=settings.webhook_concurrency,
+        poll_s=POLL_S,
+    )
+    await pool.run(listener.subscribe("webhook_deliveries"), stop)
 
 
 async def run_queue(

@@ -21,6 +21,7 @@ from pagersync.paging.confirm import Checker
 from pagersync.paging.sender import NEVER_BURIED, Sender
 from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
+from pagersync.webhooks.sender import WebhookSender
 from pagersync.worker import Clients
 from pagersync.workflows.engine import Engine
 from pagersync.workflows.trigger import CLAIMED_COLUMNS, Trigger
@@ -63,6 +64,26 @@ async def look(tools: Tools, subject_id: UUID) -> None:
 async def run(tools: Tools, run_id: UUID) -> None:
     """Execute a workflow run."""
     await asyncio.create_task(_run(tools, run_id))
+
+
+async def tell(tools: Tools, endpoint_id: UUID) -> None:
+    """Send what waits for a webhook endpoint."""
+    await asyncio.create_task(_tell(tools, endpoint_id))
+
+
+async def _tell(tools: Tools, endpoint_id: UUID) -> None:
+    queue = _queue(tools, "webhook_deliveries", f"q.endpoint_id = '{endpoint_id}'")
+    async with raw_connection(tools.engine) as connection:
+        batch = await queue.claim(connection, rows_max=500)
+    sender = WebhookSender(
+        tools.engine,
+        queue,
+        http=tools.clients.webhooks,
+        vault=open_vault(tools.settings),
+        settings=tools.settings,
+    )
+    for row in batch.rows:
+        await sender.take(batch.token, row["id"])
 
 
 async def _look(tools: Tools, subject_id: UUID) -> None:
@@ -120,5 +141,5 @@ WHERE page_id = $1 AND state IN ('queued', 'running')
 """
 
 WORK: Final[Mapping[str, Callable[[Tools, UUID], Awaitable[None]]]] = MappingProxyType(
-    {"send": send, "check": check, "look": look, "run": run}
+    {"send": send, "check": check, "look": look, "run": run, "tell": tell}
 )

@@ -37,7 +37,9 @@ async def url(echo: Echo) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[AsyncClient]:
-    async with create_outbound_client(timeout_s=5, allows_private=True) as client:
+    async with create_outbound_client(
+        timeout_s=5, allows_private=True, setting="PAGERSYNC_HTTP_CLIENT_PRIVATE_ADDRESSES"
+    ) as client:
         yield client
 
 
@@ -188,7 +190,9 @@ async def test_a_host_that_is_not_listed_is_not_called(
 
 
 async def test_a_private_address_is_not_called(url: str, echo: Echo) -> None:
-    async with create_outbound_client(timeout_s=5, allows_private=False) as client:
+    async with create_outbound_client(
+        timeout_s=5, allows_private=False, setting="PAGERSYNC_HTTP_CLIENT_PRIVATE_ADDRESSES"
+    ) as client:
         with pytest.raises(OutboundRefusedError, match=r"127\.0\.0\.1 is loopback"):
             await Calling(client)(url)
     assert not echo.requests

@@ -10,6 +10,7 @@ from uuid import UUID
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection
 from pagersync.events.triggers import triggers_of
+from pagersync.events.webhooks import queue_webhooks
 
 NO_INTEGRATION: Final = UUID(int=0)
 """Stands where an account's id would, for what concerns none."""
@@ -60,12 +61,14 @@ async def publish(connection: Connection, facts: Sequence[Fact]) -> None:
     """Insert domain events; they exist if and only if the caller's transaction commits.
 
     An event for which no workflow listens is done at once: it costs its row, and nothing more.
+    What is to be told to webhook endpoints is queued along with it.
     """
     if not facts:
         return
-    await connection.execute(
+    ids = [new_id() for _ in facts]
+    has_endpoints = await connection.fetchval(
         _INSERT,
-        [new_id() for _ in facts],
+        ids,
         [fact.integration_id for fact in facts],
         [fact.type for fact in facts],
         [fact.subject_type for fact in facts],
@@ -78,6 +81,9 @@ async def publish(connection: Connection, facts: Sequence[Fact]) -> None:
         [fact.cause and fact.cause.requested_by for fact in facts],
         [fact.cause.depth if fact.cause else fact.depth for fact in facts],
     )
+    if has_endpoints:
+        events = [(id_, fact.type, fact.data) for id_, fact in zip(ids, facts, strict=True)]
+        await queue_webhooks(connection, events)
 
 
 _INSERT = """
@@ -90,7 +96,7 @@ WITH f AS MATERIALIZED (
 ), listeners AS MATERIALIZED (
     SELECT DISTINCT unnest(w.triggers) AS name
     FROM workflows w WHERE w.enabled AND w.removed_at IS NULL
-)
+), inserted AS (
 INSERT INTO domain_events (id, integration_id, type, subject_type, subject_id, delivery_id, data,
     occurred_at, triggers, workflow_run_id, requested_by, depth, state, finished_at)
 SELECT f.id, f.integration_id, f.type, f.subject_type, f.subject_id, f.delivery_id, f.data::jsonb,
@@ -100,4 +106,7 @@ SELECT f.id, f.integration_id, f.type, f.subject_type, f.subject_id, f.delivery_
 FROM f, LATERAL (
     SELECT EXISTS (SELECT FROM listeners WHERE name = ANY (f.triggers)) AS listens
 ) AS l
+)
+SELECT EXISTS (SELECT FROM webhook_endpoints WHERE enabled AND removed_at IS NULL)
 """
+"""Tells whether anybody is to be told by webhook: while nobody is, that costs no statement."""

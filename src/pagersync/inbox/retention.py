@@ -35,6 +35,12 @@ _STATEMENTS: Final = (
         ORDER BY r.id LIMIT $2))
     """,
     """
+    DELETE FROM webhook_deliveries WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM webhook_deliveries
+        WHERE id < $1 AND state IN ('done', 'canceled')
+        ORDER BY id LIMIT $2))
+    """,
+    """
     DELETE FROM attempts WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM attempts WHERE id < $1 ORDER BY id LIMIT $2))
     """,
@@ -52,7 +58,7 @@ DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
 async def remove_old_rows(
     connection: Connection, *, days: int, idempotency_days: int, stop: asyncio.Event
 ) -> int:
-    """Remove deliveries, domain events and runs that are done with, attempts and old counts.
+    """Remove deliveries, both ways, events and runs that are done with, attempts and old counts.
 
     What needs a person (`invalid`, `limited`, `dead`) stays. Idempotency keys have days of their
     own. Returns how many rows went; ends early, between two batches, when `stop` is set.

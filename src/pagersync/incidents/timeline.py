@@ -44,7 +44,7 @@ async def add_entry(
     )
     session.add(entry)
     await session.flush()
-    await _publish(session, entry, cause)
+    await _publish(session, entry, cause, "created")
     await session.refresh(entry)
     return entry
 
@@ -86,7 +86,7 @@ async def change_entry(
         setattr(entry, name, value)
     add_trail(session, entry.incident_id, f"Timeline event changed by {cause.requested_by}.", cause)
     await session.flush()
-    await _publish(session, entry, cause)
+    await _publish(session, entry, cause, "updated")
     await session.refresh(entry)
     return entry
 
@@ -101,6 +101,7 @@ async def remove_entry(session: AsyncSession, entry: IncidentEvent, cause: Cause
     add_trail(session, entry.incident_id, f"Timeline event removed by {cause.requested_by}.", cause)
     await session.delete(entry)
     await session.flush()
+    await _publish(session, entry, cause, "deleted")
 
 
 def add_trail(
@@ -140,14 +141,16 @@ def _check_own(entry: IncidentEvent) -> None:
         )
 
 
-async def _publish(session: AsyncSession, entry: IncidentEvent, cause: Cause) -> None:
+async def _publish(session: AsyncSession, entry: IncidentEvent, cause: Cause, action: str) -> None:
+    """Publish what was done to an entry; no workflow listens for what is gone."""
+    is_gone = action == "deleted"
     fact = Fact(
         integration_id=NO_INTEGRATION,
-        type="incident.timeline_updated",
+        type="incident_event.deleted" if is_gone else "incident.timeline_updated",
         subject_type="incident",
         subject_id=entry.incident_id,
         delivery_id=None,
-        data={"event_id": str(entry.id), "event": entry.event},
+        data={"event_id": str(entry.id), "event": entry.event, "action": action},
         occurred_at=datetime.now(UTC),
         cause=cause,
     )

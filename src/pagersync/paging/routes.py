@@ -146,12 +146,7 @@ async def list_pages(
 ) -> Collection[PageAttributes]:
     found = await find(session, select(Page).where(*where), Page.id, page)
     return Collection(
-        data=[
-            Resource(id=str(row.id), type="pages", attributes=PageAttributes(**_columns(row)))
-            for row in found.rows
-        ],
-        links=found.links,
-        meta=found.meta,
+        data=[page_resource(row) for row in found.rows], links=found.links, meta=found.meta
     )
 
 
@@ -163,6 +158,11 @@ async def list_pages(
 )
 async def get_page(session: SessionDep, id: UUID) -> Document[PageWithOperations]:
     return await _shown(session, await service.get_page(session, id))
+
+
+def page_resource(page: Page) -> Resource[PageAttributes]:
+    """Return a page as lists show it, without its operations."""
+    return Resource(id=str(page.id), type="pages", attributes=PageAttributes(**_columns(page)))
 
 
 async def _shown(session: AsyncSession, page: Page) -> Document[PageWithOperations]:

@@ -27,9 +27,9 @@ SECRET_CHARACTERS_MIN: Final = 6
 TOO_MANY_REQUESTS: Final = 429
 HIDDEN: Final = "[hidden]"
 
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
-_HEADERS_OF_THE_CONNECTION: Final = frozenset(
+HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+HEADERS_OF_THE_CONNECTION: Final = frozenset(
     {
         "accept-encoding",
         "connection",
@@ -230,9 +230,9 @@ def _headers(params: HttpClientParams) -> dict[str, str]:
     given = _json_map("headers", params.headers)
     headers = {name: value.strip(" \t") for name, value in given.items()}
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+        if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
             raise InvalidError(f"the header {name[:100]!r} cannot be sent", pointer="/headers")
-        if name.lower() in _HEADERS_OF_THE_CONNECTION:
+        if name.lower() in HEADERS_OF_THE_CONNECTION:
             raise InvalidError(f"the header {name!r} cannot be set here", pointer="/headers")
     return headers
 

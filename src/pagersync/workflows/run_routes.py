@@ -170,14 +170,7 @@ async def list_workflow_runs(
     statement = select(WorkflowRun).where(WorkflowRun.workflow_id == workflow.id, *where)
     found = await find(session, statement, WorkflowRun.id, page)
     return Collection(
-        data=[
-            Resource(
-                id=str(row.id), type="workflow_runs", attributes=RunAttributes(**_columns(row))
-            )
-            for row in found.rows
-        ],
-        links=found.links,
-        meta=found.meta,
+        data=[run_resource(row) for row in found.rows], links=found.links, meta=found.meta
     )
 
 
@@ -220,6 +213,11 @@ async def retry_workflow_run(
 ) -> Document[RunWithTasks]:
     run = await manual.get_run(session, id, lock=True)
     return await _shown(session, await retry_run(session, run, requested_by=requester(request)))
+
+
+def run_resource(run: WorkflowRun) -> Resource[RunAttributes]:
+    """Return a run as lists show it, without its tasks."""
+    return Resource(id=str(run.id), type="workflow_runs", attributes=RunAttributes(**_columns(run)))
 
 
 async def _shown(session: AsyncSession, run: WorkflowRun) -> Document[RunWithTasks]:

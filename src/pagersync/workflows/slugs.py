@@ -12,11 +12,11 @@ from pagersync.workflows.models import Workflow
 SLUG_CHARACTERS_MAX: Final = 80
 
 
-def slug_of(name: str) -> str:
-    """Return a name in lower case, its words joined by dashes. Pure."""
+def slug_of(name: str, *, otherwise: str = "workflow") -> str:
+    """Return a name in lower case, its words joined by dashes; `otherwise` if it has none. Pure."""
     ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     words = re.findall(r"[a-z0-9]+", ascii_only.lower())
-    return "-".join(words)[:SLUG_CHARACTERS_MAX].strip("-") or "workflow"
+    return "-".join(words)[:SLUG_CHARACTERS_MAX].strip("-") or otherwise
 
 
 async def lock_slugs(session: AsyncSession) -> None:

@@ -1,0 +1,1 @@
+"""Outgoing webhooks: what happened, told to the endpoints that subscribe to it."""
