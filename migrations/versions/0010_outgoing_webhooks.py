@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.Column("event_type", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text(), nullable=True),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("response_status", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.Text(), server_default="queued", nullable=False),
         sa.Column(
             "run_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False

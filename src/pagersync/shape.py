@@ -80,8 +80,8 @@ class Shape:
         known = "|".join([*self.loaders, *self.nothing])
         include, fields = self.names
         schemas = {fields: {"type": "string", "examples": ["created_at,updated_at"]}}
-        if known:
-            schemas[include] = {"type": "string", "pattern": f"^({known})(,({known}))*$"}
+        pattern = f"^(({known})(,({known}))*)?$"
+        schemas[include] = {"type": "string", "pattern": pattern}
         return [
             {"name": name, "in": "query", "required": False, "schema": schema}
             for name, schema in schemas.items()

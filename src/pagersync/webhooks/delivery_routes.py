@@ -1,5 +1,6 @@
 """`/v1/webhooks/deliveries`: what was sent to endpoints, how that went, and replay."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -14,8 +15,9 @@ from pagersync.filters import Filters
 from pagersync.jsonapi import Collection, Document, JsonApiResponse, errors
 from pagersync.pagination import PageDep, find
 from pagersync.webhooks import service
-from pagersync.webhooks.models import WebhookDelivery, WebhookState
+from pagersync.webhooks.models import STATUSES, WebhookDelivery, WebhookState
 from pagersync.webhooks.views import (
+    DELIVERY_SHAPE,
     DeliveryAttributes,
     DeliveryWithAttempts,
     delivery_resource,
@@ -29,6 +31,11 @@ router = APIRouter(
     route_class=IdempotentRoute,
 )
 
+
+def _has_status(names: Sequence[str]) -> ColumnElement[bool]:
+    return WebhookDelivery.state.in_([state for name in names for state in STATUSES.get(name, ())])
+
+
 FILTERS = Filters(
     texts={
         "state": WebhookDelivery.state,
@@ -36,7 +43,12 @@ FILTERS = Filters(
         "event_id": WebhookDelivery.event_id,
     },
     choices={"state": list(WebhookState)},
-    times={"created_at": WebhookDelivery.created_at},
+    times={
+        "created_at": WebhookDelivery.created_at,
+        "delivered_at": WebhookDelivery.delivered_at,
+    },
+    related={"status": _has_status},
+    shape=DELIVERY_SHAPE,
 )
 
 

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
@@ -26,6 +28,16 @@ class WebhookState(StrEnum):
     HELD = "held"
     CANCELED = "canceled"
     DEAD = "dead"
+
+
+STATUSES: Final = MappingProxyType(
+    {
+        "pending": (WebhookState.QUEUED, WebhookState.RUNNING, WebhookState.HELD),
+        "success": (WebhookState.DONE,),
+        "failed": (WebhookState.CANCELED, WebhookState.DEAD),
+    }
+)
+"""Rootly's statuses of a delivery, as its client has them, by the states that they are here."""
 
 
 class WebhookEndpoint(UpdatedAt, Base):
@@ -85,6 +97,7 @@ class WebhookDelivery(QueueColumns, UpdatedAt, Base):
         event_type: as which of its types it is sent.
         payload: the body, made before the first attempt and never again.
         delivered_at: when it was answered 2xx, last.
+        response_status: what it was answered, last; null where no answer came.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -96,6 +109,7 @@ class WebhookDelivery(QueueColumns, UpdatedAt, Base):
     event_type: Mapped[str]
     payload: Mapped[str | None]
     delivered_at: Mapped[datetime | None]
+    response_status: Mapped[int | None]
 
     __table_args__ = (
         UniqueConstraint("endpoint_id", "event_id"),

@@ -1,6 +1,5 @@
 """The body of a delivery: what happened, and to what, as the API shows it."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,12 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts.models import Alert
-from pagersync.alerts.routes import alert_resource
+from pagersync.alerts.views import alert_resource
 from pagersync.events.models import DomainEvent
 from pagersync.events.webhook_types import BY_NAME
 from pagersync.incidents.models import Incident, IncidentEvent
 from pagersync.incidents.views import entry_resource, incident_resources
-from pagersync.jsonapi import Resource
+from pagersync.jsonapi import Resource, Timestamp
 from pagersync.paging.models import Page
 from pagersync.paging.routes import page_resource
 from pagersync.webhooks.models import WebhookDelivery
@@ -29,7 +28,7 @@ class WebhookEvent(BaseModel):
         description="The same in every attempt and replay: what was seen before can be left out."
     )
     type: str = Field(examples=["incident.created"])
-    issued_at: datetime = Field(description="When pagersync noted it.")
+    issued_at: Timestamp = Field(description="When pagersync noted it.")
 
 
 class WebhookBody(BaseModel):

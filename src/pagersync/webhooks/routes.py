@@ -18,7 +18,7 @@ from pagersync.pagination import PageDep, find
 from pagersync.webhooks import service
 from pagersync.webhooks.models import WebhookEndpoint
 from pagersync.webhooks.requests import ChangedEndpoint, NewEndpoint, problems_of
-from pagersync.webhooks.views import EndpointAttributes, HidesSecrets, endpoint_resource
+from pagersync.webhooks.views import SHAPE, EndpointAttributes, HidesSecrets, endpoint_resource
 
 router = APIRouter(
     prefix="/v1/webhooks",
@@ -27,7 +27,7 @@ router = APIRouter(
     route_class=IdempotentRoute,
 )
 
-FILTERS = Filters(texts={"slug": WebhookEndpoint.slug, "name": WebhookEndpoint.name})
+FILTERS = Filters(texts={"slug": WebhookEndpoint.slug, "name": WebhookEndpoint.name}, shape=SHAPE)
 REQUIRED: Final = ("name", "event_types", "enabled", "custom_headers")
 
 

@@ -43,7 +43,7 @@ async def add_attempt(connection: Connection, delivery_id: UUID, answer: Answer)
         answer.status,
         answer.error,
     )
-    await connection.execute(_NOTE_ON_DELIVERY, delivery_id, answer.is_success)
+    await connection.execute(_NOTE_ON_DELIVERY, delivery_id, answer.is_success, answer.status)
 
 
 async def note_answer(connection: Connection, endpoint_id: UUID, answer: Answer) -> None:
@@ -79,7 +79,8 @@ VALUES ($1, $2, $3, $4, $5, $6)
 
 _NOTE_ON_DELIVERY: Final = """
 UPDATE webhook_deliveries
-SET delivered_at = CASE WHEN $2 THEN now() ELSE delivered_at END, updated_at = now()
+SET delivered_at = CASE WHEN $2 THEN now() ELSE delivered_at END, response_status = $3,
+    updated_at = now()
 WHERE id = $1
 """
 

@@ -1,8 +1,7 @@
 """Endpoints and deliveries as the API shows them: Rootly's attributes, and ours."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -11,8 +10,10 @@ from pydantic import BaseModel, Field
 from pagersync.access.keys import allows
 from pagersync.access.models import Scope
 from pagersync.integrations.vault import Vault
-from pagersync.jsonapi import Resource
+from pagersync.jsonapi import Resource, Timestamp
+from pagersync.shape import Shape
 from pagersync.webhooks.models import (
+    STATUSES,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
@@ -21,6 +22,8 @@ from pagersync.webhooks.models import (
 from pagersync.webhooks.service import custom_headers
 
 HIDDEN: Final = "[hidden]"
+SHAPE: Final = Shape("webhooks_endpoints")
+DELIVERY_SHAPE: Final = Shape("webhooks_deliveries")
 
 
 class ShownHeader(BaseModel):
@@ -42,17 +45,17 @@ class EndpointAttributes(BaseModel):
     )
     enabled: bool
     disabled_reason: str | None = Field(description="Why it was switched off by itself.")
-    failing_since: datetime | None = Field(description="The first failure since the last success.")
+    failing_since: Timestamp | None = Field(description="The first failure since the last success.")
     custom_headers: list[ShownHeader]
     version: int = Field(description="Counts changes; the `ETag` names it.")
-    created_at: datetime
-    updated_at: datetime
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class AttemptAttributes(BaseModel):
     """One call of the endpoint."""
 
-    started_at: datetime
+    started_at: Timestamp
     duration_ms: int
     http_status: int | None = Field(description="Null: no answer came.")
     error: str | None
@@ -68,13 +71,15 @@ class DeliveryAttributes(BaseModel):
     payload: str = Field(
         description="The body, as it was or will be sent; empty until the first attempt."
     )
+    status: Literal["pending", "success", "failed"] = Field(description="The state, as Rootly's.")
+    response_status: int | None
     state: WebhookState
     attempt: int = Field(description="Attempts since it was made or last replayed.")
-    next_attempt_at: datetime | None
+    next_attempt_at: Timestamp | None
     last_error: str | None
-    delivered_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
+    delivered_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class DeliveryWithAttempts(DeliveryAttributes):
@@ -136,6 +141,7 @@ def _attributes(delivery: WebhookDelivery) -> DeliveryAttributes:
     waits = delivery.state == WebhookState.QUEUED
     shown |= {
         "payload": delivery.payload or "",
+        "status": next(name for name, states in STATUSES.items() if delivery.state in states),
         "next_attempt_at": delivery.run_at if waits else None,
     }
     return DeliveryAttributes(**shown)
