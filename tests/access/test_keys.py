@@ -152,6 +152,16 @@ NEEDED = {
     "redriveDomainEvent": Scope.WRITE,
     "cancelWorkflowRun": Scope.PAGE,
     "retryWorkflowRun": Scope.PAGE,
+    "createApiKey": Scope.ADMIN,
+    "listApiKeys": Scope.ADMIN,
+    "getCurrentApiKey": Scope.READ,
+    "getApiKey": Scope.ADMIN,
+    "changeApiKey": Scope.ADMIN,
+    "replaceApiKey": Scope.ADMIN,
+    "rotateApiKey": Scope.ADMIN,
+    "revokeApiKey": Scope.ADMIN,
+    "listAudit": Scope.ADMIN,
+    "getAudit": Scope.ADMIN,
 }
 
 

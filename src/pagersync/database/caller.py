@@ -45,7 +45,7 @@ class Caller:
     is_audited: bool = False
     _is_noted: bool = field(default=False, init=False)
 
-    def begin(self, connection: Connection) -> None:
+    def introduce(self, connection: Connection) -> None:
         """Tell PostgreSQL's triggers who it is, until the transaction ends."""
         who = {
             "kind": self.kind,
@@ -89,7 +89,7 @@ class CallerSession(Session):
 def _begin(_session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     caller = CALLER.get()
     if caller is not None and caller.is_audited and not transaction.nested:
-        caller.begin(connection)
+        caller.introduce(connection)
 
 
 @event.listens_for(CallerSession, "before_commit")
