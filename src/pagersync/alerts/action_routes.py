@@ -81,7 +81,7 @@ class Escalation(Targets):
     summary="Create an alert",
     description="With targets it is created in PagerTree too, which pages them.",
     status_code=201,
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(400, 409, 422),
 )
 async def create_alert(
@@ -97,7 +97,7 @@ async def create_alert(
     "/alerts/{id}",
     summary="Change an alert",
     description="Texts, urgency and severity are changed in PagerTree too, if it lives there.",
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(400, 404, 422),
 )
 async def change_alert(
@@ -117,7 +117,7 @@ async def change_alert(
     summary="Acknowledge an alert",
     description="One that lives in PagerTree is acknowledged there, and shown as acknowledged when "
     "PagerTree says so: `GET /v1/operations?filter[alert_id]=` tells how far that has come.",
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(404, 409),
 )
 async def acknowledge_alert(
@@ -133,7 +133,7 @@ async def acknowledge_alert(
     summary="Resolve an alert",
     description="As acknowledging. An alert that PagerTree has not begun to page for is resolved "
     "as soon as it has: PagerTree refuses it before.",
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(404, 409),
 )
 async def resolve_alert(
@@ -148,7 +148,7 @@ async def resolve_alert(
     "/alerts/{id}/escalate",
     summary="Page more people about an alert",
     description="PagerTree's API cannot hand an alert off, so they get a page of their own.",
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(400, 404, 409, 422),
 )
 async def escalate_alert(

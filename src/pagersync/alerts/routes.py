@@ -22,7 +22,7 @@ from pagersync.pagination import PageDep, find
 router = APIRouter(
     prefix="/v1",
     tags=["Alerts"],
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     default_response_class=JsonApiResponse,
 )
 

@@ -74,17 +74,12 @@ def _check_inserted(state: ORMExecuteState, integration_id: UUID) -> None:
     """
     mapper = state.bind_mapper
     column = mapper and _column(mapper)
-    statement: Any = state.statement
-    compiled = statement.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call] # the library has no types here
-    parts: list[Any] = [
-        value
-        for name, value in compiled.params.items()
-        if column and (name == column or name.startswith(f"{column}_m"))
-    ]
-    given: Any = state.parameters or []
+    given: Any = state.parameters
+    if not given:
+        statement: Any = state.statement
+        given = statement.compile(dialect=postgresql.dialect()).params  # type: ignore[no-untyped-call] # the library has no types here
     rows = given if isinstance(given, list) else [given]
-    parts += [row[column] for row in rows if column and column in row]
-    if not parts or any(part != integration_id for part in parts):
+    if not all(column and row.get(column) == integration_id for row in rows):
         raise RuntimeError("rows are inserted that are not of the integration")
 
 

@@ -1,0 +1,33 @@
+"""Every operation of the API, with what its guard asks for."""
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from pagersync.access.guard import Guard, operation_id
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation: `listAlerts`, its method, path and guard."""
+
+    name: str
+    method: str
+    path: str
+    guard: Guard | None
+
+
+def operations_of(app: FastAPI) -> dict[str, Operation]:
+    """Return every operation under `/v1`, in the order of the API's document."""
+    found = {}
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if not isinstance(route, APIRoute) or not (context.path or "").startswith("/v1/"):
+            continue
+        (method,) = route.methods
+        guards = [each.call for each in route.dependant.dependencies]
+        guard = next((each for each in guards if isinstance(each, Guard)), None)
+        name = operation_id(route)
+        found[name] = Operation(name, method, context.path or "", guard)
+    return found
