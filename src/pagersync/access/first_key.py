@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.access.keys import FROM_SETTING
 from pagersync.access.tokens import API_TOKEN_PREFIX, hash_token, new_token
 from pagersync.database.base import new_id
-from pagersync.database.caller import CALLER, Caller
+from pagersync.database.caller import CALLER, SYSTEM, Caller
 from pagersync.database.engine import create_engine, create_sessions
 from pagersync.errors import ConflictError
 from pagersync.settings import Settings
@@ -25,7 +25,7 @@ async def ensure_key(settings: Settings) -> str | None:
     Raises:
         ConflictError: the token of `PAGERSYNC_ADMIN_KEY` is another key's.
     """
-    CALLER.set(Caller(kind="system", name="serve", is_audited=True))
+    CALLER.set(Caller(kind=SYSTEM, name="serve", is_audited=True))
     engine = create_engine(settings)
     try:
         async with create_sessions(engine).begin() as session:

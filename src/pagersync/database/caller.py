@@ -16,6 +16,8 @@ from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
 from pagersync.database.binding import check_written, narrowed
 
+SYSTEM: Final = "system"
+
 
 @dataclass(slots=True, kw_only=True)
 class Caller:
@@ -30,7 +32,8 @@ class Caller:
         address: where from.
         request_id: of the request, as the logs have it.
         integration_id: the only integration that there is for them; None for all.
-        is_audited: whether what they do goes into the audit log even where no trigger sees it.
+        is_audited: whether they change something, which goes into the audit log. What people do
+            is noted there even where no trigger sees it.
     """
 
     kind: str
@@ -59,7 +62,7 @@ class Caller:
 
     def note(self, session: Session) -> None:
         """Write what was done into the audit log, once, unless a trigger has."""
-        if not self.is_audited or self._is_noted:
+        if not self.is_audited or self._is_noted or self.kind == SYSTEM:
             return
         session.flush()
         subject = {"resource_type": self.resource_type, "resource_id": self.resource_id}
