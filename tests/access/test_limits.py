@@ -54,7 +54,7 @@ def statuses(answers: list[Response]) -> dict[int, int]:
 async def test_every_answer_says_how_much_is_left(
     settings: Settings, sessions: Sessions, engine: AsyncEngine
 ) -> None:
-    assert engine
+    del engine  # needed only to be emptied
     async with processes(settings, sessions, reads_per_minute_max=100) as (client,):
         began = time.time()
         for used, path in enumerate(("/v1/severities", "/v1/nowhere", "/v1/alerts/x?y=1"), 1):
@@ -90,7 +90,7 @@ async def test_what_is_over_the_limit_is_refused_by_all_processes_together(
 async def test_new_alerts_have_a_limit_of_their_own(
     settings: Settings, sessions: Sessions, engine: AsyncEngine
 ) -> None:
-    assert engine
+    del engine  # needed only to be emptied
     async with processes(settings, sessions, alerts_per_minute_max=2) as (client,):
         answers = [await client.post("/v1/alerts", json={}) for _ in range(3)]
         assert statuses(answers) == {422: 2, 429: 1}
@@ -144,18 +144,6 @@ async def test_failed_logins_are_slowed_and_valid_keys_are_not(
         await age(engine, 2)
         again = await clients[1].get("/v1/severities", headers=wrong[0])
         assert again.status_code == 401
-
-
-async def test_a_forwarded_address_is_believed_of_trusted_proxies_alone(
-    settings: Settings, sessions: Sessions, engine: AsyncEngine
-) -> None:
-    """The service of tests trusts nobody; `serve` hands `PAGERSYNC_TRUSTED_PROXIES` to uvicorn."""
-    async with processes(settings, sessions, failed_logins_per_minute_max=1) as (client,):
-        headers = {"Authorization": "Bearer x", "X-Forwarded-For": "203.0.113.7"}
-        await client.get("/v1/severities", headers=headers)
-    async with raw_connection(engine) as connection:
-        rows = await connection.fetch("SELECT subject FROM request_counts")
-    assert [row["subject"] for row in rows] in (["127.0.0.1"], ["203.0.113.7"])
 
 
 async def test_the_webhooks_door_is_not_slowed(
