@@ -1,7 +1,6 @@
 """The first key: printed once by the first `serve`, or given by the operator."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,12 @@ OTHER = "operators-new-key-0123456789abcdef"
 
 
 @pytest.fixture
-async def setup(settings: Settings, engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Setup]:
+async def setup(settings: Settings, engine: AsyncEngine, tmp_path: Path) -> Setup:
     assert settings.database_url is not None
-    assert engine  # is emptied afterwards
+    del engine  # needed only to be emptied
     url = settings.database_url.get_secret_value()
     given = {"PAGERSYNC_DATABASE_URL": url, "PAGERSYNC_ADMIN_KEY": ""}
-    yield Setup(tmp_path, {**given, "PAGERSYNC_LOG_FORMAT": "json"})
+    return Setup(tmp_path, {**given, "PAGERSYNC_LOG_FORMAT": "json"})
 
 
 async def status(url: str, token: str) -> int:

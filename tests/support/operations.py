@@ -25,7 +25,8 @@ def operations_of(app: FastAPI) -> dict[str, Operation]:
         route = context.original_route
         if not isinstance(route, APIRoute) or not (context.path or "").startswith("/v1/"):
             continue
-        (method,) = route.methods or ()
+        assert route.methods
+        (method,) = route.methods
         guards = [each.call for each in route.dependant.dependencies]
         guard = next((each for each in guards if isinstance(each, Guard)), None)
         name = operation_id(route)
