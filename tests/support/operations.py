@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from pagersync.access.guard import Guard, operation_id
+from pagersync.access.models import Scope
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,16 @@ def operations_of(app: FastAPI) -> dict[str, Operation]:
             continue
         assert route.methods
         (method,) = route.methods
-        guards = [each.call for each in route.dependant.dependencies]
-        guard = next((each for each in guards if isinstance(each, Guard)), None)
         name = operation_id(route)
-        found[name] = Operation(name, method, context.path or "", guard)
+        found[name] = Operation(name, method, context.path or "", _guard(route))
     return found
+
+
+def _guard(route: APIRoute) -> Guard | None:
+    """Return what a router and a route ask for together."""
+    calls = [each.call for each in route.dependant.dependencies]
+    guards = [each for each in calls if isinstance(each, Guard)]
+    if not guards:
+        return None
+    scope = max((each.scope for each in guards), key=list(Scope).index)
+    return Guard(scope, is_for_bound=all(each.is_for_bound for each in guards))

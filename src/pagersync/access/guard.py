@@ -57,6 +57,8 @@ class Guard:
 
     def _caller(self, request: Request, key: KeyInUse) -> Caller:
         route: APIRoute = request.scope["route"]
+        earlier = CALLER.get()  # where a router asks for one scope, and the route for more
+        changes = request.method not in READING and self.scope is not Scope.READ
         return Caller(
             kind="api_key",
             id=key.id,
@@ -67,7 +69,7 @@ class Guard:
             address=request.client.host if request.client else None,
             request_id=getattr(request.state, "request_id", None),
             integration_id=key.integration_id,
-            is_audited=request.method not in READING and self.scope is not Scope.READ,
+            is_audited=changes or (earlier is not None and earlier.is_audited),
         )
 
 
