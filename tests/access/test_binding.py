@@ -24,6 +24,7 @@ from pagersync.incidents.models import Incident, Severity
 from pagersync.integrations import service
 from pagersync.integrations.models import Integration, WebhookRefusal
 from pagersync.integrations.vault import open_vault
+from pagersync.pagination import Explain
 from pagersync.paging.models import Page
 from pagersync.settings import Settings
 from tests.support.account import event
@@ -203,6 +204,17 @@ async def test_a_bound_key_cannot_name_another_integration_or_an_incident(
     assert await post() in {201, 202}, "of its own there is one, which needs no name"
 
 
+async def test_a_bound_key_has_its_idempotency_keys_too(tenants: tuple[Tenant, Tenant]) -> None:
+    ours, theirs = tenants
+    body = {"data": BODIES["createPage"]}
+    made = [
+        (await each.api.post("/v1/pages", json=body, headers={"Idempotency-Key": "k"})).json()
+        for each in (ours, ours, theirs)
+    ]
+    assert made[0]["data"] == made[1]["data"]
+    assert made[2]["data"]["attributes"]["integration_id"] == str(theirs.id)
+
+
 async def test_a_bulk_replay_touches_only_what_is_the_keys_own(
     tenants: tuple[Tenant, Tenant],
 ) -> None:
@@ -259,6 +271,8 @@ async def test_whatever_a_bound_session_asks_it_sees_one_integration(
     assert await session.scalar(select(Integration.id).where(hidden.scalar_subquery())) is None
     changed = await session.execute(update(Integration).values(enabled=False))
     assert changed.rowcount == 1  # type: ignore[attr-defined] # a CursorResult
+    (plan,) = await session.scalar(Explain(select(Integration.id)))
+    assert str(one) in str(plan)
     gone = await session.execute(delete(Severity))
     assert gone.rowcount == 0  # type: ignore[attr-defined] # a CursorResult
 
