@@ -8,10 +8,13 @@ from typing import Any, Final, TypedDict
 
 import structlog
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync import docs, health
+from pagersync.access import audit_routes as audit
+from pagersync.access import key_routes as api_keys
+from pagersync.access.authentication import Authentication
+from pagersync.access.guard import operation_id
 from pagersync.access.idempotency import add_replay_handler
 from pagersync.alerts import action_routes as alert_actions
 from pagersync.alerts import event_routes as alert_events
@@ -85,6 +88,8 @@ PARTS: Final = (
     directory,
     webhook_endpoints,
     webhook_deliveries,
+    api_keys,
+    audit,
     health,
     docs,
 )
@@ -126,7 +131,7 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         telemetry=TELEMETRY_OFF,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=_operation_id,
+        generate_unique_id_function=operation_id,
     )
     add_error_handlers(app)
     add_replay_handler(app)
@@ -134,6 +139,7 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         app.include_router(part.router)
     docs.describe_webhook(app)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(Authentication)
     return app
 
 
@@ -155,12 +161,6 @@ def create_api_from_environment() -> WebhookEndpoint:
     settings = Settings()
     configure_logging(settings)
     return create_service(settings, with_workers=False)
-
-
-def _operation_id(route: APIRoute) -> str:
-    """Name operations as Rootly's document does: `listAlerts`."""
-    first, *rest = route.name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 @asynccontextmanager

@@ -45,7 +45,7 @@ router = APIRouter(
     prefix="/v1",
     tags=["Alerts"],
     default_response_class=JsonApiResponse,
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     route_class=IdempotentRoute,
 )
 TARGETS: Final = ("teams", "users", "routers")

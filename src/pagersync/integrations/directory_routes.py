@@ -40,7 +40,7 @@ USER_FILTERS = Filters(texts=TEXTS, lists={"email": DirectoryEntry.emails})
 Where = Annotated[list[ColumnElement[bool]], Depends(FILTERS)]
 WhereUsers = Annotated[list[ColumnElement[bool]], Depends(USER_FILTERS)]
 
-MAY_READ: Final = [needs(Scope.READ)]
+MAY_READ: Final = [needs(Scope.READ, bound=True)]
 BY_ID: Final = "By our id, PagerTree's id, or its prefix id, as in `tem_K22OuvPYNmCyvJ`."
 
 
@@ -184,7 +184,7 @@ async def get_router(session: SessionDep, id: str) -> Document[EntryAttributes]:
     "/integrations/{id}/sync",
     summary="List an account's teams, users and routers anew",
     description="PagerTree is asked at once. This also happens by itself, every few minutes.",
-    dependencies=[needs(Scope.WRITE)],
+    dependencies=[needs(Scope.WRITE, bound=True)],
     responses=errors(404, 422, 502),
 )
 async def sync_directory(request: Request, id: UUID) -> Document[SyncAttributes]:

@@ -164,7 +164,7 @@ class IntegrationWithSecret(IntegrationAttributes):
 @router.get(
     "/integrations",
     summary="List integrations",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     responses=errors(422),
 )
 async def list_integrations(
@@ -183,7 +183,7 @@ async def list_integrations(
 @router.get(
     "/integrations/{id}",
     summary="Show an integration",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     responses=errors(404, 422),
 )
 async def get_integration(
@@ -197,7 +197,7 @@ async def get_integration(
     "/integrations/{id}",
     summary="Change an integration",
     description="A new API key is asked of PagerTree before it is stored; a new address needs one.",
-    dependencies=[needs(Scope.ADMIN)],
+    dependencies=[needs(Scope.ADMIN, bound=True)],
     responses=errors(400, 404, 409, 422, 502),
 )
 async def change_integration(
@@ -218,7 +218,7 @@ async def change_integration(
     summary="Disconnect an account",
     description="Its secrets and API key are erased; its alerts and deliveries stay.",
     status_code=204,
-    dependencies=[needs(Scope.ADMIN)],
+    dependencies=[needs(Scope.ADMIN, bound=True)],
     responses=errors(404, 422),
 )
 async def remove_integration(session: SessionDep, id: UUID) -> None:
@@ -229,7 +229,7 @@ async def remove_integration(session: SessionDep, id: UUID) -> None:
     "/integrations/{id}/rotate_secret",
     summary="Make a new webhook secret",
     description="The old ones keep working for the grace period.",
-    dependencies=[needs(Scope.ADMIN)],
+    dependencies=[needs(Scope.ADMIN, bound=True)],
     responses=errors(400, 404, 422),
 )
 async def rotate_secret(
