@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from rootly_sdk import AuthenticatedClient
 
+from pagersync.http import AsyncClient
+from tests.compatibility.directory import ConnectedLists, connect
 from tests.compatibility.driving import Driver
+from tests.support.lists import Lists
 
 
 @pytest.fixture
@@ -19,3 +22,10 @@ async def rootly(server: str, token: str) -> AsyncIterator[Driver]:
     )
     async with client:
         yield Driver(client)
+
+
+@pytest.fixture
+async def pagertree(api: AsyncClient) -> AsyncIterator[ConnectedLists]:
+    """Yield an account at PagerTree of two teams and two users, whose directory is here."""
+    async with Lists.served() as lists:
+        yield await connect(api, lists)
