@@ -123,7 +123,7 @@ async def remove_entry(session: AsyncSession, entry: DirectoryEntry) -> Director
     if entry.missing_since is None:
         raise ConflictError(
             f"PagerTree lists the {entry.kind} {entry.name!r}: remove it there first; the next "
-            "sync notices, or POST /v1/integrations/{id}/sync at once"
+            f"sync notices, or POST /v1/integrations/{entry.integration_id}/sync at once"
         )
     removed_at = (await session.execute(select(func.now()))).scalar_one()
     return await change_entry(session, entry, {"removed_at": removed_at})
