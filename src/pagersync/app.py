@@ -35,6 +35,8 @@ from pagersync.incidents import routes as incidents
 from pagersync.incidents import severity_routes as severities
 from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
+from pagersync.integrations import team_routes as teams
+from pagersync.integrations import user_routes as users
 from pagersync.integrations.vault import Vault, open_vault
 from pagersync.jsonapi import add_error_handlers
 from pagersync.log import configure_logging
@@ -85,6 +87,8 @@ PARTS: Final = (
     inbox,
     connect,
     integrations,
+    teams,
+    users,
     directory,
     webhook_endpoints,
     webhook_deliveries,

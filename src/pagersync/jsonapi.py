@@ -82,7 +82,7 @@ class Identifier(BaseModel):
 class Relationship(BaseModel):
     """What a thing is related to, by one name of `include`."""
 
-    data: list[Identifier]
+    data: list[Identifier] | None = Field(description="Null: there can be one, and is none.")
 
 
 class Resource(BaseModel, Generic[A]):

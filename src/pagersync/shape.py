@@ -121,6 +121,8 @@ class Wanted:
         for name, load in self.loaders.items():
             related = await load(session, ids) if load and ids else {}
             for resource, own_id in zip(resources, ids, strict=True):
+                if load is None and name in (resource.relationships or {}):
+                    continue
                 own = related.get(own_id, ())
                 identifiers = [Identifier(id=each.id, type=each.type) for each in own]
                 resource.relationships = (resource.relationships or {}) | {

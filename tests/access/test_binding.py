@@ -44,6 +44,9 @@ BODIES: dict[str, dict[str, Any]] = {
         "type": "alerts",
         "attributes": {"delay_minutes": 5, "teams": [{"name": "SRE"}]},
     },
+    "createTeam": {"type": "groups", "attributes": {"name": "SRE"}},
+    "updateTeam": {"type": "groups", "attributes": {"description": "x"}},
+    "updateUser": {"type": "users", "attributes": {"first_name": "x"}},
     "escalateAlert": {"type": "alerts", "attributes": {"teams": [{"name": "SRE"}]}},
     "createPage": {
         "type": "pages",
