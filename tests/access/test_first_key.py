@@ -90,6 +90,19 @@ async def test_many_that_start_at_once_make_one_key(
     assert (entry.actor_kind, entry.actor_name, entry.action) == ("system", "serve", "create")
 
 
+async def test_who_comes_second_waits_for_the_first_and_makes_none(sessions: Sessions) -> None:
+    async def second() -> str | None:
+        async with sessions.begin() as session:
+            return await make_first_key(session)
+
+    async with sessions.begin() as session:
+        assert await make_first_key(session)
+        waiting = asyncio.create_task(second())
+        await asyncio.wait([waiting], timeout=0.5)
+        assert not waiting.done()
+    assert await waiting is None
+
+
 async def test_where_there_has_ever_been_a_key_none_is_made(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         old = await create_key(session, "old", [Scope.READ])
