@@ -20,6 +20,7 @@ from pagersync.alerts import action_routes as alert_actions
 from pagersync.alerts import event_routes as alert_events
 from pagersync.alerts import incident_routes as incident_alerts
 from pagersync.alerts import routes as alerts
+from pagersync.alerts.views import alerts_of
 from pagersync.body_limit import BodyLimit
 from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
 from pagersync.database.notify import Listener
@@ -98,6 +99,8 @@ PARTS: Final = (
     docs,
 )
 """Everything that has routes, in the order of the API's document."""
+
+incidents.SHAPE.loaders["alerts"] = alerts_of
 
 
 class State(TypedDict):

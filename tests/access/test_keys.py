@@ -87,6 +87,8 @@ NEEDED = {
     "triageIncident": Scope.WRITE,
     "restartIncident": Scope.WRITE,
     "markAsDuplicateIncident": Scope.WRITE,
+    "unmarkAsDuplicateIncident": Scope.WRITE,
+    "deleteIncident": Scope.WRITE,
     "attachAlert": Scope.WRITE,
     "listIncidentAlerts": Scope.READ,
     "createIncidentEvent": Scope.WRITE,
