@@ -213,6 +213,7 @@ class NewSeverity(Attributes):
     description: Text | None = None
     color: Color | None = None
     position: Position | None = Field(default=None, description="Without one it stands last.")
+    slug: Ignored = None
     notify_emails: Nothing = None
     slack_channels: Nothing = None
     slack_aliases: Nothing = None
@@ -226,6 +227,7 @@ class ChangedSeverity(Attributes):
     description: Text | None = None
     color: Color | None = None
     position: Position | None = None
+    slug: Ignored = None
     notify_emails: Nothing = None
     slack_channels: Nothing = None
     slack_aliases: Nothing = None

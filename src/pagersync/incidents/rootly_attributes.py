@@ -135,6 +135,9 @@ class UnknownOfIncident(Attributes):
     slack_channel_archived: Nothing = None
     google_drive_parent_id: Nothing = None
     google_drive_url: Ignored = None
+    linear_issue_key: Ignored = None
+    linear_issue_id: Ignored = None
+    linear_issue_url: Ignored = None
     jira_issue_key: Ignored = None
     jira_issue_id: Ignored = None
     jira_issue_url: Ignored = None

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pagersync.errors import InvalidError
 from pagersync.events.webhook_types import unknown_selectors
-from pagersync.jsonapi import Attributes
+from pagersync.jsonapi import Attributes, Ignored
 from pagersync.outbound import OutboundRefusedError, check_addresses, parse_url
 from pagersync.webhooks.signing import standard_key
 from pagersync.workflows.http_task import HEADER_NAME, HEADER_VALUE, HEADERS_OF_THE_CONNECTION
@@ -74,6 +74,7 @@ class NewEndpoint(Attributes):
     event_types: EventTypes | None = None
     enabled: bool | None = True
     custom_headers: CustomHeaders | None = None
+    slug: Ignored = None
 
 
 class ChangedEndpoint(Attributes):
@@ -83,6 +84,7 @@ class ChangedEndpoint(Attributes):
     event_types: EventTypes | None = None
     enabled: bool | None = None
     custom_headers: CustomHeaders | None = None
+    slug: Ignored = None
 
 
 def problems_of(new: NewEndpoint | ChangedEndpoint, *, allows_private: bool) -> list[InvalidError]:

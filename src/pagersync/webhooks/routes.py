@@ -155,7 +155,7 @@ def _checked(request: Request, attributes: NewEndpoint | ChangedEndpoint) -> dic
     """
     allows_private = request.state.settings.webhook_private_addresses
     problems = problems_of(attributes, allows_private=allows_private)
-    values = attributes.model_dump(exclude_unset=True)
+    values = attributes.kept(exclude_unset=True)
     if isinstance(attributes, NewEndpoint):
         values = {name: value for name, value in values.items() if value is not None}
     problems += [
