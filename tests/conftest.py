@@ -70,6 +70,8 @@ def settings(scratch: Path, database_url: str) -> Settings:
         data_dir=scratch,
         database_url=SecretStr(database_url),
         secret_key=SecretStr(new_secret_key()),
+        alerts_per_minute_max=0,  # tests hurry, and limits have tests of their own
+        failed_logins_per_minute_max=0,
         directory_sync_s=0,  # PagerTree itself is at the other end unless a test says otherwise
     )
 

@@ -17,7 +17,7 @@ FUNCTION_LINES_MAX = 60
 
 EDGES = {
     "access/cli.py",
-    "access/keys.py",  # a key is checked in a transaction of its own, before the route's
+    "access/first_key.py",  # before anything is served
     "alerts/apply.py",  # the worker's transaction around a batch
     "database/migrate.py",
     "database/session.py",

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision: str = "0010"
-down_revision: str | None = "0008"
+down_revision: str | None = "0009"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
@@ -202,6 +202,8 @@ def upgrade() -> None:
         "REFERENCING NEW TABLE AS new_rows "
         "FOR EACH STATEMENT EXECUTE FUNCTION pagersync_notify()"
     )
+    op.execute("SELECT pagersync_audit('webhook_endpoints', '{failing_since,slug}')")
+    op.execute("SELECT pagersync_audit('webhook_signing_secrets')")
 
 
 def downgrade() -> None:

@@ -8,15 +8,19 @@ from typing import Any, Final, TypedDict
 
 import structlog
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync import docs, health
+from pagersync.access import audit_routes as audit
+from pagersync.access import key_routes as api_keys
+from pagersync.access.authentication import Authentication
+from pagersync.access.guard import operation_id
 from pagersync.access.idempotency import add_replay_handler
 from pagersync.alerts import action_routes as alert_actions
 from pagersync.alerts import event_routes as alert_events
 from pagersync.alerts import incident_routes as incident_alerts
 from pagersync.alerts import routes as alerts
+from pagersync.alerts.views import alerts_of
 from pagersync.body_limit import BodyLimit
 from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
 from pagersync.database.notify import Listener
@@ -32,6 +36,8 @@ from pagersync.incidents import routes as incidents
 from pagersync.incidents import severity_routes as severities
 from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
+from pagersync.integrations import team_routes as teams
+from pagersync.integrations import user_routes as users
 from pagersync.integrations.vault import Vault, open_vault
 from pagersync.jsonapi import add_error_handlers
 from pagersync.log import configure_logging
@@ -82,13 +88,19 @@ PARTS: Final = (
     inbox,
     connect,
     integrations,
+    teams,
+    users,
     directory,
     webhook_endpoints,
     webhook_deliveries,
+    api_keys,
+    audit,
     health,
     docs,
 )
 """Everything that has routes, in the order of the API's document."""
+
+incidents.SHAPE.loaders["alerts"] = alerts_of
 
 
 class State(TypedDict):
@@ -126,7 +138,7 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         telemetry=TELEMETRY_OFF,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=_operation_id,
+        generate_unique_id_function=operation_id,
     )
     add_error_handlers(app)
     add_replay_handler(app)
@@ -134,6 +146,7 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         app.include_router(part.router)
     docs.describe_webhook(app)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(Authentication)
     return app
 
 
@@ -155,12 +168,6 @@ def create_api_from_environment() -> WebhookEndpoint:
     settings = Settings()
     configure_logging(settings)
     return create_service(settings, with_workers=False)
-
-
-def _operation_id(route: APIRoute) -> str:
-    """Name operations as Rootly's document does: `listAlerts`."""
-    first, *rest = route.name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 @asynccontextmanager

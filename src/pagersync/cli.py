@@ -1,6 +1,6 @@
 """The command line. Commands are thin: they read options and call what does the work."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -33,6 +33,13 @@ integrations.app.command()(connect_cli.add)
 integrations.app.command()(connect_cli.default_targets)
 
 
+FIRST_KEY: Final = """
+This is the first API key. It may do everything, and it is not shown again:
+
+    {token}
+"""
+
+
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Listen here; PAGERSYNC_HOST.")] = None,
@@ -49,7 +56,10 @@ def serve(
     ] = False,
 ) -> None:
     """Receive webhooks, serve the API and work the queues."""
+    import asyncio
+
     from pagersync import serve as serving
+    from pagersync.access.first_key import ensure_key
     from pagersync.app import create_service
     from pagersync.database.access import open_database
     from pagersync.integrations.vault import open_vault
@@ -59,6 +69,8 @@ def serve(
     factory = "create_service_from_environment" if workers else "create_api_from_environment"
     with open_database(settings, keep=True, migrate=migrate) as found:
         open_vault(found)  # a key that cannot be right is said here, in one line
+        if (token := asyncio.run(ensure_key(found))) is not None:
+            typer.echo(FIRST_KEY.format(token=token))
         serving.serve(
             found,
             lambda served: create_service(served, with_workers=workers),

@@ -1,20 +1,29 @@
 """What commands share: settings, a database to talk to, one line for what went wrong."""
 
 import asyncio
+import re
+import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from getpass import getuser
+from itertools import takewhile
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
 from pagersync.database.access import open_database
+from pagersync.database.caller import CALLER, Caller
 from pagersync.database.engine import Sessions, create_engine, create_sessions
 from pagersync.errors import InvalidError, PagersyncError
 from pagersync.log import configure_logging
 from pagersync.settings import Settings
 
 T = TypeVar("T")
+
+COMMAND_WORD: Final = re.compile("[a-z][a-z-]*")
+COMMAND_WORDS_END: Final = 3
+"""`pagersync keys create`: no command has more words, and what follows may be anything."""
 
 
 class SettingsError(PagersyncError):
@@ -68,6 +77,19 @@ def checked(what: str, check: Callable[[T], T], value: T) -> T:
 
 async def _run(settings: Settings, action: Callable[[Context], Awaitable[T]]) -> T:
     async with AsyncExitStack() as stack:
+        CALLER.set(_caller())
         engine = create_engine(settings)
         stack.push_async_callback(engine.dispose)
         return await action(Context(settings, create_sessions(engine)))
+
+
+def _caller() -> Caller:
+    """Return who is at the command line, and with which command."""
+    words = takewhile(COMMAND_WORD.fullmatch, sys.argv[1:COMMAND_WORDS_END])
+    return Caller(kind="cli", name=_user(), operation=" ".join(words), is_audited=True)
+
+
+def _user() -> str | None:
+    with suppress(KeyError, OSError):  # a container's user may have no name
+        return getuser()
+    return None

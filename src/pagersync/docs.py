@@ -95,6 +95,8 @@ TAGS: Final = [
     {"name": "Integrations", "description": "Connected PagerTree accounts."},
     {"name": "Directory", "description": "Whom PagerTree can page, and who is on call."},
     {"name": "Deliveries", "description": "Webhook bodies as they came, and replay."},
+    {"name": "API keys", "description": "Who may do what."},
+    {"name": "Audit log", "description": "Who changed what, when, from where."},
     {"name": "Webhooks in", "description": "What PagerTree calls."},
     {"name": "Health", "description": "For whoever watches the service."},
 ]

@@ -9,8 +9,9 @@
     │   ├── ConflictError           409
     │   ├── PreconditionFailedError 412
     │   ├── TooLargeError           413
-    │   └── InvalidError            422
-    │       └── ManyInvalidError    422, everything that is wrong at once
+    │   ├── InvalidError            422
+    │   │   └── ManyInvalidError    422, everything that is wrong at once
+    │   └── RateLimitedError        429, comes with Retry-After
     ├── BusyError                   503, comes with Retry-After
     └── PagerTreeError              what a call to PagerTree ended in
         ├── Unavailable             try again: PagerTree did not act
@@ -23,7 +24,8 @@ Errors of one part stand in it: `SettingsError` in `command.py`; `DatabaseError`
 `database/access.py` and `EmbeddedPostgresError` in `database/postmaster.py`; `SecretKeyError` in
 `integrations/vault.py`; `MethodNotAllowedError` and `TooSlowError` in `inbox/endpoint.py`;
 `ListenError` in `serve.py`; `TemplateError` in `workflows/templates.py`;
-`OutboundError` and `OutboundRefusedError` in `outbound.py`.
+`OutboundError` and `OutboundRefusedError` in `outbound.py`; `TooManyFailedLoginsError` in
+`access/authentication.py`.
 
 One handler turns all of them into the same JSON; see `jsonapi.py`.
 """
@@ -132,6 +134,22 @@ class ManyInvalidError(InvalidError):
     def __init__(self, problems: Sequence[InvalidError]) -> None:
         super().__init__("; ".join(problem.detail for problem in problems))
         self.problems = problems
+
+
+class RateLimitedError(RequestError):
+    """The caller asks too often.
+
+    Attributes:
+        retry_after_s: whole seconds after which to try again.
+    """
+
+    code = "rate_limited"
+    status = 429
+    title = "Rate limited"
+
+    def __init__(self, detail: str, *, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class BusyError(PagersyncError):

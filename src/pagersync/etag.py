@@ -3,6 +3,7 @@
 As RFC 9110, 13.1.1. A proxy that compresses an answer makes its tag weak, so weak ones count too.
 """
 
+import hashlib
 from datetime import datetime
 from typing import Annotated
 
@@ -29,6 +30,12 @@ def etag(version: int) -> str:
 def etag_of(updated_at: datetime) -> str:
     """Return the tag of what has no versions, but the time of its last change."""
     return etag(version_of(updated_at))
+
+
+def version_of_content(*values: object) -> int:
+    """Return a version of what is often written for other reasons than a change: of its content."""
+    digest = hashlib.sha256(repr(values).encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:6])
 
 
 def version_of(updated_at: datetime) -> int:

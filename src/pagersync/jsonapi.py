@@ -32,6 +32,7 @@ from pagersync.errors import (
     InvalidError,
     ManyInvalidError,
     PagersyncError,
+    RateLimitedError,
     TooLargeError,
     UnauthorizedError,
     wording,
@@ -81,7 +82,7 @@ class Identifier(BaseModel):
 class Relationship(BaseModel):
     """What a thing is related to, by one name of `include`."""
 
-    data: list[Identifier]
+    data: list[Identifier] | None = Field(description="Null: there can be one, and is none.")
 
 
 class Resource(BaseModel, Generic[A]):
@@ -251,7 +252,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Errors"}}},
         }
-        for status in sorted({401, 403, *statuses})
+        for status in sorted({401, 403, 429, *statuses})
     }
 
 
@@ -272,7 +273,7 @@ def to_error(error: PagersyncError) -> dict[str, Any]:
 
 def error_headers(error: PagersyncError) -> dict[str, str]:
     """Return the headers that go with an error: how to come back, how to log in."""
-    if isinstance(error, BusyError):
+    if isinstance(error, BusyError | RateLimitedError):
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, UnauthorizedError):
         return {"WWW-Authenticate": "Bearer"}
@@ -299,10 +300,15 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
-async def _answer_own(_: Request, error: Exception) -> Response:
-    assert isinstance(error, PagersyncError)  # noqa: S101 - registered for it alone
+def error_response(error: PagersyncError) -> Response:
+    """Return the answer to a request that failed so."""
     each = error.problems if isinstance(error, ManyInvalidError) else [error]
     return _answer(error.status, *map(to_error, each), headers=error_headers(error))
+
+
+async def _answer_own(_: Request, error: Exception) -> Response:
+    assert isinstance(error, PagersyncError)  # noqa: S101 - registered for it alone
+    return error_response(error)
 
 
 async def _answer_invalid(_: Request, error: Exception) -> Response:
@@ -343,9 +349,15 @@ async def _answer_http(_: Request, error: Exception) -> Response:
 async def _answer_unreachable(_: Request, error: Exception) -> Response:
     if not is_unreachable(error):
         raise error
+    return unreachable_response(error)
+
+
+def unreachable_response(error: Exception) -> Response:
+    """Return the answer while the database is away."""
     log.error("a request failed: the database is away", error=repr(error))
-    busy = BusyError("the database did not answer", retry_after_s=DATABASE_RETRY_AFTER_S)
-    return _answer(busy.status, to_error(busy), headers=error_headers(busy))
+    return error_response(
+        BusyError("the database did not answer", retry_after_s=DATABASE_RETRY_AFTER_S)
+    )
 
 
 async def _answer_unexpected(_: Request, _error: Exception) -> Response:

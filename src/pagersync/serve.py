@@ -115,12 +115,13 @@ def serve(
     with listening:
         if processes == 1:
             with ending_well():
-                config = _uvicorn_config(lambda: create(settings), processes=1)
+                config = _uvicorn_config(settings, lambda: create(settings), processes=1)
                 OneServer(config).run(sockets=[listening])
             return
         with _shared_environment(settings):
             log.info("pagersync starts", processes=processes, port=settings.port)
-            SeveralServers(_uvicorn_config(factory, processes=processes), sockets=[listening]).run()
+            config = _uvicorn_config(settings, factory, processes=processes)
+            SeveralServers(config, sockets=[listening]).run()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -154,11 +155,14 @@ def _end_after(parent: BaseProcess) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _uvicorn_config(app: str | Callable[[], ASGIApp], *, processes: int) -> uvicorn.Config:
+def _uvicorn_config(
+    settings: Settings, app: str | Callable[[], ASGIApp], *, processes: int
+) -> uvicorn.Config:
     return ProcessConfig(
         app,
         factory=True,
         workers=processes,
+        forwarded_allow_ips=settings.trusted_proxies,
         log_config=None,
         access_log=False,  # the webhook's secret stands in its URL
         server_header=False,

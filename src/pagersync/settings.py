@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
 
 
 def default_data_dir() -> Path:
@@ -51,6 +52,31 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="The address that `serve` listens on.")
     port: int = Field(
         default=8080, ge=0, le=65535, description="The port that `serve` listens on; 0: a free one."
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1",
+        description="Addresses of proxies whose `X-Forwarded-For` is believed, separated by "
+        "commas; `*`: of all.",
+    )
+    admin_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="An API key for everything, at least 32 characters, that `serve` makes sure "
+        "of. Unset: the first `serve` on an empty database makes one and prints it, once.",
+    )
+    reads_per_minute_max: NotNegative = Field(
+        default=3000, description="Requests that only read, for each API key; 0: no limit."
+    )
+    writes_per_minute_max: NotNegative = Field(
+        default=3000, description="Other requests, for each API key; 0: no limit."
+    )
+    alerts_per_minute_max: NotNegative = Field(
+        default=50, description="Alerts created through the API, for each API key; 0: no limit."
+    )
+    failed_logins_per_minute_max: NotNegative = Field(
+        default=30,
+        description="Requests without a valid API key, for each source address, before they are "
+        "answered 429; 0: no limit. Valid keys are never slowed.",
     )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="`json` lines, `text` for people, `auto`: text on a terminal."
@@ -97,6 +123,9 @@ class Settings(BaseSettings):
         default=90,
         description="Applied and ignored deliveries, domain events and workflow runs older than "
         "this are removed.",
+    )
+    audit_days: Positive = Field(
+        default=365, description="How long the audit log keeps its entries."
     )
     idempotency_days: Positive = Field(
         default=30, description="How long the answer to an `Idempotency-Key` is kept."

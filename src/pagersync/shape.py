@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.errors import InvalidError
@@ -36,6 +36,16 @@ Loader: TypeAlias = Callable[
     [AsyncSession, Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[Resource[Any]]]]
 ]
 """Finds, for the things with some ids, what each is related to: at most `RELATED_MAX` of each."""
+
+
+def _forget_required(schema: dict[str, Any]) -> None:
+    schema.pop("required", None)
+
+
+class Trimmed(BaseModel):
+    """Base of the attributes in an answer: `fields[...]` can leave out any of them."""
+
+    model_config = ConfigDict(json_schema_extra=_forget_required)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +131,8 @@ class Wanted:
         for name, load in self.loaders.items():
             related = await load(session, ids) if load and ids else {}
             for resource, own_id in zip(resources, ids, strict=True):
+                if load is None and name in (resource.relationships or {}):
+                    continue
                 own = related.get(own_id, ())
                 identifiers = [Identifier(id=each.id, type=each.type) for each in own]
                 resource.relationships = (resource.relationships or {}) | {

@@ -275,6 +275,7 @@ async def _run_retention(engine: AsyncEngine, settings: Settings, stop: asyncio.
                     connection,
                     days=settings.retention_days,
                     idempotency_days=settings.idempotency_days,
+                    audit_days=settings.audit_days,
                     stop=stop,
                 )
             if rows:

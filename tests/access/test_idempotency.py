@@ -269,7 +269,7 @@ async def test_a_key_is_free_again_when_retention_has_removed_it(
         await session.execute(young.values(created_at=age + timedelta(days=2)))
     async with raw_connection(engine) as connection:
         removed = await remove_old_rows(
-            connection, days=1, idempotency_days=30, stop=asyncio.Event()
+            connection, days=1, idempotency_days=30, audit_days=365, stop=asyncio.Event()
         )
     assert removed == 1
     again = await api.post(INTEGRATIONS, json=new(), headers=KEY)

@@ -29,7 +29,7 @@ WHERE backend_type = 'client backend' AND datname = current_database()
     AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'
 """
 
-router = APIRouter(route_class=IdempotentRoute, dependencies=[needs(Scope.WRITE)])
+router = APIRouter(prefix="/v1", route_class=IdempotentRoute, dependencies=[needs(Scope.WRITE)])
 
 
 @router.post("/rows", status_code=201)
@@ -73,21 +73,21 @@ async def client(settings: Settings, engine: AsyncEngine, token: str) -> AsyncIt
 async def test_what_waits_in_a_session_is_dropped_when_the_key_is_lost(
     client: AsyncClient, sessions: Sessions
 ) -> None:
-    answers = await asyncio.gather(*(client.post("/rows", headers=KEY) for _ in range(10)))
+    answers = await asyncio.gather(*(client.post("/v1/rows", headers=KEY) for _ in range(10)))
     assert {said(answer) for answer in answers} == {(201, "application/json", b"{}")}
     assert len({answer.headers["Location"] for answer in answers}) == 1
     assert await count(sessions, WebhookRefusal) == 1
 
 
 async def test_a_route_without_a_statement_is_answered_once_too(client: AsyncClient) -> None:
-    answers = [await client.post("/without_a_statement", headers=KEY) for _ in range(2)]
+    answers = [await client.post("/v1/without_a_statement", headers=KEY) for _ in range(2)]
     assert_replayed(answers[1], answers[0])
 
 
 async def test_an_answer_that_is_no_2xx_is_not_kept(
     client: AsyncClient, sessions: Sessions
 ) -> None:
-    answers = [await client.post("/refusals", headers=KEY) for _ in range(2)]
+    answers = [await client.post("/v1/refusals", headers=KEY) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [418, 418]
     assert answers[0].content != answers[1].content
     assert await count(sessions, IdempotencyKey) == 0

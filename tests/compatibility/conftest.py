@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from rootly_sdk import AuthenticatedClient
 
+from pagersync.http import AsyncClient
+from tests.compatibility.directory import ConnectedLists, connect
 from tests.compatibility.driving import Driver
 from tests.paging.conftest import (
     directory,
@@ -15,6 +17,7 @@ from tests.paging.conftest import (
     service_api,
     service_url,
 )
+from tests.support.lists import Lists
 
 __all__ = [
     "directory",
@@ -48,3 +51,10 @@ def _client(url: str, token: str) -> AuthenticatedClient:
         raise_on_unexpected_status=True,
         httpx_args={"trust_env": False},
     )
+
+
+@pytest.fixture
+async def listed(api: AsyncClient) -> AsyncIterator[ConnectedLists]:
+    """Yield an account at PagerTree of two teams and two users, whose directory is here."""
+    async with Lists.served() as lists:
+        yield await connect(api, lists)

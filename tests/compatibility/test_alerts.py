@@ -145,6 +145,10 @@ async def test_alerts_are_attached_to_incidents(
     assert (await api.get(f"/v1/incidents/{number}")).json()["data"]["attributes"]["status"] == (
         "resolved"
     )
+    await api.delete(f"/v1/incidents/{number}")
+    again = await rootly(resolve_alert, alert.id, body=how)
+    assert again.data.attributes.status == "resolved"
+    assert (await rootly(get_alert, alert.id, include="incidents")).included == []
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ async def test_only_old_finished_rows_are_removed(
                 )
     async with raw_connection(engine) as connection:
         removed = await retention.remove_old_rows(
-            connection, days=30, idempotency_days=1, stop=asyncio.Event()
+            connection, days=30, idempotency_days=1, audit_days=365, stop=asyncio.Event()
         )
     assert removed == 3
     async with sessions() as session:
@@ -61,7 +61,7 @@ async def test_old_daily_counts_are_removed(engine: AsyncEngine, sessions: Sessi
         session.add_all(AlertsPerDay(integration_id=UUID(int=1), day=day, alerts=1) for day in days)
     async with raw_connection(engine) as connection:
         removed = await retention.remove_old_rows(
-            connection, days=30, idempotency_days=1, stop=asyncio.Event()
+            connection, days=30, idempotency_days=1, audit_days=365, stop=asyncio.Event()
         )
     assert removed == 2
     async with sessions() as session:
@@ -95,7 +95,7 @@ async def test_a_run_that_waited_takes_its_tasks_along(
         session.add(WorkflowTaskRun(id=begun, task_params={}, **own, **task))
     async with raw_connection(engine) as connection:
         await retention.remove_old_rows(
-            connection, days=30, idempotency_days=1, stop=asyncio.Event()
+            connection, days=30, idempotency_days=1, audit_days=365, stop=asyncio.Event()
         )
         left = [
             await connection.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608 - constants

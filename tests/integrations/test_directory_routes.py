@@ -66,7 +66,7 @@ async def test_a_team_is_shown_by_each_of_its_ids(api: AsyncClient, synced: Inte
     for reference in (listed["id"], TEAM_ID, "tem_1"):
         answer = await api.get(f"/v1/teams/{reference}")
         assert answer.json()["data"] == listed
-    assert listed["type"] == "teams"
+    assert listed["type"] == "groups"
     attributes = listed["attributes"]
     assert attributes["integration_id"] == str(synced.id)
     assert (attributes["pagertree_id"], attributes["prefix_id"]) == (TEAM_ID, "tem_1")

@@ -282,3 +282,18 @@ async def test_a_changed_key_is_asked_of_pagertree_first(api: AsyncClient, pager
     assert unlimited.json()["data"]["attributes"]["alerts_per_day_max"] is None
     nameless = await api.patch(path, json=new(name=None))
     assert nameless.status_code == 422
+
+
+async def test_a_change_that_was_made_of_an_older_version_is_412(
+    api: AsyncClient, account: Account
+) -> None:
+    url = f"/v1/integrations/{account.id}"
+    before = (await api.get(url)).headers["ETag"]
+    change = {"data": {"type": "integrations", "attributes": {"alerts_per_day_max": 9}}}
+    changed = await api.patch(url, json=change, headers={"If-Match": before})
+    assert changed.status_code == 200
+    assert (await api.patch(url, json=change, headers={"If-Match": before})).status_code == 412
+    assert (await api.delete(url, headers={"If-Match": before})).status_code == 412
+    assert (await api.get(url)).headers["ETag"] == changed.headers["ETag"]
+    fresh = {"If-Match": changed.headers["ETag"]}
+    assert (await api.delete(url, headers=fresh)).status_code == 204

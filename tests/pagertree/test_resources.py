@@ -146,9 +146,14 @@ def test_an_incident_is_found_in_meta_as_well() -> None:
 
 def test_a_user_has_the_name_and_the_primary_address_of_the_person() -> None:
     emails = [{"email": "a@x"}, {"email": "b@x", "primary": True}, {"email": 1}, "c@x"]
-    user = {"id": "global", "name": "Ada", "emails": emails}
+    user = {"id": "global", "name": "Ada", "emails": emails, "time_zone": "Europe/Paris"}
     assert read_user({"id": "u", "prefix_id": "p", "user": user}) == RemoteUser(
-        id="u", prefix_id="p", name="Ada", email="b@x", emails=("a@x", "b@x")
+        id="u",
+        prefix_id="p",
+        name="Ada",
+        email="b@x",
+        emails=("a@x", "b@x"),
+        time_zone="Europe/Paris",
     )
     nobody_primary = {"id": "u", "user": {"emails": [{"email": "a@x", "primary": False}]}}
     assert read_user(nobody_primary).email == "a@x"
@@ -159,6 +164,8 @@ def test_teams_and_routers_are_read_by_name() -> None:
     payload = {"id": "t", "prefix_id": "tem_1", "name": "Ops", "notes": "x"}
     assert read_team(payload) == RemoteTeam("t", "tem_1", "Ops")
     assert read_router(payload) == RemoteRouter("t", "tem_1", "Ops")
+    members = read_team(payload | {"member_account_user_ids": ["u1", None, 7, "", "u2"]})
+    assert members.member_ids == ("u1", "u2")
 
 
 def test_who_is_on_call_is_one_entry_for_each_attendee() -> None:

@@ -13,8 +13,14 @@ from pagersync.settings import Settings
 from pagersync.tables import Base
 
 DELETE_ALL = ";".join(
-    f"DELETE FROM {table.name}"  # noqa: S608 - our own table names
-    for table in reversed(Base.metadata.sorted_tables)
+    [
+        "SET session_replication_role = replica",  # without triggers: the audit log keeps its rows
+        *(
+            f"DELETE FROM {table.name}"  # noqa: S608 - our own table names
+            for table in reversed(Base.metadata.sorted_tables)
+        ),
+        "SET session_replication_role = origin",
+    ]
 )
 
 

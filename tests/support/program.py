@@ -22,6 +22,9 @@ from tests.support.wait import eventually
 START_S = 40
 """Patience with a program that starts on a busy machine."""
 
+ADMIN_KEY = "key-of-the-tests-0123456789abcdef"
+"""So that the first `serve` does not print one."""
+
 END_S = 10
 """What the program promises: it ends this long after SIGTERM, at most."""
 
@@ -84,6 +87,7 @@ class Setup:
             "PAGERSYNC_DATA_DIR": str(self.directory),
             "PAGERSYNC_PORT": "0",
             "PAGERSYNC_DIRECTORY_SYNC_S": "0",
+            "PAGERSYNC_ADMIN_KEY": ADMIN_KEY,
         }
         return {**os.environ, **ours, **self.variables}
 

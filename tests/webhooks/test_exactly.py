@@ -182,7 +182,7 @@ async def test_what_was_delivered_goes_after_a_while_and_the_rest_stays(
     )
     async with raw_connection(quiet.engine) as connection:
         await retention.remove_old_rows(
-            connection, days=30, idempotency_days=30, stop=asyncio.Event()
+            connection, days=30, idempotency_days=30, audit_days=30, stop=asyncio.Event()
         )
     kept = {delivery["state"] for delivery in await quiet.deliveries(made)}
     assert kept == set(states) - {"done", "canceled"}

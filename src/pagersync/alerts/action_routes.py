@@ -31,10 +31,10 @@ from pagersync.alerts.views import AlertAttributes, alert_resource
 from pagersync.database.session import SessionDep
 from pagersync.etag import IfMatch, check_if_match, etag_of, version_of
 from pagersync.events.publish import Cause
-from pagersync.incidents.lifecycle import is_over
+from pagersync.incidents.lifecycle import OVER
 from pagersync.incidents.models import Incident, IncidentAlert, IncidentStatus
 from pagersync.incidents.routes import CauseDep
-from pagersync.incidents.service import get_incident, move_incident
+from pagersync.incidents.service import move_incident
 from pagersync.integrations.target_params import Reference, Targets
 from pagersync.jsonapi import Document, JsonApiResponse, NewDocument, errors
 from pagersync.pagertree.severity import AUTO
@@ -45,7 +45,7 @@ router = APIRouter(
     prefix="/v1",
     tags=["Alerts"],
     default_response_class=JsonApiResponse,
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     route_class=IdempotentRoute,
 )
 TARGETS: Final = ("teams", "users", "routers")
@@ -259,11 +259,11 @@ async def _page_later(
 async def _resolve_incidents(session: AsyncSession, alert: Alert, cause: Cause) -> None:
     """Resolve the incidents that an alert is attached to, but for those that are over."""
     of_alert = select(IncidentAlert.incident_id).where(IncidentAlert.alert_id == alert.id)
-    ids = await session.scalars(select(Incident.id).where(Incident.id.in_(of_alert)))
-    for incident_id in sorted(ids.all()):
-        incident = await get_incident(session, incident_id, lock=True)
-        if not is_over(incident.status):
-            await move_incident(session, incident, IncidentStatus.RESOLVED, cause)
+    is_open = Incident.id.in_(of_alert) & Incident.status.not_in(OVER)
+    locked = select(Incident).where(is_open).order_by(Incident.id).with_for_update(key_share=True)
+    found = await session.scalars(locked.execution_options(populate_existing=True))
+    for incident in found.all():
+        await move_incident(session, incident, IncidentStatus.RESOLVED, cause)
 
 
 def _named(targets: Targets) -> dict[str, Any]:

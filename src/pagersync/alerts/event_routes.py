@@ -45,7 +45,7 @@ WantedDep = Annotated[Wanted, Depends(EVENT_SHAPE)]
 @router.get(
     "/alerts/{alert_id}/events",
     summary="List what happened to an alert",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     openapi_extra=FILTERS.openapi(),
     responses=errors(404, 422),
 )
@@ -68,7 +68,7 @@ async def list_alert_events(
     "/alerts/{alert_id}/events",
     summary="Add a note to an alert",
     status_code=201,
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(400, 404, 422),
 )
 async def create_alert_event(
@@ -88,7 +88,7 @@ async def create_alert_event(
     "/alert_events",
     summary="List what happened to all alerts",
     description="Newest first, or oldest first by `sort=created_at`; both have cursors.",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     openapi_extra=FEED_FILTERS.openapi(),
     responses=errors(422),
 )
@@ -107,7 +107,7 @@ async def list_alert_events_feed(
 @router.get(
     "/alert_events/{id}",
     summary="Show what happened to an alert",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     responses=errors(404, 422),
 )
 async def get_alert_event(
@@ -120,7 +120,7 @@ async def get_alert_event(
     "/alert_events/{id}",
     summary="Change a note",
     description="What the system wrote stays as it is.",
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(400, 404, 409, 412, 422),
 )
 async def update_alert_event(
@@ -141,7 +141,7 @@ async def update_alert_event(
     "/alert_events/{id}",
     summary="Remove a note",
     description="Answers with the note. What the system wrote stays.",
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(404, 409, 412, 422),
 )
 async def delete_alert_event(

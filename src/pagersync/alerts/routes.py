@@ -23,7 +23,7 @@ from pagersync.shape import ShapedRoute, Wanted
 router = APIRouter(
     prefix="/v1",
     tags=["Alerts"],
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     default_response_class=JsonApiResponse,
     route_class=ShapedRoute,
 )

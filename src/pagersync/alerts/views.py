@@ -160,7 +160,7 @@ async def incidents_of(
     pairs = await session.execute(
         select(IncidentAlert.alert_id, Incident)
         .join(Incident, Incident.id == IncidentAlert.incident_id)
-        .where(IncidentAlert.alert_id.in_(ids))
+        .where(IncidentAlert.alert_id.in_(ids), Incident.removed_at.is_(None))
         .order_by(Incident.id.desc())
         .limit(RELATED_MAX * len(ids))
     )
@@ -175,16 +175,15 @@ async def incidents_of(
 async def alerts_of(
     session: AsyncSession, ids: Sequence[UUID]
 ) -> Mapping[UUID, Sequence[Resource[Any]]]:
-    """Return the alerts that are attached to incidents, by incident."""
-    pairs = await session.execute(
-        select(IncidentAlert.incident_id, Alert)
-        .join(Alert, Alert.id == IncidentAlert.alert_id)
-        .where(IncidentAlert.incident_id.in_(ids))
-        .order_by(Alert.id.desc())
-        .limit(RELATED_MAX * len(ids))
-    )
+    """Return the newest of the alerts that are attached to incidents, by incident."""
+    newest = IncidentAlert.alert_id.desc()
+    number = func.row_number().over(partition_by=IncidentAlert.incident_id, order_by=newest)
+    own = select(IncidentAlert, number.label("number"))
+    numbered = own.where(IncidentAlert.incident_id.in_(ids)).subquery()
+    is_shown = (numbered.c.alert_id == Alert.id) & (numbered.c.number <= RELATED_MAX)
+    statement = select(numbered.c.incident_id, Alert).join(numbered, is_shown)
     alerts: dict[UUID, list[Resource[Any]]] = {}
-    for incident_id, alert in pairs:
+    for incident_id, alert in await session.execute(statement.order_by(Alert.id.desc())):
         alerts.setdefault(incident_id, []).append(alert_resource(alert))
     return alerts
 

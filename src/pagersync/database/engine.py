@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from pagersync.database.caller import CallerSession
 from pagersync.settings import Settings
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def create_engine(
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
     """Return the maker of sessions; `sessions.begin()` is the edge that commits."""
-    return async_sessionmaker(engine, expire_on_commit=False)
+    return async_sessionmaker(engine, expire_on_commit=False, sync_session_class=CallerSession)
 
 
 @asynccontextmanager

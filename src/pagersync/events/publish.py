@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -55,6 +55,30 @@ class Fact:
     occurred_at: datetime
     cause: Cause | None = None
     depth: int = 0
+
+
+def happened(  # noqa: PLR0913 - all but the first three are named
+    type_: str,
+    subject_id: UUID,
+    data: dict[str, Any],
+    *,
+    cause: Cause | None = None,
+    integration_id: UUID = NO_INTEGRATION,
+    depth: int = 0,
+    subject_type: str | None = None,
+) -> Fact:
+    """Return what happens right now, by a person, a key or a run, and not by a delivery."""
+    return Fact(
+        integration_id=integration_id,
+        type=type_,
+        subject_type=subject_type or type_.partition(".")[0],
+        subject_id=subject_id,
+        delivery_id=None,
+        data=data,
+        occurred_at=datetime.now(UTC),
+        cause=cause,
+        depth=depth,
+    )
 
 
 async def publish(connection: Connection, facts: Sequence[Fact]) -> None:

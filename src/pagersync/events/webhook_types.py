@@ -42,6 +42,7 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     EventType("incident.mitigated", "An incident was mitigated.", "incidents"),
     EventType("incident.resolved", "An incident was resolved.", "incidents"),
     EventType("incident.cancelled", "An incident was cancelled.", "incidents"),
+    EventType("incident.deleted", "An incident that was over was removed.", "incidents"),
     EventType("incident.alert_attached", "Alerts were attached to an incident.", "incidents"),
     EventType(
         "incident_event.created",
@@ -96,7 +97,6 @@ BY_NAME: Final[Mapping[str, EventType]] = MappingProxyType(
 )
 
 NEVER_SENT: Final[tuple[str, ...]] = (
-    "incident.deleted",
     *(
         f"incident.scheduled.{what}"
         for what in ("created", "updated", "in_progress", "completed", "deleted")

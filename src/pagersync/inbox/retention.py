@@ -55,19 +55,33 @@ DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
 """
 
 
+_AUDIT: Final = "SELECT pagersync_remove_old_audit($1, $2)"
+
+
 async def remove_old_rows(
-    connection: Connection, *, days: int, idempotency_days: int, stop: asyncio.Event
+    connection: Connection,
+    *,
+    days: int,
+    idempotency_days: int,
+    audit_days: int,
+    stop: asyncio.Event,
 ) -> int:
     """Remove deliveries, both ways, events and runs that are done with, attempts and old counts.
 
-    What needs a person (`invalid`, `limited`, `dead`) stays. Idempotency keys have days of their
-    own. Returns how many rows went; ends early, between two batches, when `stop` is set.
+    What needs a person (`invalid`, `limited`, `dead`) stays. Idempotency keys and the audit log
+    have days of their own. Returns how many rows went; ends early, between two batches, when
+    `stop` is set.
     """
     before = await connection.fetchval(_OLDEST_KEPT, days)
     removed = 0
     for statement in _STATEMENTS:
         removed += await _remove(connection, statement, before, stop)
     removed += await _remove(connection, _IDEMPOTENCY_KEYS, idempotency_days, stop)
+    while not stop.is_set():
+        rows = await connection.fetchval(_AUDIT, audit_days, ROWS_MAX)
+        removed += rows
+        if rows < ROWS_MAX:
+            break
     if not stop.is_set():
         removed += int((await connection.execute(_REMOVE_COUNTS, days)).split()[-1])
     return removed
@@ -94,6 +108,8 @@ FROM (SELECT extract(epoch FROM now() - make_interval(days => $1)) * 1000) AS t 
 
 _REMOVE_COUNTS = """
 WITH minutes AS (DELETE FROM workflow_minutes WHERE minute < now() - interval '1 hour'),
+requests AS (
+    DELETE FROM request_counts WHERE minute < floor(extract(epoch FROM now()) / 60) - 60),
 verdicts AS (DELETE FROM verdict_sets WHERE used_on < current_date - 1 - $1::int)
 DELETE FROM alerts_per_day
 WHERE day < to_char((now() - make_interval(days => $1)) AT TIME ZONE 'UTC', 'YYYY-MM-DD')

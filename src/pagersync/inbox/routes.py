@@ -89,7 +89,7 @@ class ReplayResult(BaseModel):
 @router.get(
     "/deliveries",
     summary="List deliveries",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     openapi_extra=FILTERS.openapi(),
     responses=errors(422),
 )
@@ -106,7 +106,7 @@ async def list_deliveries(
 @router.get(
     "/deliveries/{id}",
     summary="Show a delivery with its body",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     responses=errors(404, 422),
 )
 async def get_delivery(session: SessionDep, id: UUID) -> Document[DeliveryWithBody]:
@@ -123,7 +123,7 @@ async def get_delivery(session: SessionDep, id: UUID) -> Document[DeliveryWithBo
     "/deliveries/{id}/replay",
     summary="Apply a delivery once more",
     status_code=202,
-    dependencies=[needs(Scope.WRITE)],
+    dependencies=[needs(Scope.WRITE, bound=True)],
     responses=errors(404, 409, 422),
 )
 async def replay_delivery(session: SessionDep, id: UUID) -> Document[DeliveryAttributes]:
@@ -134,7 +134,7 @@ async def replay_delivery(session: SessionDep, id: UUID) -> Document[DeliveryAtt
     "/deliveries/replay",
     summary="Apply all deliveries that match once more",
     description="Answers how many it would touch; does it when `dry_run` is false.",
-    dependencies=[needs(Scope.WRITE)],
+    dependencies=[needs(Scope.WRITE, bound=True)],
     openapi_extra=FILTERS.openapi(),
     responses=errors(400, 422),
 )

@@ -4,9 +4,10 @@ Each answers with the incident. What has happened already changes nothing; what 
 not allow is refused with the rule.
 """
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends
 
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
@@ -14,8 +15,8 @@ from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
 from pagersync.incidents import requests
 from pagersync.incidents.models import IncidentStatus
-from pagersync.incidents.routes import CauseDep, ToChangeDep, shown
-from pagersync.incidents.service import mark_duplicate, move_incident
+from pagersync.incidents.routes import AnswerDep, CauseDep, ToChangeDep
+from pagersync.incidents.service import mark_duplicate, move_incident, unmark_duplicate
 from pagersync.incidents.views import IncidentAttributes
 from pagersync.jsonapi import Document, JsonApiResponse, NewDocument, errors
 
@@ -29,19 +30,34 @@ router = APIRouter(
 ERRORS = errors(400, 404, 412, 422)
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A request to move an incident to another status."""
+
+    session: SessionDep
+    cause: CauseDep
+    wanted: ToChangeDep
+    answer: AnswerDep
+
+    async def to(
+        self, status: IncidentStatus, body: requests.ActionDocument[Any] | None
+    ) -> Document[IncidentAttributes]:
+        """Move it, with the message that the request has, and answer with it."""
+        incident = await self.wanted.lock()
+        message = body.message if body else None
+        return await self.answer.one(
+            await move_incident(self.session, incident, status, self.cause, message)
+        )
+
+
+MoveDep = Annotated[Move, Depends()]
+
+
 @router.put("/incidents/{id}/mitigate", summary="Mitigate an incident", responses=ERRORS)
 async def mitigate_incident(
-    response: Response,
-    session: SessionDep,
-    cause: CauseDep,
-    wanted: ToChangeDep,
-    body: requests.ActionDocument[requests.Mitigation] | None = None,
+    move: MoveDep, body: requests.ActionDocument[requests.Mitigation] | None = None
 ) -> Document[IncidentAttributes]:
-    message = body.message if body else None
-    moved = await move_incident(
-        session, await wanted.lock(), IncidentStatus.MITIGATED, cause, message
-    )
-    return await shown(session, response, moved)
+    return await move.to(IncidentStatus.MITIGATED, body)
 
 
 @router.put(
@@ -51,17 +67,9 @@ async def mitigate_incident(
     responses=ERRORS,
 )
 async def resolve_incident(
-    response: Response,
-    session: SessionDep,
-    cause: CauseDep,
-    wanted: ToChangeDep,
-    body: requests.ActionDocument[requests.Resolution] | None = None,
+    move: MoveDep, body: requests.ActionDocument[requests.Resolution] | None = None
 ) -> Document[IncidentAttributes]:
-    message = body.message if body else None
-    moved = await move_incident(
-        session, await wanted.lock(), IncidentStatus.RESOLVED, cause, message
-    )
-    return await shown(session, response, moved)
+    return await move.to(IncidentStatus.RESOLVED, body)
 
 
 @router.put(
@@ -71,30 +79,16 @@ async def resolve_incident(
     responses=ERRORS,
 )
 async def cancel_incident(
-    response: Response,
-    session: SessionDep,
-    cause: CauseDep,
-    wanted: ToChangeDep,
-    body: requests.ActionDocument[requests.Cancellation] | None = None,
+    move: MoveDep, body: requests.ActionDocument[requests.Cancellation] | None = None
 ) -> Document[IncidentAttributes]:
-    message = body.message if body else None
-    moved = await move_incident(
-        session, await wanted.lock(), IncidentStatus.CANCELLED, cause, message
-    )
-    return await shown(session, response, moved)
+    return await move.to(IncidentStatus.CANCELLED, body)
 
 
 @router.put("/incidents/{id}/in_triage", summary="Put an incident into triage", responses=ERRORS)
 async def triage_incident(
-    response: Response,
-    session: SessionDep,
-    cause: CauseDep,
-    wanted: ToChangeDep,
-    body: requests.ActionDocument[requests.NoAttributes] | None = None,
+    move: MoveDep, body: requests.ActionDocument[requests.NoAttributes] | None = None
 ) -> Document[IncidentAttributes]:
-    del body  # it has nothing to say
-    moved = await move_incident(session, await wanted.lock(), IncidentStatus.IN_TRIAGE, cause)
-    return await shown(session, response, moved)
+    return await move.to(IncidentStatus.IN_TRIAGE, body)
 
 
 @router.put(
@@ -104,15 +98,9 @@ async def triage_incident(
     responses=ERRORS,
 )
 async def restart_incident(
-    response: Response,
-    session: SessionDep,
-    cause: CauseDep,
-    wanted: ToChangeDep,
-    body: requests.ActionDocument[requests.NoAttributes] | None = None,
+    move: MoveDep, body: requests.ActionDocument[requests.NoAttributes] | None = None
 ) -> Document[IncidentAttributes]:
-    del body  # it has nothing to say
-    moved = await move_incident(session, await wanted.lock(), IncidentStatus.STARTED, cause)
-    return await shown(session, response, moved)
+    return await move.to(IncidentStatus.STARTED, body)
 
 
 @router.put(
@@ -122,10 +110,10 @@ async def restart_incident(
     responses=ERRORS,
 )
 async def mark_as_duplicate_incident(
-    response: Response,
     session: SessionDep,
     cause: CauseDep,
     wanted: ToChangeDep,
+    answer: AnswerDep,
     body: NewDocument[Literal["incidents"], requests.Duplication],
 ) -> Document[IncidentAttributes]:
     said = body.data.attributes
@@ -137,4 +125,16 @@ async def mark_as_duplicate_incident(
         auto_cancel=said.auto_cancel_incident,
         reason=said.reason_for_cancellation,
     )
-    return await shown(session, response, marked)
+    return await answer.one(marked)
+
+
+@router.put(
+    "/incidents/{id}/unmark_as_duplicate",
+    summary="Take back that an incident is a duplicate",
+    description="Its status stays: restart it, if it was cancelled.",
+    responses=errors(404, 412, 422),
+)
+async def unmark_as_duplicate_incident(
+    session: SessionDep, cause: CauseDep, wanted: ToChangeDep, answer: AnswerDep
+) -> Document[IncidentAttributes]:
+    return await answer.one(await unmark_duplicate(session, await wanted.lock(), cause))

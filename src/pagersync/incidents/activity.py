@@ -73,7 +73,7 @@ async def add_activity(connection: Connection, activities: Sequence[Activity]) -
 _REPLACE: Final = """
 UPDATE incident_events e
 SET dedupe_key = k.dedupe_key, event = k.event, delivery_id = k.delivery_id,
-    occurred_at = k.occurred_at, updated_at = now()
+    occurred_at = k.occurred_at, updated_at = now(), version = e.version + 1
 FROM (SELECT DISTINCT ON (incident_id, replaces) *
       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[],
                   $6::timestamptz[])

@@ -1,7 +1,6 @@
 """Alerts that belong to incidents."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.session import driver_connection
 from pagersync.errors import InvalidError
-from pagersync.events.publish import NO_INTEGRATION, Cause, Fact, publish
+from pagersync.events.publish import Cause, happened, publish
 from pagersync.incidents.models import Incident
 from pagersync.incidents.timeline import add_trail
 
@@ -29,16 +28,8 @@ async def attach_alerts(
     """
     new = await attach_quietly(session, incident, alert_ids, cause)
     if new:
-        fact = Fact(
-            integration_id=NO_INTEGRATION,
-            type="incident.alert_attached",
-            subject_type="incident",
-            subject_id=incident.id,
-            delivery_id=None,
-            data={"alert_ids": [str(alert_id) for alert_id in new]},
-            occurred_at=datetime.now(UTC),
-            cause=cause,
-        )
+        data = {"alert_ids": [str(alert_id) for alert_id in new]}
+        fact = happened("incident.alert_attached", incident.id, data, cause=cause)
         await publish(await driver_connection(session), [fact])
     return new
 

@@ -85,7 +85,12 @@ def list_(
         from pagersync.incidents.models import Incident
 
         wanted = Incident.status == status if status else Incident.status.not_in(OVER)
-        statement = select(Incident).where(wanted).order_by(Incident.id.desc()).limit(limit)
+        statement = (
+            select(Incident)
+            .where(wanted, Incident.removed_at.is_(None))
+            .order_by(Incident.id.desc())
+            .limit(limit)
+        )
         async with context.sessions() as session:
             return await _describe(session, (await session.scalars(statement)).all())
 

@@ -1,15 +1,16 @@
 """`/v1/incidents/{id}/events`, `/v1/events`: timelines, as Rootly has them."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from sqlalchemy import ColumnElement, select
 
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
+from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.filters import Filters
 from pagersync.incidents import requests, timeline
 from pagersync.incidents.models import EventKind, IncidentEvent, Visibility
@@ -18,6 +19,7 @@ from pagersync.incidents.service import get_incident
 from pagersync.incidents.views import EntryAttributes, entry_resource
 from pagersync.jsonapi import Collection, Document, JsonApiResponse, NewDocument, errors
 from pagersync.pagination import PageDep, find
+from pagersync.shape import Shape, Wanted
 
 router = APIRouter(
     prefix="/v1",
@@ -26,6 +28,7 @@ router = APIRouter(
     route_class=IdempotentRoute,
 )
 
+SHAPE = Shape("incident_events")
 _TIMES = {"occurred_at": IncidentEvent.occurred_at, "created_at": IncidentEvent.created_at}
 
 FILTERS = Filters(
@@ -37,7 +40,37 @@ FILTERS = Filters(
     choices={"kind": list(EventKind), "visibility": list(Visibility)},
     times=_TIMES,
     sorts=_TIMES,
+    shape=SHAPE,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class EntryToChange:
+    """The entry of a timeline that a request is to change."""
+
+    session: SessionDep
+    id: str
+    if_match: IfMatch = None
+
+    async def lock(self) -> IncidentEvent:
+        """Return it; nobody else changes it until the request is answered.
+
+        Raises:
+            NotFoundError: there is none.
+            PreconditionFailedError: it has changed since the request was made up.
+        """
+        entry = await timeline.get_entry(self.session, self.id, lock=True)
+        check_if_match(self.if_match, entry.version)
+        return entry
+
+
+EntryToChangeDep = Annotated[EntryToChange, Depends()]
+
+
+def shown(response: Response, entry: IncidentEvent) -> Document[EntryAttributes]:
+    """Return the answer about one entry, with its `ETag`."""
+    response.headers["ETag"] = etag(entry.version)
+    return Document(data=entry_resource(entry))
 
 
 @router.post(
@@ -48,6 +81,7 @@ FILTERS = Filters(
     responses=errors(400, 404, 409, 422),
 )
 async def create_incident_event(
+    response: Response,
     session: SessionDep,
     cause: CauseDep,
     incident_id: str,
@@ -62,7 +96,7 @@ async def create_incident_event(
         visibility=new.visibility,
         occurred_at=new.occurred_at,
     )
-    return Document(data=entry_resource(entry))
+    return shown(response, entry)
 
 
 @router.get(
@@ -79,24 +113,26 @@ async def list_incident_events(
     incident_id: str,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
     order: Annotated[list[ColumnElement[Any]], Depends(FILTERS.order)],
+    shape: Annotated[Wanted, Depends(SHAPE)],
 ) -> Collection[EntryAttributes]:
     incident = await get_incident(session, incident_id)
     statement = select(IncidentEvent).where(IncidentEvent.incident_id == incident.id, *where)
     order = order or [IncidentEvent.occurred_at.asc(), IncidentEvent.id.asc()]
     found = await find(session, statement, IncidentEvent.id, page, order=order)
-    return Collection(
-        data=[entry_resource(row) for row in found.rows], links=found.links, meta=found.meta
-    )
+    return await shape.collection(session, found, [entry_resource(row) for row in found.rows])
 
 
 @router.get(
     "/events/{id}",
     summary="Show an entry of a timeline",
     dependencies=[needs(Scope.READ)],
+    openapi_extra=SHAPE.openapi(),
     responses=errors(404, 422),
 )
-async def get_incident_events(session: SessionDep, id: UUID) -> Document[EntryAttributes]:
-    return Document(data=entry_resource(await timeline.get_entry(session, id)))
+async def get_incident_events(
+    response: Response, session: SessionDep, id: str
+) -> Document[EntryAttributes]:
+    return shown(response, await timeline.get_entry(session, id))
 
 
 @router.put(
@@ -104,17 +140,18 @@ async def get_incident_events(session: SessionDep, id: UUID) -> Document[EntryAt
     summary="Change an entry of a timeline",
     description="Those that the system wrote stay as they are.",
     dependencies=[needs(Scope.WRITE)],
-    responses=errors(400, 404, 409, 422),
+    responses=errors(400, 404, 409, 412, 422),
 )
 async def update_incident_event(
+    response: Response,
     session: SessionDep,
     cause: CauseDep,
-    id: UUID,
+    wanted: EntryToChangeDep,
     body: NewDocument[Literal["incident_events"], requests.ChangedEntry],
 ) -> Document[EntryAttributes]:
     values = body.data.attributes.changes(never_null=("event", "visibility"))
-    entry = await timeline.get_entry(session, id, lock=True)
-    return Document(data=entry_resource(await timeline.change_entry(session, entry, values, cause)))
+    entry = await wanted.lock()
+    return shown(response, await timeline.change_entry(session, entry, values, cause))
 
 
 @router.delete(
@@ -122,12 +159,12 @@ async def update_incident_event(
     summary="Remove an entry of a timeline",
     description="Answers with the entry. Those that the system wrote stay.",
     dependencies=[needs(Scope.WRITE)],
-    responses=errors(404, 409, 422),
+    responses=errors(404, 409, 412, 422),
 )
 async def delete_incident_event(
-    session: SessionDep, cause: CauseDep, id: UUID
+    session: SessionDep, cause: CauseDep, wanted: EntryToChangeDep
 ) -> Document[EntryAttributes]:
-    entry = await timeline.get_entry(session, id, lock=True)
+    entry = await wanted.lock()
     removed = entry_resource(entry)
     await timeline.remove_entry(session, entry, cause)
     return Document(data=removed)

@@ -1,8 +1,10 @@
 """Incidents, their severities, their timelines, and the alerts attached to them."""
 
+import re
+import unicodedata
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -18,6 +20,8 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.base import Base, UpdatedAt, new_id
+
+SLUG_CHARACTERS_MAX: Final = 100
 
 
 class IncidentStatus(StrEnum):
@@ -43,6 +47,11 @@ class IncidentKind(StrEnum):
     EXAMPLE = "example"
     EXAMPLE_SUB = "example_sub"
     BACKFILLED = "backfilled"
+
+
+MAINTENANCE_STATUSES: Final = ("scheduled", "in_progress", "completed")
+MAINTENANCE_KINDS: Final = ("scheduled", "scheduled_sub")
+"""Rootly's for scheduled maintenance, which is not kept here: no incident has them."""
 
 
 class EventKind(StrEnum):
@@ -86,6 +95,7 @@ class Severity(UpdatedAt, Base):
     severity: Mapped[str]
     color: Mapped[str | None]
     position: Mapped[int]
+    version: Mapped[int] = mapped_column(server_default="1")
 
     __table_args__ = (
         Index("severities_name_key", func.lower(text("name")), unique=True),
@@ -112,6 +122,7 @@ class Incident(UpdatedAt, Base):
         source_alert_id: the alert that a workflow made it of; an alert becomes one incident.
         depth: how many workflow runs lie between it and what a person or PagerTree did.
         version: counts changes; an `If-Match` names it.
+        removed_at: since when nobody finds it; its number is not given again.
     """
 
     __tablename__ = "incidents"
@@ -151,6 +162,7 @@ class Incident(UpdatedAt, Base):
     cancelled_by: Mapped[str | None]
     cancellation_message: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default="1")
+    removed_at: Mapped[datetime | None]
     search: Mapped[str] = mapped_column(
         TSVECTOR,
         Computed("to_tsvector('simple', title || ' ' || coalesce(summary, ''))", persisted=True),
@@ -162,7 +174,7 @@ class Incident(UpdatedAt, Base):
             "incidents_source_alert_key",
             "source_alert_id",
             unique=True,
-            postgresql_where=text("source_alert_id IS NOT NULL"),
+            postgresql_where=text("source_alert_id IS NOT NULL AND removed_at IS NULL"),
         ),
         Index(
             "incidents_duplicate_idx",
@@ -177,6 +189,13 @@ class Incident(UpdatedAt, Base):
         _is_one_of("kind", IncidentKind),
     )
 
+    @property
+    def slug(self) -> str:
+        """Its number and the words of its title; what was its slug once leads to it, too."""
+        plain = unicodedata.normalize("NFKD", self.title).encode("ascii", "ignore").decode()
+        words = re.findall(r"[a-z0-9]+", plain.lower())
+        return "-".join([str(self.number), *words])[:SLUG_CHARACTERS_MAX].rstrip("-")
+
 
 class IncidentEvent(UpdatedAt, Base):
     """An entry of a timeline, at the time of the fact and not of its arrival, with its cause.
@@ -186,6 +205,7 @@ class IncidentEvent(UpdatedAt, Base):
         source: who says so: `api`, `cli`, `workflow`, `pagertree`, `system`.
         user_display_name: the person or key behind it, where there is one.
         dedupe_key: the same fact, told twice, stands once.
+        version: counts changes; an `If-Match` names it.
     """
 
     __tablename__ = "incident_events"
@@ -203,6 +223,7 @@ class IncidentEvent(UpdatedAt, Base):
     page_id: Mapped[UUID | None]
     workflow_run_id: Mapped[UUID | None]
     dedupe_key: Mapped[str | None]
+    version: Mapped[int] = mapped_column(server_default="1")
 
     __table_args__ = (
         Index("incident_events_timeline_idx", "incident_id", "occurred_at", "id"),

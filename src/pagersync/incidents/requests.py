@@ -4,14 +4,29 @@ from datetime import UTC, datetime
 from typing import Annotated, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+)
 
 from pagersync.access.names import checked_name
 from pagersync.incidents.attach import ALERTS_MAX
 from pagersync.incidents.lifecycle import TIMES
-from pagersync.incidents.models import IncidentKind, IncidentStatus, SeverityLevel, Visibility
+from pagersync.incidents.models import (
+    MAINTENANCE_KINDS,
+    MAINTENANCE_STATUSES,
+    IncidentKind,
+    IncidentStatus,
+    SeverityLevel,
+    Visibility,
+)
+from pagersync.incidents.rootly_attributes import UnknownOfIncident, UnknownOfNewIncident
 from pagersync.incidents.service import NewIncident
-from pagersync.jsonapi import Attributes, Nothing
+from pagersync.jsonapi import Attributes, Ignored, Nothing
 from pagersync.pagertree.payloads import YEARS
 
 A = TypeVar("A", bound=BaseModel)
@@ -28,6 +43,12 @@ def _filled(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
     return text.strip()
+
+
+def _not_maintenance(value: object) -> object:
+    if value in (*MAINTENANCE_STATUSES, *MAINTENANCE_KINDS):
+        raise ValueError("is for scheduled maintenance, which pagersync does not keep")
+    return value
 
 
 def _storable_time(moment: datetime) -> datetime:
@@ -47,8 +68,8 @@ Title = Annotated[
 ]
 Text = Annotated[str, Field(max_length=TEXT_CHARACTERS_MAX, pattern=r"^[^\x00]*$")]
 Id = Annotated[UUID, Field(strict=False)]
-Status = Annotated[IncidentStatus, Field(strict=False)]
-Kind = Annotated[IncidentKind, Field(strict=False)]
+Status = Annotated[IncidentStatus, Field(strict=False), BeforeValidator(_not_maintenance)]
+Kind = Annotated[IncidentKind, Field(strict=False), BeforeValidator(_not_maintenance)]
 Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_storable_time)]
 Labels = Annotated[
     dict[
@@ -73,7 +94,7 @@ class IncidentTimes(Attributes):
     cancelled_at: Moment | None = None
 
 
-class NewIncidentAttributes(IncidentTimes):
+class NewIncidentAttributes(UnknownOfNewIncident, IncidentTimes):
     """An incident to make."""
 
     title: Title | None = Field(default=None, description="Without one it gets one.")
@@ -87,7 +108,7 @@ class NewIncidentAttributes(IncidentTimes):
     alert_ids: AlertIds | None = Field(default=None, description="Alerts to attach.")
 
 
-class ChangedIncident(IncidentTimes):
+class ChangedIncident(UnknownOfIncident, IncidentTimes):
     """What to change; what is left out stays."""
 
     title: Title | None = None
@@ -136,6 +157,7 @@ class Duplication(Attributes):
         default=True, description="Cancel it, whatever its status, unless it is over."
     )
     reason_for_cancellation: Text | None = None
+    resolution_message: Ignored = None
 
 
 class ActionResource(BaseModel, Generic[A]):

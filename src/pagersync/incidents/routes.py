@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
@@ -17,10 +16,19 @@ from pagersync.events.publish import Cause
 from pagersync.filters import Filters
 from pagersync.incidents import requests, service
 from pagersync.incidents.attach import attach_alerts
-from pagersync.incidents.models import Incident, IncidentKind, IncidentStatus, Severity
-from pagersync.incidents.views import IncidentAttributes, incident_resources
-from pagersync.jsonapi import Collection, Document, JsonApiResponse, NewDocument, errors
+from pagersync.incidents.lifecycle import TIMES
+from pagersync.incidents.models import (
+    MAINTENANCE_KINDS,
+    MAINTENANCE_STATUSES,
+    Incident,
+    IncidentKind,
+    IncidentStatus,
+    Severity,
+)
+from pagersync.incidents.views import IncidentAttributes, incident_resources, load_entries
+from pagersync.jsonapi import Collection, Document, JsonApiResponse, NewDocument, Resource, errors
 from pagersync.pagination import PageDep, find
+from pagersync.shape import Shape, Wanted
 
 router = APIRouter(
     prefix="/v1",
@@ -36,21 +44,19 @@ def _has_severity(names: Sequence[str]) -> ColumnElement[bool]:
     return select(Severity.id).where(Severity.id == Incident.severity_id, is_called).exists()
 
 
-_TIMES = {
-    name: getattr(Incident, name)
-    for name in (
-        "created_at",
-        "updated_at",
-        "in_triage_at",
-        "started_at",
-        "detected_at",
-        "acknowledged_at",
-        "mitigated_at",
-        "resolved_at",
-        "closed_at",
-        "cancelled_at",
-    )
-}
+_TIMES = {name: getattr(Incident, name) for name in ("created_at", "updated_at", *TIMES)}
+
+SHAPE = Shape(
+    "incidents",
+    loaders={"events": load_entries},
+    nothing=(
+        "alerts",  # `app.py` adds their loader: this part does not know alerts
+        *("sub_statuses", "causes", "subscribers", "roles", "slack_messages", "environments"),
+        *("incident_types", "services", "functionalities", "groups", "action_items"),
+        *("custom_field_selections", "feedbacks", "incident_post_mortem"),
+    ),
+)
+"""What `include` can name."""
 
 FILTERS = Filters(
     texts={
@@ -61,8 +67,8 @@ FILTERS = Filters(
         "sequential_id": Incident.number,
     },
     choices={
-        "status": list(IncidentStatus),
-        "kind": list(IncidentKind),
+        "status": [*IncidentStatus, *MAINTENANCE_STATUSES],
+        "kind": [*IncidentKind, *MAINTENANCE_KINDS],
         "private": ["true", "false"],
     },
     times=_TIMES,
@@ -70,7 +76,17 @@ FILTERS = Filters(
     related={"severity": _has_severity},
     search=Incident.search,
     sorts={**_TIMES, "sequential_id": Incident.number},
+    nothing=(
+        *("user_id", "types", "type_ids", "environments", "environment_ids", "functionalities"),
+        *("functionality_ids", "functionality_names", "services", "service_ids", "service_names"),
+        *("teams", "team_ids", "team_names", "cause", "causes", "cause_ids"),
+        *("custom_field_selected_option_ids", "slack_channel_id", "zendesk_ticket_id"),
+    ),
+    shape=SHAPE,
 )
+
+
+NOTHING_MORE: Final = Wanted()
 
 
 def cause_of(request: Request) -> Cause:
@@ -104,12 +120,30 @@ class ToChange:
 ToChangeDep = Annotated[ToChange, Depends()]
 
 
-async def shown(
-    session: AsyncSession, response: Response, incident: Incident
-) -> Document[IncidentAttributes]:
-    """Return the answer about one incident, with its `ETag`."""
-    response.headers["ETag"] = etag(incident.version)
-    return Document(data=(await incident_resources(session, [incident]))[0])
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a request is answered with incidents."""
+
+    request: Request
+    response: Response
+    session: SessionDep
+
+    async def one(
+        self, incident: Incident, shape: Wanted = NOTHING_MORE
+    ) -> Document[IncidentAttributes]:
+        """Return the answer about one incident, with its `ETag`."""
+        self.response.headers["ETag"] = etag(incident.version)
+        (resource,) = await self.resources([incident])
+        return await shape.document(self.session, resource)
+
+    async def resources(self, rows: Sequence[Incident]) -> list[Resource[IncidentAttributes]]:
+        """Return incidents as they are shown at the service's address, if it has one."""
+        settings = self.request.state.settings
+        base_url = settings.base_url if settings.public_url else None
+        return await incident_resources(self.session, rows, base_url=base_url)
+
+
+AnswerDep = Annotated[Answer, Depends()]
 
 
 @router.post(
@@ -121,13 +155,13 @@ async def shown(
     responses=errors(400, 409, 422),
 )
 async def create_incident(
-    response: Response,
     session: SessionDep,
     cause: CauseDep,
+    answer: AnswerDep,
     body: NewDocument[Literal["incidents"], requests.NewIncidentAttributes],
 ) -> Document[IncidentAttributes]:
     new = requests.to_new_incident(body.data.attributes)
-    return await shown(session, response, await service.create_incident(session, new, cause))
+    return await answer.one(await service.create_incident(session, new, cause))
 
 
 @router.get(
@@ -143,24 +177,26 @@ async def list_incidents(
     page: PageDep,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
     order: Annotated[list[ColumnElement[Any]], Depends(FILTERS.order)],
+    shape: Annotated[Wanted, Depends(SHAPE)],
+    answer: AnswerDep,
 ) -> Collection[IncidentAttributes]:
-    found = await find(session, select(Incident).where(*where), Incident.id, page, order=order)
-    return Collection(
-        data=await incident_resources(session, found.rows), links=found.links, meta=found.meta
-    )
+    statement = select(Incident).where(Incident.removed_at.is_(None), *where)
+    found = await find(session, statement, Incident.id, page, order=order)
+    return await shape.collection(session, found, await answer.resources(found.rows))
 
 
 @router.get(
     "/incidents/{id}",
     summary="Show an incident",
-    description="By its id or its number.",
+    description="By its id, its number or its slug.",
     dependencies=[needs(Scope.READ)],
-    responses=errors(404),
+    openapi_extra=SHAPE.openapi(),
+    responses=errors(404, 422),
 )
 async def get_incident(
-    response: Response, session: SessionDep, id: str
+    session: SessionDep, answer: AnswerDep, shape: Annotated[Wanted, Depends(SHAPE)], id: str
 ) -> Document[IncidentAttributes]:
-    return await shown(session, response, await service.get_incident(session, id))
+    return await answer.one(await service.get_incident(session, id), shape)
 
 
 @router.put(
@@ -171,10 +207,10 @@ async def get_incident(
     responses=errors(400, 404, 412, 422),
 )
 async def update_incident(
-    response: Response,
     session: SessionDep,
     cause: CauseDep,
     wanted: ToChangeDep,
+    answer: AnswerDep,
     body: NewDocument[Literal["incidents"], requests.ChangedIncident],
 ) -> Document[IncidentAttributes]:
     values = body.data.attributes.changes(never_null=requests.NEVER_NULL)
@@ -182,5 +218,17 @@ async def update_incident(
     values |= {"labels": values["labels"] or {}} if "labels" in values else {}
     incident = await wanted.lock()
     await attach_alerts(session, incident, alert_ids, cause)
-    changed = await service.change_incident(session, incident, values, cause)
-    return await shown(session, response, changed)
+    return await answer.one(await service.change_incident(session, incident, values, cause))
+
+
+@router.delete(
+    "/incidents/{id}",
+    summary="Remove an incident",
+    description="Only one that is over; answers with it. Its number is not given again.",
+    dependencies=[needs(Scope.WRITE)],
+    responses=errors(404, 409, 412, 422),
+)
+async def delete_incident(
+    session: SessionDep, cause: CauseDep, wanted: ToChangeDep, answer: AnswerDep
+) -> Document[IncidentAttributes]:
+    return await answer.one(await service.remove_incident(session, await wanted.lock(), cause))

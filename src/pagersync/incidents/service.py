@@ -4,7 +4,9 @@ Whoever changes an incident has locked its row, and each change is one domain ev
 the timeline.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
-from pagersync.errors import InvalidError, ManyInvalidError, NotFoundError
-from pagersync.events.publish import NO_INTEGRATION, Cause, Fact, publish
+from pagersync.errors import ConflictError, InvalidError, ManyInvalidError, NotFoundError
+from pagersync.events.publish import Cause, happened, publish
 from pagersync.incidents import lifecycle
-from pagersync.incidents.attach import attach_alerts, attach_quietly, check_alerts
+from pagersync.incidents.attach import attach_quietly
 from pagersync.incidents.changes import By, sentences_of, status_name, told
 from pagersync.incidents.lifecycle import is_over
 from pagersync.incidents.models import (
@@ -29,21 +31,11 @@ from pagersync.incidents.models import (
     Severity,
 )
 from pagersync.incidents.severities import get_severity
-from pagersync.incidents.timeline import add_entry, add_trail
+from pagersync.incidents.timeline import add_trail
 
-__all__ = [
-    "NewIncident",
-    "add_entry",
-    "attach_alerts",
-    "change_incident",
-    "create_incident",
-    "get_incident",
-    "is_over",
-    "mark_duplicate",
-    "move_incident",
-]
-
-NUMBER_DIGITS_MAX: Final = 18
+NUMBER: Final = re.compile(r"[0-9]{1,18}")
+SLUG: Final = re.compile(r"([0-9]{1,18})-[a-z0-9-]*")
+"""An incident's number and its title, as it is or was: a changed title breaks no link."""
 
 CLOCKS_APART: Final = timedelta(minutes=1)
 """How far another's clock may be ahead."""
@@ -91,7 +83,6 @@ async def create_incident(session: AsyncSession, new: NewIncident, cause: Cause)
     _check_times(status, values, new.times, now)
     await _check_severity(session, new.severity_id)
     await _check_original(session, None, new.duplicate_incident_id)
-    await check_alerts(session, alert_ids)
     number = await _lock_number(session)
     if made := await _find_made_of(session, new.source_alert_id):
         return made
@@ -119,7 +110,8 @@ async def create_incident(session: AsyncSession, new: NewIncident, cause: Cause)
     add_trail(session, incident.id, text, cause, occurred_at=now)
     await attach_quietly(session, incident, alert_ids, cause)
     data = {"status": incident.status, "title": incident.title, "number": incident.number}
-    await _publish(session, incident, "incident.created", data, cause)
+    fact = happened("incident.created", incident.id, data, cause=cause)
+    await publish(await driver_connection(session), [fact])
     await session.refresh(incident)
     return incident
 
@@ -127,12 +119,12 @@ async def create_incident(session: AsyncSession, new: NewIncident, cause: Cause)
 async def get_incident(
     session: AsyncSession, reference: UUID | str, *, lock: bool = False
 ) -> Incident:
-    """Return an incident by its UUID or its number; with `lock`, nobody else changes it meanwhile.
+    """Return an incident by its UUID, number or slug; with `lock`, nobody changes it meanwhile.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is none, or it was removed.
     """
-    statement = select(Incident).where(_is_called(reference))
+    statement = select(Incident).where(_is_called(reference), Incident.removed_at.is_(None))
     if lock:  # those who only refer to it need not wait: timelines, attached alerts
         statement = statement.with_for_update(key_share=True)
         statement = statement.execution_options(populate_existing=True)
@@ -211,6 +203,39 @@ async def mark_duplicate(
     return await _change(session, incident, values, cause)
 
 
+async def unmark_duplicate(session: AsyncSession, incident: Incident, cause: Cause) -> Incident:
+    """Take back that an incident is a duplicate; its status stays.
+
+    Raises:
+        InvalidError: it is none.
+    """
+    if incident.duplicate_incident_id is None:
+        raise InvalidError(f"incident {incident.number} is not marked as a duplicate")
+    return await _change(session, incident, {"duplicate_incident_id": None}, cause)
+
+
+async def remove_incident(session: AsyncSession, incident: Incident, cause: Cause) -> Incident:
+    """Remove an incident, which is locked: nobody finds it any more. Its row and number stay.
+
+    Raises:
+        ConflictError: it is not over, and people may be paged for it.
+    """
+    if not is_over(incident.status):
+        raise ConflictError(
+            f"incident {incident.number} is {incident.status}: resolve or cancel it first, so that "
+            "nobody is paged for what cannot be seen any more"
+        )
+    incident.removed_at = datetime.now(UTC)
+    incident.version += 1
+    add_trail(session, incident.id, f"Incident removed by {cause.requested_by}.", cause)
+    await session.flush()
+    data = {"status": incident.status, "title": incident.title, "number": incident.number}
+    fact = happened("incident.deleted", incident.id, data, cause=cause)
+    await publish(await driver_connection(session), [fact])
+    await session.refresh(incident)
+    return incident
+
+
 async def _change(
     session: AsyncSession, incident: Incident, values: Mapping[str, Any], cause: Cause
 ) -> Incident:
@@ -245,7 +270,8 @@ async def _change(
         add_trail(session, incident.id, sentence, cause, occurred_at=moment or now)
     await session.flush()
     data = {"changes": told(named, by.severities)}
-    await _publish(session, incident, "incident.updated", data, cause)
+    fact = happened("incident.updated", incident.id, data, cause=cause)
+    await publish(await driver_connection(session), [fact])
     await session.refresh(incident)
     return incident
 
@@ -258,12 +284,13 @@ def _by(time: str) -> str:
 def _is_called(reference: UUID | str) -> ColumnElement[bool]:
     if isinstance(reference, UUID):
         return Incident.id == reference
-    if reference.isdecimal() and reference.isascii() and len(reference) <= NUMBER_DIGITS_MAX:
+    if NUMBER.fullmatch(reference):
         return Incident.number == int(reference)
-    try:
+    with suppress(ValueError):
         return Incident.id == UUID(reference)
-    except ValueError:
-        raise NotFoundError(f"{reference!r} is neither a UUID nor a number") from None
+    if slug := SLUG.fullmatch(reference):
+        return Incident.number == int(slug[1])
+    raise NotFoundError(f"{reference!r} is neither a UUID nor a number nor a slug")
 
 
 async def _lock_number(session: AsyncSession) -> IncidentNumber:
@@ -282,7 +309,8 @@ _FIRST_NUMBER: Final = (
 async def _find_made_of(session: AsyncSession, alert_id: UUID | None) -> Incident | None:
     if alert_id is None:
         return None
-    return await session.scalar(select(Incident).where(Incident.source_alert_id == alert_id))
+    is_made = (Incident.source_alert_id == alert_id) & Incident.removed_at.is_(None)
+    return await session.scalar(select(Incident).where(is_made))
 
 
 async def _check_severity(session: AsyncSession, severity_id: UUID | None) -> Severity | None:
@@ -343,19 +371,3 @@ def _check_times(
                 for name, why in problems
             ]
         )
-
-
-async def _publish(
-    session: AsyncSession, incident: Incident, type_: str, data: dict[str, Any], cause: Cause
-) -> None:
-    fact = Fact(
-        integration_id=NO_INTEGRATION,
-        type=type_,
-        subject_type="incident",
-        subject_id=incident.id,
-        delivery_id=None,
-        data=data,
-        occurred_at=datetime.now(UTC),
-        cause=cause,
-    )
-    await publish(await driver_connection(session), [fact])

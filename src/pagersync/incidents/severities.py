@@ -5,34 +5,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.errors import ConflictError, InvalidError, NotFoundError
 from pagersync.incidents.models import Incident, Severity
+from pagersync.integrations.values import to_uuid
 
 
 async def get_severity(
-    session: AsyncSession, severity_id: UUID, *, lock: bool = False, keep: bool = False
+    session: AsyncSession, reference: UUID | str, *, lock: bool = False, keep: bool = False
 ) -> Severity:
     """Return one severity.
 
     Args:
         session: to look it up.
-        severity_id: which.
+        reference: its id or its slug.
         lock: nobody else changes it until the transaction ends.
         keep: nobody removes it until then.
 
     Raises:
         NotFoundError: there is none.
     """
-    statement = select(Severity).where(Severity.id == severity_id)
+    id_ = reference if isinstance(reference, UUID) else to_uuid(reference)
+    is_called = Severity.id == id_ if id_ else Severity.slug == reference
+    statement = select(Severity).where(is_called)
     if lock or keep:
         statement = statement.with_for_update(read=keep, key_share=keep)
         statement = statement.execution_options(populate_existing=True)
-    severity = await session.scalar(statement)
+    is_storable = id_ is not None or str(reference).isprintable()
+    severity = await session.scalar(statement) if is_storable else None
     if severity is None:
-        raise NotFoundError(f"there is no severity {severity_id}")
+        raise NotFoundError(f"there is no severity {str(reference)!r}")
     return severity
 
 
@@ -82,7 +86,7 @@ async def create_severity(session: AsyncSession, values: Mapping[str, Any]) -> S
 async def change_severity(
     session: AsyncSession, severity: Severity, values: Mapping[str, Any]
 ) -> Severity:
-    """Change a severity. Its slug stays: others may refer to it.
+    """Change a severity, which is locked. Its slug stays: others may refer to it.
 
     Raises:
         ConflictError: there is another of that name.
@@ -90,8 +94,10 @@ async def change_severity(
     """
     if "name" in values:
         await _check_name(session, values["name"], but=severity.id)
-    for name, value in values.items():
+    changes = {name: value for name, value in values.items() if getattr(severity, name) != value}
+    for name, value in changes.items():
         setattr(severity, name, value)
+    severity.version += bool(changes)
     await session.flush()
     await session.refresh(severity)
     return severity
@@ -103,12 +109,14 @@ async def remove_severity(session: AsyncSession, severity: Severity) -> None:
     Raises:
         ConflictError: incidents have it.
     """
-    used = select(Incident.number).where(Incident.severity_id == severity.id).limit(1)
+    has_it = Incident.severity_id == severity.id
+    used = select(Incident.number).where(has_it, Incident.removed_at.is_(None)).limit(1)
     if (number := await session.scalar(used)) is not None:
         raise ConflictError(
             f"the severity {severity.name!r} is in use, by incident {number} for one: give the "
             "incidents another first"
         )
+    await session.execute(update(Incident).where(has_it).values(severity_id=None))  # removed ones
     await session.delete(severity)
     await session.flush()
 

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, NotFoundError
-from pagersync.events.publish import NO_INTEGRATION, Cause, Fact, publish
+from pagersync.events.publish import Cause, happened, publish
 from pagersync.incidents.models import EventKind, Incident, IncidentEvent, Visibility
+from pagersync.integrations.values import to_uuid
 
 
 async def add_entry(
@@ -49,18 +50,22 @@ async def add_entry(
     return entry
 
 
-async def get_entry(session: AsyncSession, entry_id: UUID, *, lock: bool = False) -> IncidentEvent:
+async def get_entry(session: AsyncSession, reference: str, *, lock: bool = False) -> IncidentEvent:
     """Return one entry of a timeline; with `lock`, nobody else changes it meanwhile.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is none, or its incident was removed.
     """
-    statement = select(IncidentEvent).where(IncidentEvent.id == entry_id)
+    statement = select(IncidentEvent).join(Incident, Incident.id == IncidentEvent.incident_id)
+    entry_id = to_uuid(reference)
+    statement = statement.where(IncidentEvent.id == entry_id, Incident.removed_at.is_(None))
     if lock:
-        statement = statement.with_for_update().execution_options(populate_existing=True)
+        statement = statement.with_for_update(of=IncidentEvent).execution_options(
+            populate_existing=True
+        )
     entry = await session.scalar(statement)
     if entry is None:
-        raise NotFoundError(f"there is no timeline event {entry_id}")
+        raise NotFoundError(f"there is no timeline event {reference!r}")
     return entry
 
 
@@ -84,6 +89,7 @@ async def change_entry(
         return entry
     for name, value in changes.items():
         setattr(entry, name, value)
+    entry.version += 1
     add_trail(session, entry.incident_id, f"Timeline event changed by {cause.requested_by}.", cause)
     await session.flush()
     await _publish(session, entry, cause, "updated")
@@ -143,15 +149,7 @@ def _check_own(entry: IncidentEvent) -> None:
 
 async def _publish(session: AsyncSession, entry: IncidentEvent, cause: Cause, action: str) -> None:
     """Publish what was done to an entry; no workflow listens for what is gone."""
-    is_gone = action == "deleted"
-    fact = Fact(
-        integration_id=NO_INTEGRATION,
-        type="incident_event.deleted" if is_gone else "incident.timeline_updated",
-        subject_type="incident",
-        subject_id=entry.incident_id,
-        delivery_id=None,
-        data={"event_id": str(entry.id), "event": entry.event, "action": action},
-        occurred_at=datetime.now(UTC),
-        cause=cause,
-    )
+    type_ = "incident_event.deleted" if action == "deleted" else "incident.timeline_updated"
+    data = {"event_id": str(entry.id), "event": entry.event, "action": action}
+    fact = happened(type_, entry.incident_id, data, cause=cause, subject_type="incident")
     await publish(await driver_connection(session), [fact])

@@ -1,11 +1,12 @@
 """How the API shows incidents, their timelines and severities, with Rootly's attribute names."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.incidents.models import (
@@ -18,7 +19,9 @@ from pagersync.incidents.models import (
     SeverityLevel,
     Visibility,
 )
+from pagersync.incidents.rootly_attributes import EmptyOfIncident
 from pagersync.jsonapi import EMPTY_HERE, Document, Resource, Timestamp
+from pagersync.shape import RELATED_MAX, Trimmed
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -29,7 +32,7 @@ class Person(BaseModel):
     name: str
 
 
-class SeverityAttributes(BaseModel):
+class SeverityAttributes(Trimmed):
     """What a severity is called, and what it means."""
 
     name: str
@@ -41,14 +44,17 @@ class SeverityAttributes(BaseModel):
     notify_emails: list[str] = Field(default=[], description=EMPTY_HERE)
     slack_channels: list[str] = Field(default=[], description=EMPTY_HERE)
     slack_aliases: list[str] = Field(default=[], description=EMPTY_HERE)
+    version: int = Field(description="Its `ETag`: how often it was changed, and once.")
     created_at: Timestamp
     updated_at: Timestamp
 
 
-class IncidentAttributes(BaseModel):
+class KnownOfIncident(Trimmed):
     """What is known of an incident."""
 
+    id: UUID
     sequential_id: int = Field(description="Its number: 1, 2, 3 and so on, without gaps.")
+    slug: str = Field(description="Its number and the words of its title.")
     title: str
     summary: str | None
     status: IncidentStatus
@@ -61,6 +67,9 @@ class IncidentAttributes(BaseModel):
     source_alert_id: UUID | None = Field(description="The alert that a workflow made it of.")
     workflow_run_id: UUID | None
     created_by: Person
+    user: Person = Field(description="Who made it, as `created_by`.")
+    url: str | None = Field(description="Where it is read; null without PAGERSYNC_PUBLIC_URL.")
+    short_url: str | None = Field(description="The same.")
     mitigation_message: str | None
     resolution_message: str | None
     cancellation_message: str | None
@@ -85,7 +94,11 @@ class IncidentAttributes(BaseModel):
     updated_at: Timestamp
 
 
-class EntryAttributes(BaseModel):
+class IncidentAttributes(EmptyOfIncident, KnownOfIncident):
+    """What is known of an incident, and Rootly's attributes that are always empty here."""
+
+
+class EntryAttributes(Trimmed):
     """An entry of a timeline, with its cause."""
 
     event: str
@@ -99,23 +112,47 @@ class EntryAttributes(BaseModel):
     alert_id: UUID | None
     page_id: UUID | None
     workflow_run_id: UUID | None
+    version: int = Field(description="Its `ETag`: how often it was changed, and once.")
     created_at: Timestamp
     updated_at: Timestamp
 
 
 async def incident_resources(
-    session: AsyncSession, rows: Sequence[Incident]
+    session: AsyncSession, rows: Sequence[Incident], *, base_url: str | None = None
 ) -> list[Resource[IncidentAttributes]]:
-    """Return incidents as the API shows them."""
+    """Return incidents as the API shows them; without `base_url`, without their addresses."""
     ids = {row.severity_id for row in rows if row.severity_id is not None}
     severities: Mapping[UUID, Severity] = {}
     if ids:
         found = await session.scalars(select(Severity).where(Severity.id.in_(ids)))
         severities = {severity.id: severity for severity in found}
     return [
-        Resource(id=str(row.id), type="incidents", attributes=_attributes(row, severities))
+        Resource(
+            id=str(row.id),
+            type="incidents",
+            attributes=_attributes(
+                row, severities, base_url and f"{base_url}/v1/incidents/{row.id}"
+            ),
+        )
         for row in rows
     ]
+
+
+async def load_entries(
+    session: AsyncSession, incident_ids: Sequence[UUID]
+) -> dict[UUID, list[Resource[Any]]]:
+    """Return the newest entries of the timelines of incidents, for `include`."""
+    newest = IncidentEvent.occurred_at.desc(), IncidentEvent.id.desc()
+    place = func.row_number().over(partition_by=IncidentEvent.incident_id, order_by=newest)
+    own = select(IncidentEvent.id, place.label("place"))
+    placed = own.where(IncidentEvent.incident_id.in_(incident_ids)).subquery()
+    is_shown = (placed.c.id == IncidentEvent.id) & (placed.c.place <= RELATED_MAX)
+    found: defaultdict[UUID, list[Resource[Any]]] = defaultdict(list)
+    for row in await session.scalars(
+        select(IncidentEvent).join(placed, is_shown).order_by(*newest)
+    ):
+        found[row.incident_id].append(entry_resource(row))
+    return found
 
 
 def severity_resource(row: Severity) -> Resource[SeverityAttributes]:
@@ -128,21 +165,22 @@ def entry_resource(row: IncidentEvent) -> Resource[EntryAttributes]:
     return Resource(id=str(row.id), type="incident_events", attributes=_read(EntryAttributes, row))
 
 
-def _attributes(row: Incident, severities: Mapping[UUID, Severity]) -> IncidentAttributes:
-    columns = {
-        name: getattr(row, name)
-        for name in IncidentAttributes.model_fields
-        if name not in ("sequential_id", "severity")
-    }
+def _attributes(
+    row: Incident, severities: Mapping[UUID, Severity], url: str | None
+) -> IncidentAttributes:
+    own = {name: getattr(row, name) for name in KnownOfIncident.model_fields if hasattr(row, name)}
     people = {
         name: None if value is None else Person(name=value)
-        for name, value in columns.items()
+        for name, value in own.items()
         if name.endswith("_by")
     }
     severity = severities.get(row.severity_id) if row.severity_id else None
     return IncidentAttributes(
-        **columns | people,
+        **own | people,
         sequential_id=row.number,
+        user=Person(name=row.created_by),
+        url=url,
+        short_url=url,
         severity=None if severity is None else Document(data=severity_resource(severity)),
     )
 

@@ -3,13 +3,14 @@
 A key is tried before it is encrypted. That calls out, so it runs before any transaction begins.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func
 
-from pagersync.errors import InvalidError
+from pagersync.errors import InvalidError, PagerTreeError, Rejected
 from pagersync.http import AsyncClient
 from pagersync.integrations.models import Integration
 from pagersync.integrations.vault import Vault
@@ -65,3 +66,12 @@ def open_pagertree(
         timeout_s=timeout_s,
         record=record,
     )
+
+
+@contextmanager
+def blaming_pagertree() -> Iterator[None]:
+    """Answer 502 where PagerTree refuses: nothing is wrong with the request that was made here."""
+    try:
+        yield
+    except Rejected as error:
+        raise PagerTreeError(error.detail, http_status=error.http_status) from None

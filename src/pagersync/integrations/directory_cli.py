@@ -15,7 +15,7 @@ from pagersync.integrations import service
 from pagersync.integrations.connect import open_pagertree
 from pagersync.integrations.directory import SyncResult, sync_integration
 from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind
-from pagersync.integrations.directory_store import find_entry, is_connected
+from pagersync.integrations.directory_store import find_entry, is_shown
 from pagersync.integrations.models import Integration
 from pagersync.integrations.oncall import OnCallLayer, ask_current_oncall
 from pagersync.integrations.vault import open_vault
@@ -64,7 +64,7 @@ def list_(
         statement = (
             select(DirectoryEntry, Integration.name)
             .join(Integration, Integration.id == DirectoryEntry.integration_id)
-            .where(is_connected())
+            .where(is_shown())
             .order_by(Integration.name, DirectoryEntry.kind, DirectoryEntry.name_key)
         )
         if kind is not None:

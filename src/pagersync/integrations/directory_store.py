@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, case, func, literal_column, or_, select, t
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.names import slug_of
 from pagersync.errors import InvalidError, NotFoundError
 from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind
 from pagersync.integrations.models import Integration
@@ -22,7 +23,11 @@ Listed: TypeAlias = Mapping[DirectoryKind, Collection[Remote]]
 NAMES_COMPARED_MAX: Final = 1000
 """Names that an unknown one is compared with: enough to help, and done in milliseconds."""
 
-CHANGING: Final = ("prefix_id", "name", "name_key", "emails", "missing_since")
+CHANGING: Final = (
+    *("prefix_id", "name", "name_key", "slug", "emails", "time_zone", "member_ids"),
+    *("missing_since", "removed_at"),
+)
+"""What a sync sets; the last two to nothing, for PagerTree lists the entry."""
 
 
 def having_id(texts: Iterable[str]) -> ColumnElement[bool]:
@@ -41,10 +46,10 @@ def called(texts: Iterable[str]) -> ColumnElement[bool]:
     return or_(DirectoryEntry.name_key.in_(keys), DirectoryEntry.emails.overlap(keys))
 
 
-def is_connected() -> ColumnElement[bool]:
-    """Match entries of accounts that were not removed."""
+def is_shown() -> ColumnElement[bool]:
+    """Match entries that were not removed, of accounts that were not."""
     connected = select(Integration.id).where(Integration.removed_at.is_(None))
-    return DirectoryEntry.integration_id.in_(connected)
+    return DirectoryEntry.removed_at.is_(None) & DirectoryEntry.integration_id.in_(connected)
 
 
 async def find_entry(
@@ -54,21 +59,38 @@ async def find_entry(
     *,
     or_name: bool = False,
     integration_id: UUID | None = None,
+    lock: bool = False,
 ) -> DirectoryEntry:
-    """Return the one entry with that id, or also with that name or e-mail address.
+    """Return the one entry with that id.
 
     Our own id finds the entries of removed accounts too.
+
+    Args:
+        session: to look it up.
+        kind: of what kind it is.
+        reference: any of its ids; of a team also the slug.
+        or_name: a name or an e-mail address will do, too.
+        integration_id: only in this account.
+        lock: it is to be changed, which entries of removed accounts are not; nobody else changes
+            it until the transaction ends.
 
     Raises:
         NotFoundError: there is none.
         InvalidError: there are several.
     """
+    is_id = to_uuid(reference) is not None
     fits = having_id([reference])
+    if reference.isprintable() and not is_id:
+        fits |= DirectoryEntry.slug == reference
     statement = select(DirectoryEntry).where(
-        DirectoryEntry.kind == kind, or_(fits, called([reference])) if or_name else fits
+        DirectoryEntry.kind == kind,
+        DirectoryEntry.removed_at.is_(None),
+        or_(fits, called([reference])) if or_name else fits,
     )
-    if to_uuid(reference) is None:
-        statement = statement.where(is_connected())
+    if lock or not is_id:
+        statement = statement.where(is_shown())
+    if lock:
+        statement = statement.with_for_update(key_share=True)
     if integration_id is not None:
         statement = statement.where(DirectoryEntry.integration_id == integration_id)
     entries = (await session.scalars(statement.order_by(DirectoryEntry.id))).all()
@@ -151,7 +173,7 @@ async def write_listed(
             DirectoryEntry.missing_since.is_(None),
             DirectoryEntry.fetched_at < fetched_at,
         )
-        .values(missing_since=fetched_at)
+        .values(missing_since=fetched_at, version=DirectoryEntry.version + 1)
         .returning(DirectoryEntry.id)
     )
     return added, len(gone.all())
@@ -170,9 +192,18 @@ def _row(
         "prefix_id": remote.prefix_id,
         "name": name,
         "name_key": name_key(name),
+        "slug": _slug(remote, name),
         "emails": keys,
+        "time_zone": remote.time_zone if isinstance(remote, RemoteUser) else None,
+        "member_ids": [*remote.member_ids] if isinstance(remote, RemoteTeam) else [],
         "fetched_at": fetched_at,
     }
+
+
+def _slug(remote: Remote, name: str) -> str | None:
+    if not isinstance(remote, RemoteTeam):
+        return None
+    return slug_of(name) or (remote.prefix_id or remote.id).lower()
 
 
 def _upsert() -> Any:
@@ -181,9 +212,11 @@ def _upsert() -> Any:
     new = insert(DirectoryEntry)
     before = tuple_(*[table.c[name] for name in CHANGING])
     after = tuple_(*[new.excluded[name] for name in CHANGING])
-    changes = {name: new.excluded[name] for name in (*CHANGING, "fetched_at")}
-    changed_at = case((before.is_distinct_from(after), func.now()), else_=table.c.updated_at)
+    changes: dict[str, Any] = {name: new.excluded[name] for name in (*CHANGING, "fetched_at")}
+    is_changed = before.is_distinct_from(after)
+    changes["updated_at"] = case((is_changed, func.now()), else_=table.c.updated_at)
+    changes["version"] = table.c.version + case((is_changed, 1), else_=0)
     return new.on_conflict_do_update(
         index_elements=["integration_id", "kind", "pagertree_id"],
-        set_=changes | {"updated_at": changed_at},
+        set_=changes,
     ).returning(literal_column("(xmax = 0)::int"))

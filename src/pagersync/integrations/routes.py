@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +15,7 @@ from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
 from pagersync.errors import InvalidError
+from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.filters import Filters
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
@@ -164,7 +165,7 @@ class IntegrationWithSecret(IntegrationAttributes):
 @router.get(
     "/integrations",
     summary="List integrations",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     responses=errors(422),
 )
 async def list_integrations(
@@ -183,13 +184,14 @@ async def list_integrations(
 @router.get(
     "/integrations/{id}",
     summary="Show an integration",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     responses=errors(404, 422),
 )
 async def get_integration(
-    request: Request, session: SessionDep, id: UUID
+    request: Request, response: Response, session: SessionDep, id: UUID
 ) -> Document[IntegrationAttributes]:
     integration = await service.get_integration(session, id)
+    response.headers["ETag"] = etag(integration.version)
     return Document(data=(await _resources(request, session, [integration]))[0])
 
 
@@ -197,19 +199,24 @@ async def get_integration(
     "/integrations/{id}",
     summary="Change an integration",
     description="A new API key is asked of PagerTree before it is stored; a new address needs one.",
-    dependencies=[needs(Scope.ADMIN)],
-    responses=errors(400, 404, 409, 422, 502),
+    dependencies=[needs(Scope.ADMIN, bound=True)],
+    responses=errors(400, 404, 409, 412, 422, 502),
 )
 async def change_integration(
     request: Request,
+    response: Response,
     id: UUID,
     body: NewDocument[Literal["integrations"], ChangedIntegration],
+    if_match: IfMatch = None,
 ) -> Document[IntegrationAttributes]:
     async with request.state.sessions() as session:
         before = await service.get_integration(session, id)
+    check_if_match(if_match, before.version)
     columns = await _changed_columns(request, before, body.data.attributes)
     async with request.state.sessions.begin() as session:
+        check_if_match(if_match, (await service.get_integration(session, id, lock=True)).version)
         integration = await service.change_integration(session, id, **columns)
+        response.headers["ETag"] = etag(integration.version)
         return Document(data=(await _resources(request, session, [integration]))[0])
 
 
@@ -218,10 +225,11 @@ async def change_integration(
     summary="Disconnect an account",
     description="Its secrets and API key are erased; its alerts and deliveries stay.",
     status_code=204,
-    dependencies=[needs(Scope.ADMIN)],
-    responses=errors(404, 422),
+    dependencies=[needs(Scope.ADMIN, bound=True)],
+    responses=errors(404, 412, 422),
 )
-async def remove_integration(session: SessionDep, id: UUID) -> None:
+async def remove_integration(session: SessionDep, id: UUID, if_match: IfMatch = None) -> None:
+    check_if_match(if_match, (await service.get_integration(session, id, lock=True)).version)
     await service.remove_integration(session, id)
 
 
@@ -229,7 +237,7 @@ async def remove_integration(session: SessionDep, id: UUID) -> None:
     "/integrations/{id}/rotate_secret",
     summary="Make a new webhook secret",
     description="The old ones keep working for the grace period.",
-    dependencies=[needs(Scope.ADMIN)],
+    dependencies=[needs(Scope.ADMIN, bound=True)],
     responses=errors(400, 404, 422),
 )
 async def rotate_secret(

@@ -125,11 +125,16 @@ def _listed(values: tuple[str, ...] | None) -> list[str] | None:
 
 @dataclass(frozen=True, slots=True)
 class RemoteTeam:
-    """A team."""
+    """A team.
+
+    Attributes:
+        member_ids: the ids of its account users.
+    """
 
     id: str
     prefix_id: str | None = None
     name: str | None = None
+    member_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,7 @@ class RemoteUser:
     name: str | None = None
     email: str | None = None
     emails: tuple[str, ...] = ()
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +215,9 @@ def read_team(payload: Any) -> RemoteTeam:
     Raises:
         Contract: it is no object, or has no `id`.
     """
-    return RemoteTeam(*_named(payload, "a team"))
+    named = _named(payload, "a team")
+    members = map(_label, _list(payload.get("member_account_user_ids")))
+    return RemoteTeam(*named, member_ids=tuple(filter(None, members)))
 
 
 def read_router(payload: Any) -> RemoteRouter:
@@ -222,7 +230,7 @@ def read_router(payload: Any) -> RemoteRouter:
 
 
 def read_user(payload: Any) -> RemoteUser:
-    """Read an account user. The name and the e-mail addresses stand in its `user`.
+    """Read an account user. Its `user` has the name, the e-mail addresses and the time zone.
 
     Raises:
         Contract: it is no object, or has no `id`.
@@ -239,6 +247,7 @@ def read_user(payload: Any) -> RemoteUser:
         name=_label(user.get("name")),
         email=next(iter((*primary, *emails)), None),
         emails=emails,
+        time_zone=_label(user.get("time_zone")),
     )
 
 

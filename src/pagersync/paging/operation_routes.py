@@ -96,7 +96,7 @@ class Redrive(Attributes):
 @router.get(
     "/operations",
     summary="List operations",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     openapi_extra=FILTERS.openapi(),
     responses=errors(422),
 )
@@ -115,7 +115,7 @@ async def list_operations(
 @router.get(
     "/operations/{id}",
     summary="Show an operation with its attempts",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     responses=errors(404, 422),
 )
 async def get_operation(session: SessionDep, id: UUID) -> Document[OperationAttributes]:
@@ -128,7 +128,7 @@ async def get_operation(session: SessionDep, id: UUID) -> Document[OperationAttr
     description="For operations that are `failed`, `dead`, `unknown`, `canceled` or `expired`. One "
     "that may have been sent is searched for before anything is sent.",
     status_code=202,
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(400, 404, 409, 422),
 )
 async def redrive_operation(
@@ -144,7 +144,7 @@ async def redrive_operation(
 @router.post(
     "/operations/{id}/cancel",
     summary="Cancel an operation of which nothing was sent yet",
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(404, 409, 422),
 )
 async def cancel_operation(session: SessionDep, id: UUID) -> Document[OperationAttributes]:

@@ -115,7 +115,7 @@ class PagePreview(BaseModel):
     description="Answers as soon as the page is certain to be sent; `GET /v1/pages/{id}` tells "
     "what became of it. With `dry_run` it answers 200 with what would be sent.",
     status_code=202,
-    dependencies=[needs(Scope.PAGE)],
+    dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(400, 409, 422)
     | {200: {"model": Document[PagePreview], "description": "With `dry_run`"}},
 )
@@ -135,7 +135,7 @@ async def create_page(
 @router.get(
     "/pages",
     summary="List pages",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     openapi_extra=FILTERS.openapi(),
     responses=errors(422),
 )
@@ -153,7 +153,7 @@ async def list_pages(
 @router.get(
     "/pages/{id}",
     summary="Show a page with its operations and attempts",
-    dependencies=[needs(Scope.READ)],
+    dependencies=[needs(Scope.READ, bound=True)],
     responses=errors(404, 422),
 )
 async def get_page(session: SessionDep, id: UUID) -> Document[PageWithOperations]:

@@ -13,7 +13,7 @@ from pagersync.database.base import new_id
 from pagersync.database.notify import notify
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, InvalidError, NotFoundError
-from pagersync.events.publish import Fact, publish
+from pagersync.events.publish import happened, publish
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.incidents.lifecycle import is_over
 from pagersync.incidents.models import Incident
@@ -114,7 +114,8 @@ async def keep_incident(session: AsyncSession, incident_id: UUID | None) -> None
     """
     if incident_id is None:
         return
-    statement = select(Incident.number, Incident.status).where(Incident.id == incident_id)
+    is_there = (Incident.id == incident_id) & Incident.removed_at.is_(None)
+    statement = select(Incident.number, Incident.status).where(is_there)
     incident = (await session.execute(statement.with_for_update(read=True))).one_or_none()
     if incident is None:
         raise InvalidError(
@@ -345,14 +346,11 @@ async def _follow(session: AsyncSession, operation: Operation, status: PageStatu
     if status != PageStatus.CANCELED:
         page.resolve_wanted_by = None  # somebody wants it sent after all
     if status == PageStatus.CANCELED:
-        fact = Fact(
+        fact = happened(
+            "page.canceled",
+            page.id,
+            {"from": page.status, "to": status.value, "operation_id": str(operation.id)},
             integration_id=page.integration_id,
-            type="page.canceled",
-            subject_type="page",
-            subject_id=page.id,
-            delivery_id=None,
-            data={"from": page.status, "to": status.value, "operation_id": str(operation.id)},
-            occurred_at=datetime.now(UTC),
             depth=page.depth,
         )
         connection = await driver_connection(session)

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from pagersync.database.caller import CALLER, SYSTEM, Caller
 from pagersync.database.engine import create_sessions, raw_connection
 from pagersync.database.queue import Outcome, Queue
 from pagersync.database.session import driver_connection
@@ -79,6 +80,7 @@ class Engine:
 
     async def take(self, token: UUID, run_id: UUID) -> None:
         """Execute a run that is held under `token`, task by task, until it ends."""
+        CALLER.set(Caller(kind=SYSTEM, id=run_id, name="workflow_run", is_audited=True))
         try:
             while await self._step(token, run_id):
                 pass

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
 from pagersync.events.models import DomainEvent
-from pagersync.events.publish import Cause, Fact, publish
+from pagersync.events.publish import Cause, happened, publish
 from pagersync.incidents.activity import Activity, add_activity
+from pagersync.incidents.models import Incident
 from pagersync.workflows.conditions import compile_conditions
 from pagersync.workflows.context import TaskContext, TaskResult
 from pagersync.workflows.durations import REPEAT_EVERY, REPEAT_FOR, duration_s
@@ -64,7 +65,8 @@ async def why_not(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -
     if subject_id is None:
         return None
     subjects = await load_subjects(await driver_connection(session), kind, [subject_id])
-    if subject_id not in subjects:
+    is_removed = run.repeat_number > 0 and await _is_incident_removed(session, run)
+    if subject_id not in subjects or is_removed:
         return f"the {kind} is gone"
     conditions = compile_conditions(parse_trigger_params(workflow.trigger_params))
     failed = conditions.first_failed(subjects[subject_id], datetime.now(UTC))
@@ -169,7 +171,9 @@ async def repeat(
     """Queue a run's next repetition, unless one of its stops is reached."""
     repetition = next_repetition(run, workflow, was_canceled=was_canceled, now=datetime.now(UTC))
     # A run that is tried again may have been followed before.
-    if repetition is not None and not await _is_queued(session, repetition):
+    if repetition is None or await _is_queued(session, repetition):
+        return
+    if not await _is_incident_removed(session, run):
         session.add(repetition)
 
 
@@ -220,17 +224,23 @@ async def _is_queued(session: AsyncSession, repetition: WorkflowRun) -> bool:
     return await session.scalar(same.limit(1)) is not None
 
 
+async def _is_incident_removed(session: AsyncSession, run: WorkflowRun) -> bool:
+    """Tell whether the incident that a run is about was removed: then it is not repeated."""
+    if run.incident_id is None:
+        return False
+    is_it = Incident.id == run.incident_id
+    removed = select(Incident.id).where(is_it, Incident.removed_at.is_not(None))
+    return await session.scalar(removed) is not None
+
+
 async def publish_end(session: AsyncSession, run: WorkflowRun, state: str) -> None:
     """Publish how a run ended."""
     status = {"done": RunStatus.COMPLETED.value}.get(state, state)
-    fact = Fact(
-        integration_id=run.integration_id,
-        type=f"workflow_run.{status}",
-        subject_type="workflow_run",
-        subject_id=run.id,
-        delivery_id=None,
-        data={"workflow_id": str(run.workflow_id), "status": status},
-        occurred_at=datetime.now(UTC),
+    fact = happened(
+        f"workflow_run.{status}",
+        run.id,
+        {"workflow_id": str(run.workflow_id), "status": status},
         cause=Cause(run.requested_by, "workflow", run.id, run.depth),
+        integration_id=run.integration_id,
     )
     await publish(await driver_connection(session), [fact])

@@ -1,12 +1,11 @@
 """Names of workflows for addresses and files: lower case, with dashes, and nobody else's."""
 
-import re
-import unicodedata
 from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access import names
 from pagersync.workflows.models import Workflow
 
 SLUG_CHARACTERS_MAX: Final = 80
@@ -14,9 +13,7 @@ SLUG_CHARACTERS_MAX: Final = 80
 
 def slug_of(name: str, *, otherwise: str = "workflow") -> str:
     """Return a name in lower case, its words joined by dashes; `otherwise` if it has none. Pure."""
-    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    words = re.findall(r"[a-z0-9]+", ascii_only.lower())
-    return "-".join(words)[:SLUG_CHARACTERS_MAX].strip("-") or otherwise
+    return names.slug_of(name)[:SLUG_CHARACTERS_MAX].strip("-") or otherwise
 
 
 async def lock_slugs(session: AsyncSession) -> None:

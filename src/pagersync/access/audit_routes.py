@@ -1,0 +1,94 @@
+"""`/v1/audit`: who changed what, when, from where."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from sqlalchemy import ColumnElement, select
+
+from pagersync.access.guard import needs
+from pagersync.access.models import AuditEntry, Scope
+from pagersync.database.session import SessionDep
+from pagersync.errors import NotFoundError
+from pagersync.filters import Filters
+from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, errors
+from pagersync.pagination import PageDep, find
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["Audit log"],
+    default_response_class=JsonApiResponse,
+    dependencies=[needs(Scope.ADMIN)],
+)
+
+KINDS: Final = ("api_key", "console", "cli", "system")
+ACTIONS: Final = ("create", "update", "delete", "act")
+
+FILTERS = Filters(
+    texts={
+        "actor_kind": AuditEntry.actor_kind,
+        "actor_id": AuditEntry.actor_id,
+        "actor_name": AuditEntry.actor_name,
+        "operation": AuditEntry.operation,
+        "action": AuditEntry.action,
+        "resource_type": AuditEntry.resource_type,
+        "resource_id": AuditEntry.resource_id,
+        "address": AuditEntry.address,
+        "request_id": AuditEntry.request_id,
+    },
+    choices={"actor_kind": KINDS, "action": ACTIONS},
+    times={"created_at": AuditEntry.created_at},
+)
+
+
+class AuditAttributes(BaseModel):
+    """One change."""
+
+    actor_kind: Literal["api_key", "console", "cli", "system"]
+    actor_id: UUID | None = Field(description="Of the API key, or of the workflow run.")
+    actor_name: str | None
+    operation: str | None = Field(description="The operationId, or the command.")
+    action: Literal["create", "update", "delete", "act"] = Field(
+        description="`act`: something was done that is kept elsewhere, an alert acknowledged for "
+        "example."
+    )
+    resource_type: str | None
+    resource_id: str | None
+    address: str | None
+    request_id: str | None
+    before: dict[str, Any] | None = Field(description="What changed, as it was; secrets hidden.")
+    after: dict[str, Any] | None = Field(description="What changed, as it is; secrets hidden.")
+    created_at: datetime
+
+
+@router.get(
+    "/audit",
+    summary="List what was changed",
+    description="Newest first.",
+    openapi_extra=FILTERS.openapi(),
+    responses=errors(422),
+)
+async def list_audit(
+    session: SessionDep,
+    page: PageDep,
+    where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
+) -> Collection[AuditAttributes]:
+    found = await find(session, select(AuditEntry).where(*where), AuditEntry.id, page)
+    return Collection(
+        data=[_resource(row) for row in found.rows], links=found.links, meta=found.meta
+    )
+
+
+@router.get("/audit/{id}", summary="Show a change", responses=errors(404, 422))
+async def get_audit(session: SessionDep, id: UUID) -> Document[AuditAttributes]:
+    entry = await session.get(AuditEntry, id)
+    if entry is None:
+        raise NotFoundError(f"there is no entry {id} of the audit log")
+    return Document(data=_resource(entry))
+
+
+def _resource(entry: AuditEntry) -> Resource[AuditAttributes]:
+    attributes = AuditAttributes.model_validate(entry, from_attributes=True)
+    return Resource(id=str(entry.id), type="audit_entries", attributes=attributes)

@@ -1,0 +1,273 @@
+"""`/v1/api_keys`: API keys, made, changed, rotated, revoked."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from sqlalchemy import ColumnElement
+
+from pagersync.access import keys
+from pagersync.access.guard import needs
+from pagersync.access.idempotency import IdempotentRoute
+from pagersync.access.models import ApiKey, Scope
+from pagersync.access.names import checked_name
+from pagersync.database.session import SessionDep
+from pagersync.errors import InvalidError
+from pagersync.etag import IfMatch, check_if_match, etag
+from pagersync.filters import Filters
+from pagersync.jsonapi import (
+    Attributes,
+    Collection,
+    Document,
+    JsonApiResponse,
+    NewDocument,
+    Resource,
+    errors,
+)
+from pagersync.pagination import PageDep, find
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["API keys"],
+    default_response_class=JsonApiResponse,
+    route_class=IdempotentRoute,
+)
+
+FILTERS = Filters(
+    texts={"name": ApiKey.name, "integration_id": ApiKey.integration_id},
+    lists={"scopes": ApiKey.scopes},
+    times={
+        "created_at": ApiKey.created_at,
+        "expires_at": ApiKey.expires_at,
+        "last_used_at": ApiKey.last_used_at,
+    },
+)
+
+YEARS: Final = range(1970, 9999)
+
+Name = Annotated[str, AfterValidator(checked_name)]
+Expiry = Annotated[AwareDatetime, Field(strict=False)]
+
+
+class NewApiKey(Attributes):
+    """A key to make."""
+
+    name: Name = Field(description="Who or what it is for.")
+    scopes: list[Annotated[Scope, Field(strict=False)]] = Field(
+        min_length=1, max_length=4, description="`admin` includes `write`, `page` and `read`."
+    )
+    integration_id: Annotated[UUID, Field(strict=False)] | None = Field(
+        default=None, description="The only integration that it sees and acts on; null: all."
+    )
+    expires_at: Expiry | None = None
+
+
+class ChangedApiKey(Attributes):
+    """What to change; what is left out stays."""
+
+    name: Name | None = None
+    expires_at: Expiry | None = None
+
+
+class KeyRotation(Attributes):
+    """How to rotate a key."""
+
+    grace_hours: float = Field(
+        default=keys.GRACE_HOURS_DEFAULT,
+        ge=0,
+        le=keys.GRACE_HOURS_MAX,
+        description="How long the old token still works.",
+    )
+
+
+class ApiKeyAttributes(BaseModel):
+    """What is known of a key."""
+
+    name: str
+    scopes: list[Scope]
+    integration_id: UUID | None
+    origin: str | None = Field(
+        description="`first` or `admin_key` for what `serve` made; null for what people made."
+    )
+    expires_at: datetime | None
+    old_expires_at: datetime | None = Field(
+        description="Until when the token from before the last rotation works."
+    )
+    last_used_at: datetime | None = Field(description="To the minute.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class ApiKeyWithToken(ApiKeyAttributes):
+    """A key with its new token."""
+
+    token: str = Field(description="Shown here and nowhere else.")
+
+
+@router.post(
+    "/api_keys",
+    summary="Make an API key",
+    description="The answer holds its token, shown only here.",
+    status_code=201,
+    dependencies=[needs(Scope.ADMIN)],
+    responses=errors(400, 409, 422),
+)
+async def create_api_key(
+    response: Response, session: SessionDep, body: NewDocument[Literal["api_keys"], NewApiKey]
+) -> Document[ApiKeyWithToken]:
+    new = body.data.attributes
+    key = await keys.create_key(
+        session,
+        new.name,
+        list(dict.fromkeys(new.scopes)),
+        expires_at=_checked_expiry(new.expires_at),
+        integration_id=new.integration_id,
+    )
+    return _with_token(response, key)
+
+
+@router.get(
+    "/api_keys",
+    summary="List API keys",
+    dependencies=[needs(Scope.ADMIN)],
+    openapi_extra=FILTERS.openapi(),
+    responses=errors(422),
+)
+async def list_api_keys(
+    session: SessionDep,
+    page: PageDep,
+    where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
+) -> Collection[ApiKeyAttributes]:
+    found = await find(session, keys.working_keys().where(*where), ApiKey.id, page)
+    return Collection(
+        data=[_resource(row) for row in found.rows], links=found.links, meta=found.meta
+    )
+
+
+@router.get(
+    "/api_keys/current",
+    summary="Show the API key that asks",
+    dependencies=[needs(Scope.READ, bound=True)],
+    responses=errors(),
+)
+async def get_current_api_key(request: Request, session: SessionDep) -> Document[ApiKeyAttributes]:
+    return Document(data=_resource(await keys.get_key(session, request.state.api_key.id)))
+
+
+@router.get(
+    "/api_keys/{id}",
+    summary="Show an API key",
+    dependencies=[needs(Scope.ADMIN)],
+    responses=errors(404, 422),
+)
+async def get_api_key(
+    response: Response, session: SessionDep, id: UUID
+) -> Document[ApiKeyAttributes]:
+    return _shown(response, await keys.get_key(session, id))
+
+
+@router.put(
+    "/api_keys/{id}",
+    name="replace_api_key",
+    summary="Change an API key",
+    description="As PATCH: what is left out stays.",
+    dependencies=[needs(Scope.ADMIN)],
+    responses=errors(400, 404, 412, 422),
+)
+@router.patch(
+    "/api_keys/{id}",
+    summary="Change an API key",
+    description="Its name and when it expires. Other scopes need another key.",
+    dependencies=[needs(Scope.ADMIN)],
+    responses=errors(400, 404, 412, 422),
+)
+async def change_api_key(
+    response: Response,
+    session: SessionDep,
+    id: UUID,
+    body: NewDocument[Literal["api_keys"], ChangedApiKey],
+    if_match: IfMatch = None,
+) -> Document[ApiKeyAttributes]:
+    values = _changed_values(body.data.attributes)
+    key = await keys.get_key(session, id, lock=True)
+    check_if_match(if_match, key.version)
+    return _shown(response, await keys.change_key(session, key, values))
+
+
+@router.delete(
+    "/api_keys/{id}",
+    summary="Revoke an API key",
+    description="It ends at once, its old token too. The audit log keeps what it did.",
+    status_code=204,
+    dependencies=[needs(Scope.ADMIN)],
+    responses=errors(404, 412, 422),
+)
+async def revoke_api_key(session: SessionDep, id: UUID, if_match: IfMatch = None) -> None:
+    key = await keys.get_key(session, id, lock=True)
+    check_if_match(if_match, key.version)
+    await keys.revoke_key(session, id)
+
+
+@router.post(
+    "/api_keys/{id}/rotate",
+    summary="Give an API key a new token",
+    description="The new one works at once, the old one for the grace period too; one that is "
+    "older still ends.",
+    dependencies=[needs(Scope.ADMIN)],
+    responses=errors(400, 404, 409, 422),
+)
+async def rotate_api_key(
+    response: Response,
+    session: SessionDep,
+    id: UUID,
+    body: NewDocument[Literal["api_keys"], KeyRotation] | None = None,
+) -> Document[ApiKeyWithToken]:
+    hours = body.data.attributes.grace_hours if body else keys.GRACE_HOURS_DEFAULT
+    key = await keys.get_key(session, id, lock=True)
+    return _with_token(response, await keys.rotate_key(session, key, grace=timedelta(hours=hours)))
+
+
+def _changed_values(changed: ChangedApiKey) -> dict[str, Any]:
+    """Return the columns that a request changes.
+
+    Raises:
+        InvalidError: a null that cannot be, or a time that cannot be stored.
+    """
+    values = changed.model_dump(exclude_unset=True)
+    if "name" in values and values["name"] is None:
+        raise InvalidError("it cannot be null", pointer="/data/attributes/name")
+    _checked_expiry(changed.expires_at)
+    return values
+
+
+def _checked_expiry(expires_at: datetime | None) -> datetime | None:
+    """Return the time as it was given.
+
+    Raises:
+        InvalidError: PostgreSQL or Python cannot keep it.
+    """
+    if expires_at is not None and expires_at.year not in YEARS:
+        raise InvalidError(
+            f"expires_at: must lie in the years {YEARS.start} to {YEARS.stop - 1}",
+            pointer="/data/attributes/expires_at",
+        )
+    return expires_at
+
+
+def _shown(response: Response, key: ApiKey) -> Document[ApiKeyAttributes]:
+    response.headers["ETag"] = etag(key.version)
+    return Document(data=_resource(key))
+
+
+def _with_token(response: Response, new: keys.NewKey) -> Document[ApiKeyWithToken]:
+    response.headers["ETag"] = etag(new.key.version)
+    shown = ApiKeyAttributes.model_validate(new.key, from_attributes=True)
+    attributes = ApiKeyWithToken(**shown.model_dump(), token=new.token)
+    return Document(data=Resource(id=str(new.key.id), type="api_keys", attributes=attributes))
+
+
+def _resource(key: ApiKey) -> Resource[ApiKeyAttributes]:
+    attributes = ApiKeyAttributes.model_validate(key, from_attributes=True)
+    return Resource(id=str(key.id), type="api_keys", attributes=attributes)
