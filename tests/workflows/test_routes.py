@@ -309,3 +309,21 @@ async def test_tasks_are_added_changed_and_removed_one_by_one(api: AsyncClient) 
     assert (await api.get(own)).status_code == 404
     shown = (await api.get(f"/v1/workflows/{made['id']}")).json()["data"]["attributes"]
     assert (shown["version"], len(shown["tasks"])) == (6, 2)
+
+
+async def test_a_change_of_an_older_task_is_refused_and_changes_nothing(api: AsyncClient) -> None:
+    url = f"/v1/workflows/{(await saved(api))['id']}/workflow_tasks"
+    answer = await api.post(url, json=body("workflow_tasks", name="a", task_params=PRINT))
+    first = {"If-Match": answer.headers["ETag"]}
+    other = await api.post(url, json=body("workflow_tasks", task_params=PRINT))
+    own = f"/v1/workflow_tasks/{answer.json()['data']['id']}"
+    assert (await api.get(own)).headers["ETag"] == first["If-Match"] != other.headers["ETag"]
+    changed = await api.put(own, json=body("workflow_tasks", name="b"), headers=first)
+    assert changed.headers["ETag"] not in ("", first["If-Match"])
+    late = await api.put(own, json=body("workflow_tasks", name="c"), headers=first)
+    assert late.status_code == 412
+    assert (await api.delete(own, headers=first)).status_code == 412
+    shown = await api.get(own)
+    assert shown.json()["data"]["attributes"]["name"] == "b"
+    now = {"If-Match": shown.headers["ETag"]}
+    assert (await api.delete(own, headers=now)).status_code == 200

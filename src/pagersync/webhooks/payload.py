@@ -18,7 +18,7 @@ from pagersync.paging.models import Page
 from pagersync.paging.routes import page_resource
 from pagersync.webhooks.models import WebhookDelivery
 from pagersync.workflows.models import WorkflowRun
-from pagersync.workflows.run_routes import run_resource
+from pagersync.workflows.run_views import run_resource
 
 
 class WebhookEvent(BaseModel):

@@ -96,7 +96,7 @@ async def _workflow(
             "give a workflow_id or a workflow, and not both", pointer=f"{ATTRIBUTES}/workflow_id"
         )
     if asked.workflow is not None:
-        values = asked.workflow.model_dump()
+        values = asked.workflow.kept()
         return await service.draft_workflow(session, values, pointer=f"{ATTRIBUTES}/workflow")
     workflow = await service.get_workflow(session, str(asked.workflow_id))
     return workflow, (await service.list_tasks(session, [workflow.id])).get(workflow.id, [])

@@ -20,10 +20,12 @@ from pagersync.jsonapi import (
     errors,
 )
 from pagersync.pagination import PageDep, find
+from pagersync.shape import Wanted
 from pagersync.workflows import service
 from pagersync.workflows.models import Workflow
 from pagersync.workflows.views import (
     REQUIRED,
+    SHAPE,
     ChangedWorkflow,
     HidesSecrets,
     NewWorkflow,
@@ -55,7 +57,9 @@ FILTERS = Filters(
         "updated_at": Workflow.updated_at,
         "position": Workflow.position,
     },
+    shape=SHAPE,
 )
+WantedDep = Annotated[Wanted, Depends(SHAPE)]
 
 
 @router.post(
@@ -90,18 +94,16 @@ async def list_workflows(
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
     order: Annotated[list[ColumnElement[Any]], Depends(FILTERS.order)],
     hides_secrets: HidesSecrets,
+    wanted: WantedDep,
 ) -> Collection[WorkflowAttributes]:
     statement = select(Workflow).where(Workflow.removed_at.is_(None), *where)
     found = await find(session, statement, Workflow.id, page, order=order)
     tasks = await service.list_tasks(session, [row.id for row in found.rows])
-    return Collection(
-        data=[
-            workflow_resource(row, tasks.get(row.id, []), hides_secrets=hides_secrets)
-            for row in found.rows
-        ],
-        links=found.links,
-        meta=found.meta,
-    )
+    shown = [
+        workflow_resource(row, tasks.get(row.id, []), hides_secrets=hides_secrets)
+        for row in found.rows
+    ]
+    return await wanted.collection(session, found, shown)
 
 
 @router.get(
@@ -109,13 +111,19 @@ async def list_workflows(
     summary="Show a workflow",
     description="By its id or its slug.",
     dependencies=[needs(Scope.READ)],
+    openapi_extra=SHAPE.openapi(),
     responses=errors(404, 422),
 )
 async def get_workflow(
-    session: SessionDep, response: Response, id: str, hides_secrets: HidesSecrets
+    session: SessionDep,
+    response: Response,
+    id: str,
+    hides_secrets: HidesSecrets,
+    wanted: WantedDep,
 ) -> Document[WorkflowAttributes]:
     workflow = await service.get_workflow(session, id)
-    return await _shown(session, response, workflow, hides_secrets=hides_secrets)
+    shown = await _shown(session, response, workflow, hides_secrets=hides_secrets)
+    return await wanted.document(session, shown.data)
 
 
 @router.put(

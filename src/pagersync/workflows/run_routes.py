@@ -1,11 +1,10 @@
 """`/v1/workflow_runs`: what workflows did, started by hand, and canceled."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +12,6 @@ from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
-from pagersync.events.publish import NO_INTEGRATION
 from pagersync.filters import Filters
 from pagersync.jsonapi import (
     Collection,
@@ -21,15 +19,20 @@ from pagersync.jsonapi import (
     JsonApiResponse,
     NewDocument,
     Nothing,
-    Resource,
-    Timestamp,
     errors,
 )
 from pagersync.pagination import PageDep, find
+from pagersync.shape import Wanted
 from pagersync.workflows import manual, service
-from pagersync.workflows.http_task import masked
-from pagersync.workflows.models import RunStatus, TaskRunStatus, WorkflowRun, WorkflowTaskRun
+from pagersync.workflows.models import RunStatus, WorkflowRun
 from pagersync.workflows.retry import retry_run
+from pagersync.workflows.run_views import (
+    SHAPE,
+    RunAttributes,
+    RunWithTasks,
+    run_resource,
+    run_with_tasks,
+)
 from pagersync.workflows.subject_params import NamedSubject
 
 router = APIRouter(
@@ -38,8 +41,6 @@ router = APIRouter(
     default_response_class=JsonApiResponse,
     route_class=IdempotentRoute,
 )
-
-COMPLETED: Final = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
 
 FILTERS = Filters(
     texts={
@@ -51,7 +52,9 @@ FILTERS = Filters(
     },
     choices={"status": list(RunStatus), "triggered_by": ["system", "user", "workflow"]},
     times={"created_at": WorkflowRun.created_at},
+    shape=SHAPE,
 )
+WantedDep = Annotated[Wanted, Depends(SHAPE)]
 
 
 class NewRun(NamedSubject):
@@ -67,62 +70,6 @@ class NewRun(NamedSubject):
     post_mortem_id: Nothing = None
     action_item_id: Nothing = None
     pulse_id: Nothing = None
-
-
-class RunAttributes(BaseModel):
-    """What is known of a run."""
-
-    workflow_id: UUID
-    status: RunStatus
-    status_message: str | None
-    triggered_by: Literal["system", "user", "workflow"]
-    requested_by: str
-    queued_at: Timestamp
-    run_at: Timestamp = Field(description="When it begins, or goes on, at the earliest.")
-    started_at: Timestamp | None
-    completed_at: Timestamp | None
-    failed_at: Timestamp | None
-    canceled_at: Timestamp | None
-    incident_id: UUID | None
-    post_mortem_id: None = None
-    action_item_id: None = None
-    alert_id: UUID | None
-    page_id: UUID | None
-    pulse_id: None = None
-    context: dict[str, Any]
-    integration_id: UUID | None
-    domain_event_id: UUID | None = Field(description="What started it; null if somebody did.")
-    depth: int = Field(description="How many runs led to one another, this one included.")
-    repeat_number: int
-    last_error: str | None = Field(description="Why going on with it failed on our side, last.")
-
-
-class TaskRunAttributes(BaseModel):
-    """One task of a run."""
-
-    id: UUID
-    task_id: UUID
-    position: int
-    name: str
-    task_type: str
-    status: TaskRunStatus
-    skip_on_failure: bool
-    task_params: dict[str, Any] = Field(description="Before rendering.")
-    rendered_params: dict[str, Any] | None
-    result: dict[str, Any] | None
-    error: str | None
-    page_id: UUID | None
-    incident_id: UUID | None
-    operation_ids: list[UUID]
-    started_at: Timestamp | None
-    finished_at: Timestamp | None
-    duration_ms: int | None
-
-
-class RunWithTasks(RunAttributes):
-    """A run with its tasks, in their order; empty until it begins."""
-
-    tasks: list[TaskRunAttributes]
 
 
 @router.post(
@@ -165,23 +112,26 @@ async def list_workflow_runs(
     page: PageDep,
     workflow_id: str,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
+    wanted: WantedDep,
 ) -> Collection[RunAttributes]:
     workflow = await service.get_workflow(session, workflow_id)
     statement = select(WorkflowRun).where(WorkflowRun.workflow_id == workflow.id, *where)
     found = await find(session, statement, WorkflowRun.id, page)
-    return Collection(
-        data=[run_resource(row) for row in found.rows], links=found.links, meta=found.meta
-    )
+    return await wanted.collection(session, found, [run_resource(row) for row in found.rows])
 
 
 @router.get(
     "/workflow_runs/{id}",
     summary="Show a run with its tasks",
     dependencies=[needs(Scope.READ)],
+    openapi_extra=SHAPE.openapi(),
     responses=errors(404, 422),
 )
-async def get_workflow_run(session: SessionDep, id: UUID) -> Document[RunWithTasks]:
-    return await _shown(session, await manual.get_run(session, id))
+async def get_workflow_run(
+    session: SessionDep, id: UUID, wanted: WantedDep
+) -> Document[RunWithTasks]:
+    run = await manual.get_run(session, id)
+    return await wanted.document(session, await run_with_tasks(session, run))
 
 
 @router.post(
@@ -215,41 +165,5 @@ async def retry_workflow_run(
     return await _shown(session, await retry_run(session, run, requested_by=requester(request)))
 
 
-def run_resource(run: WorkflowRun) -> Resource[RunAttributes]:
-    """Return a run as lists show it, without its tasks."""
-    return Resource(id=str(run.id), type="workflow_runs", attributes=RunAttributes(**_columns(run)))
-
-
 async def _shown(session: AsyncSession, run: WorkflowRun) -> Document[RunWithTasks]:
-    own = select(WorkflowTaskRun).where(WorkflowTaskRun.run_id == run.id)
-    tasks = (await session.scalars(own.order_by(WorkflowTaskRun.position))).all()
-    attributes = RunWithTasks(**_columns(run), tasks=_tasks(tasks))
-    return Document(data=Resource(id=str(run.id), type="workflow_runs", attributes=attributes))
-
-
-def _columns(run: WorkflowRun) -> dict[str, Any]:
-    shown = {
-        name: getattr(run, name)
-        for name in RunAttributes.model_fields
-        if hasattr(WorkflowRun, name)
-    }
-    ended = run.finished_at
-    return shown | {
-        "queued_at": run.created_at,
-        "completed_at": ended if run.status in COMPLETED else None,
-        "failed_at": ended if run.status == RunStatus.FAILED else None,
-        "canceled_at": ended if run.status == RunStatus.CANCELED else None,
-        "integration_id": None if run.integration_id == NO_INTEGRATION else run.integration_id,
-    }
-
-
-def _tasks(tasks: Sequence[WorkflowTaskRun]) -> list[TaskRunAttributes]:
-    names = [name for name in TaskRunAttributes.model_fields if name != "task_type"]
-    return [
-        TaskRunAttributes(
-            **{name: getattr(task, name) for name in names}
-            | {"task_params": masked(task.task_params)},
-            task_type=task.task_params["task_type"],
-        )
-        for task in tasks
-    ]
+    return Document(data=await run_with_tasks(session, run))

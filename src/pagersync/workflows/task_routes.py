@@ -3,20 +3,23 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
-from sqlalchemy import ColumnElement, select
+from fastapi import APIRouter, Depends, Response
+from sqlalchemy import ColumnElement, func, select
 
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
+from pagersync.etag import IfMatch, check_if_match, etag_of, version_of
 from pagersync.filters import Filters
 from pagersync.jsonapi import Collection, Document, JsonApiResponse, NewDocument, errors
 from pagersync.pagination import PageDep, find
+from pagersync.shape import Wanted
 from pagersync.workflows import service
 from pagersync.workflows.models import WorkflowTask
 from pagersync.workflows.views import (
     REQUIRED,
+    TASK_SHAPE,
     ChangedTask,
     HidesSecrets,
     NewTask,
@@ -31,7 +34,12 @@ router = APIRouter(
     route_class=IdempotentRoute,
 )
 
-FILTERS = Filters(texts={"name": WorkflowTask.name})
+FILTERS = Filters(
+    texts={"name": WorkflowTask.name},
+    nothing=("slug",),
+    search=func.to_tsvector("simple", WorkflowTask.name),
+    shape=TASK_SHAPE,
+)
 
 
 @router.post(
@@ -42,13 +50,14 @@ FILTERS = Filters(texts={"name": WorkflowTask.name})
     responses=errors(400, 404, 409, 422),
 )
 async def create_workflow_task(
-    session: SessionDep, workflow_id: str, body: NewDocument[Literal["workflow_tasks"], NewTask]
+    session: SessionDep,
+    response: Response,
+    workflow_id: str,
+    body: NewDocument[Literal["workflow_tasks"], NewTask],
 ) -> Document[TaskAttributes]:
     values = body.data.attributes.model_dump(exclude_none=True)
     workflow = await service.get_workflow(session, workflow_id, lock=True)
-    return Document(
-        data=task_resource(await service.add_task(session, workflow, values), hides_secrets=False)
-    )
+    return _shown(response, await service.add_task(session, workflow, values))
 
 
 @router.get(
@@ -64,16 +73,14 @@ async def list_workflow_tasks(
     workflow_id: str,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
     hides_secrets: HidesSecrets,
+    wanted: Annotated[Wanted, Depends(TASK_SHAPE)],
 ) -> Collection[TaskAttributes]:
     workflow = await service.get_workflow(session, workflow_id)
     statement = select(WorkflowTask).where(WorkflowTask.workflow_id == workflow.id, *where)
     order = [WorkflowTask.position.asc()]
     found = await find(session, statement, WorkflowTask.id, page, order=order)
-    return Collection(
-        data=[task_resource(row, hides_secrets=hides_secrets) for row in found.rows],
-        links=found.links,
-        meta=found.meta,
-    )
+    shown = [task_resource(row, hides_secrets=hides_secrets) for row in found.rows]
+    return await wanted.collection(session, found, shown)
 
 
 @router.get(
@@ -83,10 +90,10 @@ async def list_workflow_tasks(
     responses=errors(404, 422),
 )
 async def get_workflow_task(
-    session: SessionDep, id: UUID, hides_secrets: HidesSecrets
+    session: SessionDep, response: Response, id: UUID, hides_secrets: HidesSecrets
 ) -> Document[TaskAttributes]:
     task, _ = await service.get_task(session, id)
-    return Document(data=task_resource(task, hides_secrets=hides_secrets))
+    return _shown(response, task, hides_secrets=hides_secrets)
 
 
 @router.put(
@@ -94,26 +101,41 @@ async def get_workflow_task(
     summary="Change a task",
     description="What is left out stays; `task_params` are replaced as a whole.",
     dependencies=[needs(Scope.WRITE)],
-    responses=errors(400, 404, 422),
+    responses=errors(400, 404, 412, 422),
 )
 async def update_workflow_task(
-    session: SessionDep, id: UUID, body: NewDocument[Literal["workflow_tasks"], ChangedTask]
+    session: SessionDep,
+    response: Response,
+    id: UUID,
+    body: NewDocument[Literal["workflow_tasks"], ChangedTask],
+    if_match: IfMatch = None,
 ) -> Document[TaskAttributes]:
     values = body.data.attributes.changes(never_null=REQUIRED)
     task, workflow = await service.get_task(session, id, lock=True)
+    check_if_match(if_match, version_of(task.updated_at))
     if values:
         task = await service.change_task(session, task, workflow, values)
-    return Document(data=task_resource(task, hides_secrets=False))
+    return _shown(response, task)
 
 
 @router.delete(
     "/workflow_tasks/{id}",
     summary="Remove a task",
     dependencies=[needs(Scope.WRITE)],
-    responses=errors(404, 422),
+    responses=errors(404, 412, 422),
 )
-async def delete_workflow_task(session: SessionDep, id: UUID) -> Document[TaskAttributes]:
+async def delete_workflow_task(
+    session: SessionDep, response: Response, id: UUID, if_match: IfMatch = None
+) -> Document[TaskAttributes]:
     task, workflow = await service.get_task(session, id, lock=True)
-    shown = task_resource(task, hides_secrets=False)
+    check_if_match(if_match, version_of(task.updated_at))
+    shown = _shown(response, task)
     await service.remove_task(session, task, workflow)
-    return Document(data=shown)
+    return shown
+
+
+def _shown(
+    response: Response, task: WorkflowTask, *, hides_secrets: bool = False
+) -> Document[TaskAttributes]:
+    response.headers["ETag"] = etag_of(task.updated_at)
+    return Document(data=task_resource(task, hides_secrets=hides_secrets))

@@ -11,7 +11,7 @@ slugs, names or levels, and `alert_urgencies` are PagerTree's words.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -56,6 +56,11 @@ NoValues = Annotated[
     list[Any],
     BeforeValidator(_asks_nothing),
     Field(description="pagersync has no such thing: empty only."),
+]
+NoPresence = Annotated[
+    None,
+    BeforeValidator(_asks_nothing),
+    Field(description="pagersync has no such thing: null only."),
 ]
 
 
@@ -106,6 +111,8 @@ class IncidentTriggerParams(Params):
     incident_condition_acknowledged_at: Presence | None = None
     incident_condition_mitigated_at: Presence | None = None
     incident_condition_resolved_at: Presence | None = None
+    incident_condition_scheduled_for: NoPresence = None
+    incident_condition_scheduled_until: NoPresence = None
     incident_conditional_inactivity: Literal["IS"] | None = None
     incident_inactivity_duration: str | None = Field(
         default=None, examples=["10 min", "1h", "3 days", "2 weeks"]
@@ -225,6 +232,15 @@ def parse_trigger_params(raw: Mapping[str, Any], pointer: str = POINTER) -> Trig
 def to_json(params: TriggerParams) -> dict[str, Any]:
     """Return what is stored and shown: every parameter, those left out with their defaults."""
     return params.model_dump(mode="json")
+
+
+def fits_rootly(params: Mapping[str, Any]) -> bool:
+    """Return whether Rootly's API could say these parameters, as `to_json` gave them.
+
+    Its clients refuse a whole answer over a kind or an operator that it does not have.
+    """
+    is_presence = params.get("incident_condition_summary") in (None, *get_args(Presence))
+    return params["trigger_type"] != "page" and is_presence
 
 
 def _problem(error: Any, pointer: str) -> InvalidError:

@@ -1,24 +1,33 @@
 """Workflows and their tasks as the API takes and shows them: Rootly's attributes, and ours."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.keys import allows
 from pagersync.access.models import Scope
-from pagersync.jsonapi import Attributes, Nothing, Resource, Timestamp
+from pagersync.jsonapi import EMPTY_HERE, Attributes, Ignored, Nothing, Resource, Timestamp
+from pagersync.shape import Shape
+from pagersync.workflows import service
 from pagersync.workflows.definition import TaskContent, WorkflowContent
 from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import Workflow, WorkflowTask
+from pagersync.workflows.run_views import runs_of
+from pagersync.workflows.trigger_params import fits_rootly
 
 Uuid = Annotated[UUID, Field(strict=False)]
+OWN_TRIGGER_PARAMS: Final = "pagersync_trigger_params"
 
 
-class OfRootlyOnly(Attributes):
-    """What Rootly's workflows have and these do not: empty values are accepted."""
+class Requested(Attributes):
+    """What a request may say of a workflow beside its content.
+
+    What Rootly's workflows have and these do not is accepted as long as it is empty.
+    """
 
     command: Nothing = None
     command_feedback_enabled: Nothing = None
@@ -35,9 +44,30 @@ class OfRootlyOnly(Attributes):
     group_ids: Nothing = None
     cause_ids: Nothing = None
     sub_status_ids: Nothing = None
+    group_assignment_ids: Nothing = None
+    run_once_per_resource: Nothing = None
+    failure_notification_mode: Literal["off", "inherit"] | None = Field(
+        default=None, description="pagersync notifies nobody of a failed run: always `off`."
+    )
+    failure_notification_channels: Nothing = None
+    pagersync_trigger_params: dict[str, Any] | None = Field(
+        default=None, description="Another name of `trigger_params`, as some answers have it."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_name(self) -> Self:
+        if self.model_fields_set >= {"trigger_params", OWN_TRIGGER_PARAMS}:
+            raise ValueError(f"{OWN_TRIGGER_PARAMS} is another name of trigger_params: give one")
+        return self
+
+    def kept(self, **options: Any) -> dict[str, Any]:
+        """Return what is kept of it, triggers and conditions by their one name."""
+        values = super().kept(**options)
+        own = values.pop(OWN_TRIGGER_PARAMS, None)
+        return values if own is None else values | {"trigger_params": own}
 
 
-class NewWorkflow(WorkflowContent, OfRootlyOnly):
+class NewWorkflow(WorkflowContent, Requested):
     """A workflow to make, with its tasks or without."""
 
     slug: str | None = Field(default=None, description="By default, made of the name.")
@@ -48,10 +78,11 @@ class NewWorkflow(WorkflowContent, OfRootlyOnly):
     )
 
 
-class ChangedWorkflow(OfRootlyOnly):
+class ChangedWorkflow(Requested):
     """What to change; what is left out stays."""
 
     name: str | None = None
+    slug: Ignored = None
     description: str | None = None
     enabled: bool | None = None
     position: int | None = None
@@ -105,35 +136,39 @@ class TaskOfWorkflow(TaskAttributes):
     id: UUID
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _none() -> Any:
+    return Field(default=[], description=EMPTY_HERE)
+
+
 class WorkflowAttributes(BaseModel):
     """What is known of a workflow."""
 
     name: str
     slug: str
     description: str | None
-    command: None = None
-    command_feedback_enabled: Literal[False] = False
     wait: str | None
     repeat_every_duration: str | None
     repeat_condition_duration_since_first_run: str | None
     repeat_condition_number_of_repeats: int | None
     continuously_repeat: bool
-    repeat_on: list[str] = Field(default_factory=list)
     enabled: bool
     off_reason: str | None = Field(description="Why it was made, or switched, off.")
-    locked: Literal[False] = False
     position: int
-    workflow_group_id: None = None
-    trigger_params: dict[str, Any]
-    environment_ids: list[str] = Field(default_factory=list)
-    severity_ids: list[str] = Field(default_factory=list)
-    incident_type_ids: list[str] = Field(default_factory=list)
-    incident_role_ids: list[str] = Field(default_factory=list)
-    service_ids: list[str] = Field(default_factory=list)
-    functionality_ids: list[str] = Field(default_factory=list)
-    group_ids: list[str] = Field(default_factory=list)
-    cause_ids: list[str] = Field(default_factory=list)
-    sub_status_ids: list[str] = Field(default_factory=list)
+    trigger_params: dict[str, Any] | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="Left out where Rootly could not say them: see `pagersync_trigger_params`.",
+    )
+    pagersync_trigger_params: dict[str, Any] | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="Instead of `trigger_params`: of a workflow for pages, and of one that looks "
+        "into summaries. Rootly's clients refuse an answer with a kind or an operator of ours.",
+    )
     integration_id: UUID | None
     runs_per_minute_max: int
     default: bool = Field(description="Whether it came with an integration.")
@@ -142,6 +177,26 @@ class WorkflowAttributes(BaseModel):
     tasks: list[TaskOfWorkflow]
     created_at: Timestamp
     updated_at: Timestamp
+    command: None = Field(default=None, description=EMPTY_HERE)
+    command_feedback_enabled: Literal[False] = Field(default=False, description=EMPTY_HERE)
+    repeat_on: list[str] = _none()
+    locked: Literal[False] = Field(default=False, description=EMPTY_HERE)
+    workflow_group_id: None = Field(default=None, description=EMPTY_HERE)
+    run_once_per_resource: Literal[False] = Field(default=False, description=EMPTY_HERE)
+    failure_notification_mode: Literal["off"] = Field(
+        default="off", description="pagersync notifies nobody of a failed run."
+    )
+    failure_notification_channels: list[Any] = _none()
+    environment_ids: list[str] = _none()
+    severity_ids: list[str] = _none()
+    incident_type_ids: list[str] = _none()
+    incident_role_ids: list[str] = _none()
+    service_ids: list[str] = _none()
+    functionality_ids: list[str] = _none()
+    group_ids: list[str] = _none()
+    group_assignment_ids: list[str] = _none()
+    cause_ids: list[str] = _none()
+    sub_status_ids: list[str] = _none()
 
 
 REQUIRED: Final = (
@@ -175,6 +230,8 @@ def workflow_resource(
         for name in WorkflowAttributes.model_fields
         if hasattr(Workflow, name)
     }
+    if not fits_rootly(workflow.trigger_params):
+        shown[OWN_TRIGGER_PARAMS] = shown.pop("trigger_params")
     attributes = WorkflowAttributes(
         **shown,
         default=workflow.default_key is not None,
@@ -192,3 +249,19 @@ def task_resource(task: WorkflowTask, *, hides_secrets: bool) -> Resource[TaskAt
     """Return a task as it is shown."""
     attributes = TaskAttributes(**_columns(task, hides_secrets))
     return Resource(id=str(task.id), type="workflow_tasks", attributes=attributes)
+
+
+async def tasks_of(
+    session: AsyncSession, ids: Sequence[UUID]
+) -> Mapping[UUID, Sequence[Resource[Any]]]:
+    """Return the tasks of workflows, by workflow, without what their calls log in with."""
+    tasks = await service.list_tasks(session, ids)
+    return {id_: [task_resource(t, hides_secrets=True) for t in own] for id_, own in tasks.items()}
+
+
+SHAPE: Final = Shape(
+    "workflows",
+    loaders={"genius_tasks": tasks_of, "genius_workflow_runs": runs_of},
+    nothing=("form_field_conditions", "alert_field_conditions"),
+)
+TASK_SHAPE: Final = Shape("workflow_tasks")
