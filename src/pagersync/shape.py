@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.errors import InvalidError
@@ -36,16 +36,6 @@ Loader: TypeAlias = Callable[
     [AsyncSession, Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[Resource[Any]]]]
 ]
 """Finds, for the things with some ids, what each is related to: at most `RELATED_MAX` of each."""
-
-
-def _forget_required(schema: dict[str, Any]) -> None:
-    schema.pop("required", None)
-
-
-class Trimmed(BaseModel):
-    """Base of the attributes in an answer: `fields[...]` can leave out any of them."""
-
-    model_config = ConfigDict(json_schema_extra=_forget_required)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,16 +76,14 @@ class Shape:
         return Wanted({name: self.loaders.get(name) for name in names})
 
     def parameters(self) -> list[dict[str, Any]]:
-        """Return the parameters for the OpenAPI document."""
+        """Return the parameters for the OpenAPI document.
+
+        `fields[...]` is told of in its prose alone, as in Rootly's: with it, an answer need not have
+        what its schema requires.
+        """
         known = "|".join([*self.loaders, *self.nothing])
-        include, fields = self.names
-        schemas = {fields: {"type": "string", "examples": ["created_at,updated_at"]}}
-        pattern = f"^(({known})(,({known}))*)?$"
-        schemas[include] = {"type": "string", "pattern": pattern}
-        return [
-            {"name": name, "in": "query", "required": False, "schema": schema}
-            for name, schema in schemas.items()
-        ]
+        schema = {"type": "string", "pattern": f"^(({known})(,({known}))*)?$"}
+        return [{"name": INCLUDE, "in": "query", "required": False, "schema": schema}]
 
     def openapi(self) -> dict[str, Any]:
         """Return the parameters for the `openapi_extra` of a route about one thing."""

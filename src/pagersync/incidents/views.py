@@ -21,7 +21,7 @@ from pagersync.incidents.models import (
 )
 from pagersync.incidents.rootly_attributes import EmptyOfIncident
 from pagersync.jsonapi import EMPTY_HERE, Document, Resource, Timestamp
-from pagersync.shape import RELATED_MAX, Trimmed
+from pagersync.shape import RELATED_MAX
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -32,7 +32,7 @@ class Person(BaseModel):
     name: str
 
 
-class SeverityAttributes(Trimmed):
+class SeverityAttributes(BaseModel):
     """What a severity is called, and what it means."""
 
     name: str
@@ -49,7 +49,7 @@ class SeverityAttributes(Trimmed):
     updated_at: Timestamp
 
 
-class KnownOfIncident(Trimmed):
+class KnownOfIncident(BaseModel):
     """What is known of an incident."""
 
     id: UUID
@@ -98,7 +98,7 @@ class IncidentAttributes(EmptyOfIncident, KnownOfIncident):
     """What is known of an incident, and Rootly's attributes that are always empty here."""
 
 
-class EntryAttributes(Trimmed):
+class EntryAttributes(BaseModel):
     """An entry of a timeline, with its cause."""
 
     event: str
