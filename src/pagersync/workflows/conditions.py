@@ -1,16 +1,20 @@
 """Whether the conditions of a workflow hold; what an operator means: `operators.py`. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from pagersync.workflows.condition_fields import Condition, Group, read_conditions
 from pagersync.workflows.durations import INACTIVITY, duration_s
 from pagersync.workflows.operators import Holds, compile_condition
 from pagersync.workflows.subject import Subject
-from pagersync.workflows.trigger_params import IncidentTriggerParams, TriggerParams
+from pagersync.workflows.trigger_params import (
+    IncidentTriggerParams,
+    TriggerParams,
+    parse_trigger_params,
+)
 
-__all__ = ["Conditions", "Subject", "compile_conditions"]
+__all__ = ["Conditions", "Subject", "compile_conditions", "conditions_of"]
 
 SHOWN_VALUES_MAX: Final = 5
 SHOWN_CHARACTERS_MAX: Final = 60
@@ -56,6 +60,15 @@ class Conditions:
         if self._join != "ALL":
             texts = [f"{self._join} of: {'; '.join(texts)}"]
         return [self._guard[1], *texts] if self._guard else texts
+
+
+def conditions_of(trigger_params: Mapping[str, Any]) -> Conditions:
+    """Return the conditions of a workflow, by its params as they are stored.
+
+    Raises:
+        ManyInvalidError: they cannot be right.
+    """
+    return compile_conditions(parse_trigger_params(trigger_params))
 
 
 def compile_conditions(params: TriggerParams) -> Conditions:

@@ -1,6 +1,6 @@
 """`pagersync integrations add`: an account connected, with its default workflows."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import SecretStr
@@ -8,18 +8,13 @@ from pydantic import SecretStr
 from pagersync.command import Context, checked, run
 from pagersync.errors import InvalidError
 from pagersync.integrations.cli import Json, print_secret
-from pagersync.integrations.connect import take_api_key
 from pagersync.integrations.models import PAGERTREE_URL
 from pagersync.integrations.service import NewSecret, change_integration, find_integration
-from pagersync.integrations.target_params import Targets
 from pagersync.integrations.values import checked_api_key, checked_name, checked_url
-from pagersync.integrations.vault import open_vault
-from pagersync.pagertree.client import create_http_client
 from pagersync.paging.cli import reference_of
-from pagersync.paging.requests import find_targets
-from pagersync.workflows.connect import connect_integration
-from pagersync.workflows.defaults import CREATE, find_default_workflow
-from pagersync.workflows.models import Workflow
+
+if TYPE_CHECKING:
+    from pagersync.workflows.models import Workflow
 
 
 def add(  # noqa: PLR0913, PLR0917 - arguments and options of a command
@@ -87,6 +82,11 @@ async def _connect(
     verify: bool,
     default_workflows: bool,
 ) -> tuple[NewSecret, list[str]]:
+    from pagersync.integrations.connect import take_api_key
+    from pagersync.integrations.vault import open_vault
+    from pagersync.pagertree.client import create_http_client
+    from pagersync.workflows.connect import connect_integration
+
     async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as client:
         key_columns = await take_api_key(
             client,
@@ -121,7 +121,11 @@ def default_targets(
     if not any(chosen.values()):
         raise InvalidError("name at least one team, user or router")
 
-    async def action(context: Context) -> Workflow | None:
+    async def action(context: Context) -> "Workflow | None":
+        from pagersync.integrations.target_params import Targets
+        from pagersync.paging.requests import find_targets
+        from pagersync.workflows.defaults import CREATE, find_default_workflow
+
         async with context.sessions.begin() as session:
             integration = await find_integration(session, reference)
             await find_targets(session, integration.id, Targets.model_validate(chosen))

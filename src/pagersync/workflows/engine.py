@@ -179,6 +179,8 @@ class Engine:
                 await runs.fail(session, task, error)
                 return
             runs.complete(task, result)
+            if not params.post_to_incident_timeline:
+                return
             workflow = (await session.scalars(select(Workflow).filter_by(id=run.workflow_id))).one()
             context = await open_context(session, run, workflow)
             await http_calls.tell_timeline(context, params, result)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -44,7 +44,7 @@ FILTERS = Filters(
         "integration_id": DomainEvent.integration_id,
         "state": DomainEvent.state,
     },
-    choices={"state": ("queued", "running", "done", "dead")},
+    choices={"state": get_args(State)},
     times={"occurred_at": DomainEvent.occurred_at, "created_at": DomainEvent.created_at},
 )
 

@@ -41,8 +41,8 @@ async def make(
 
 
 async def tell_timeline(context: TaskContext, params: HttpClientParams, result: TaskResult) -> None:
-    """Put a call on the incident's timeline, where the task asks for that."""
-    if not params.post_to_incident_timeline or context.incident_id is None:
+    """Put a call on the timeline of the incident that a run is about, if it is about one."""
+    if context.incident_id is None:
         return
     message = params.event_message or f"{params.method} answered {result.result['status']}"
     link = f" {params.event_url}" if params.event_url else ""

@@ -10,9 +10,8 @@ import asyncpg
 import structlog
 
 from pagersync.database.engine import Connection
-from pagersync.workflows.conditions import Conditions, compile_conditions
+from pagersync.workflows.conditions import Conditions, conditions_of
 from pagersync.workflows.durations import WAIT, duration_s
-from pagersync.workflows.trigger_params import parse_trigger_params
 
 PAYLOAD_PARAMS: Final = ("alert_condition_payload", "alert_payload_conditions")
 
@@ -30,8 +29,6 @@ class Listener:
     """
 
     id: UUID
-    version: int
-    name: str
     integration_id: UUID | None
     triggers: frozenset[str]
     conditions: Conditions
@@ -67,41 +64,35 @@ def limit_text(runs_per_minute_max: int) -> str:
 
 
 class Listeners:
-    """Reads workflows, and compiles those it has not seen in their newest version."""
+    """Reads workflows, and compiles those it has not seen in their newest version.
+
+    One that cannot be read is None until it is changed.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[UUID, int], Listener] = {}
+        self._known: dict[tuple[UUID, int], Listener | None] = {}
 
     async def load(self, connection: Connection) -> Sequence[Listener]:
         """Return every workflow that is switched on, in the order of their positions."""
         rows = await connection.fetch(_VERSIONS)
         keys = [(row["id"], row["version"]) for row in rows]
-        new = [
-            workflow_id
-            for workflow_id, version in keys
-            if (workflow_id, version) not in self._known
-        ]
         known = {key: self._known[key] for key in keys if key in self._known}
+        new = [key[0] for key in keys if key not in known]
         for row in await connection.fetch(_WORKFLOWS, new) if new else ():
-            listener = _compiled(row)
-            if listener is not None:
-                known[listener.id, listener.version] = listener
+            known[row["id"], row["version"]] = _compiled(row)
         self._known = known
-        return [known[key] for key in keys if key in known]
+        return [listener for key in keys if (listener := known.get(key)) is not None]
 
 
 def _compiled(row: asyncpg.Record) -> Listener | None:
     try:
-        params = parse_trigger_params(row["trigger_params"])
-        conditions = compile_conditions(params)
+        conditions = conditions_of(row["trigger_params"])
     except Exception:
         log.exception("a workflow's conditions cannot be read", workflow_id=str(row["id"]))
         return None
     name = json.dumps(row["name"])
     return Listener(
         id=row["id"],
-        version=row["version"],
-        name=row["name"],
         integration_id=row["integration_id"],
         triggers=frozenset(row["triggers"]),
         conditions=conditions,

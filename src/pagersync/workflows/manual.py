@@ -19,13 +19,12 @@ from pagersync.incidents.service import get_incident
 from pagersync.integrations.values import to_uuid
 from pagersync.paging.models import Page
 from pagersync.paging.service import get_page
-from pagersync.workflows.conditions import Subject, compile_conditions
+from pagersync.workflows.conditions import Subject, conditions_of
 from pagersync.workflows.durations import WAIT, duration_s
 from pagersync.workflows.models import Workflow, WorkflowRun
 from pagersync.workflows.runs import publish_end
 from pagersync.workflows.service import trigger_type_of
 from pagersync.workflows.subjects import load_subjects
-from pagersync.workflows.trigger_params import parse_trigger_params
 
 ATTRIBUTES: Final = "/data/attributes"
 
@@ -152,7 +151,7 @@ def check_conditions(workflow: Workflow, subject: Subject) -> None:
     Raises:
         InvalidError: they do not; the words are Rootly's, and which of them does not is ours.
     """
-    conditions = compile_conditions(parse_trigger_params(workflow.trigger_params))
+    conditions = conditions_of(workflow.trigger_params)
     failed = conditions.first_failed(subject, datetime.now(UTC))
     if failed is not None:
         raise InvalidError(

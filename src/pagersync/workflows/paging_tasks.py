@@ -41,15 +41,9 @@ DIRECTORY_WAIT: Final = timedelta(minutes=10)
 
 
 async def create_pagertree_alert(
-    context: TaskContext, params: CreatePagerTreeAlertParams
+    context: TaskContext, params: CreatePagerTreeAlertParams | PagePagerTreeParams
 ) -> TaskResult:
-    """Page the teams and users that the task names, or the integration's default targets."""
-    await _wait_for_directory(context, params)
-    return await _page(context, await plan_page(context, params))
-
-
-async def page_pagertree(context: TaskContext, params: PagePagerTreeParams) -> TaskResult:
-    """As `create_pagertree_alert`, with routers, tags, and somebody to fall back to."""
+    """Page those whom the task names, or the integration's default targets."""
     await _wait_for_directory(context, params)
     return await _page(context, await plan_page(context, params))
 

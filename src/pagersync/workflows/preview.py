@@ -17,7 +17,7 @@ from pagersync.errors import PagersyncError
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.outbound import check_host, parse_url
 from pagersync.settings import Settings
-from pagersync.workflows.conditions import compile_conditions
+from pagersync.workflows.conditions import conditions_of
 from pagersync.workflows.context import TaskContext, open_context
 from pagersync.workflows.http_task import HOSTS_SETTING, HttpClientParams
 from pagersync.workflows.linked import find_linked
@@ -32,7 +32,6 @@ from pagersync.workflows.task_params import (
     parse_task_params,
 )
 from pagersync.workflows.templates import render_params
-from pagersync.workflows.trigger_params import parse_trigger_params
 
 EXAMPLE_EVENT: Final[Mapping[str, Any]] = {
     "type": "incident.updated",
@@ -94,7 +93,7 @@ async def preview(session: AsyncSession, settings: Settings, asked: Previewed) -
 
 async def _preview(session: AsyncSession, settings: Settings, asked: Previewed) -> Preview:
     about, workflow = asked.about, asked.workflow
-    conditions = compile_conditions(parse_trigger_params(workflow.trigger_params))
+    conditions = conditions_of(workflow.trigger_params)
     failed = None
     if about is not None:
         failed = conditions.first_failed(await load_subject(session, about), datetime.now(UTC))

@@ -12,7 +12,7 @@ from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause, happened, publish
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.incidents.models import Incident
-from pagersync.workflows.conditions import compile_conditions
+from pagersync.workflows.conditions import conditions_of
 from pagersync.workflows.context import TaskContext, TaskResult
 from pagersync.workflows.durations import REPEAT_EVERY, REPEAT_FOR, duration_s
 from pagersync.workflows.models import (
@@ -24,7 +24,6 @@ from pagersync.workflows.models import (
     WorkflowTaskRun,
 )
 from pagersync.workflows.subjects import load_subjects
-from pagersync.workflows.trigger_params import parse_trigger_params
 
 ERROR_CHARACTERS_MAX: Final = 500
 
@@ -68,7 +67,7 @@ async def why_not(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -
     is_removed = run.repeat_number > 0 and await _is_incident_removed(session, run)
     if subject_id not in subjects or is_removed:
         return f"the {kind} is gone"
-    conditions = compile_conditions(parse_trigger_params(workflow.trigger_params))
+    conditions = conditions_of(workflow.trigger_params)
     failed = conditions.first_failed(subjects[subject_id], datetime.now(UTC))
     return failed and f"its conditions do not hold: {failed}"
 
@@ -90,10 +89,11 @@ async def about(context: TaskContext) -> dict[str, Any]:
         "context": run.context,
     }
     if run.domain_event_id is not None:
-        own = select(DomainEvent).where(DomainEvent.id == run.domain_event_id)
-        if event := await context.session.scalar(own):
-            names = ("type", "data", "occurred_at", "requested_by")
-            variables["event"] = {name: getattr(event, name) for name in names}
+        event = select(
+            DomainEvent.type, DomainEvent.data, DomainEvent.occurred_at, DomainEvent.requested_by
+        ).where(DomainEvent.id == run.domain_event_id)
+        if row := (await context.session.execute(event)).mappings().first():
+            variables["event"] = dict(row)
     return variables
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from pagersync.database.engine import Connection
+from pagersync.incidents.lifecycle import TIMES
 from pagersync.pagertree.severity import normalise_sev, read_severity
 from pagersync.workflows.conditions import Subject
 
@@ -67,18 +68,6 @@ def _alert(row: asyncpg.Record) -> Subject:
     )
 
 
-_TIMES: Final = (
-    "in_triage_at",
-    "started_at",
-    "detected_at",
-    "acknowledged_at",
-    "mitigated_at",
-    "resolved_at",
-    "closed_at",
-    "cancelled_at",
-)
-
-
 def _incident(row: asyncpg.Record) -> Subject:
     return Subject(
         kind="incident",
@@ -93,7 +82,7 @@ def _incident(row: asyncpg.Record) -> Subject:
         summary=row["summary"],
         incident_kind=row["kind"],
         private=row["private"],
-        times={name: row[name] for name in _TIMES},
+        times={name: row[name] for name in TIMES},
         updated_at=row["updated_at"],
     )
 

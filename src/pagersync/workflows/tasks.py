@@ -70,7 +70,7 @@ EXECUTE: Final[Mapping[str, Execute]] = MappingProxyType(
     {
         "create_pagertree_alert": paging.create_pagertree_alert,
         "update_pagertree_alert": paging.update_pagertree_alert,
-        "page_pagertree": paging.page_pagertree,
+        "page_pagertree": paging.create_pagertree_alert,
         "acknowledge_pagertree_alert": paging.acknowledge_pagertree_alert,
         "resolve_pagertree_alert": paging.resolve_pagertree_alert,
         "update_status": update_status,
