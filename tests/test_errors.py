@@ -35,10 +35,21 @@ async def test_a_body_over_the_limit_is_413(api: AsyncClient, settings: Settings
     assert error["code"] == "body_too_large"
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b"", b"[" * 100_000])
-async def test_a_body_that_is_not_json_is_4xx(api: AsyncClient, body: bytes) -> None:
+async def test_a_405_names_every_method_that_the_path_has(api: AsyncClient) -> None:
+    answer = await api.delete("/v1/severities")
+    assert answer.headers["allow"] == "GET, POST"
+    (error,) = answer.json()["errors"]
+    assert error["detail"] == "this path has GET, POST"
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000])
+async def test_a_body_that_is_no_json_is_400(api: AsyncClient, body: bytes) -> None:
     answer = await api.post(
         "/v1/integrations", content=body, headers={"Content-Type": "application/vnd.api+json"}
     )
-    assert answer.status_code in (400, 422)
-    assert answer.json()["errors"]
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["status"], error["code"]) == (400, "400", "malformed")
+
+
+async def test_a_body_that_is_missing_is_422(api: AsyncClient) -> None:
+    assert (await api.post("/v1/integrations", content=b"")).status_code == 422

@@ -19,6 +19,7 @@ from pagersync.alerts import routes as alerts
 from pagersync.body_limit import BodyLimit
 from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
 from pagersync.database.notify import Listener
+from pagersync.error_handlers import add_error_handlers
 from pagersync.http import AsyncClient
 from pagersync.inbox import routes as inbox
 from pagersync.inbox.door import Door
@@ -32,10 +33,10 @@ from pagersync.incidents import severity_routes as severities
 from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
 from pagersync.integrations.vault import Vault, open_vault
-from pagersync.jsonapi import add_error_handlers
 from pagersync.log import configure_logging
 from pagersync.paging import operation_routes as operations
 from pagersync.paging import routes as pages
+from pagersync.request_id import RequestId
 from pagersync.settings import Settings
 from pagersync.worker import create_clients, run_workers
 from pagersync.workflows import connect_routes as connect
@@ -131,20 +132,20 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
     return app
 
 
-def create_service(settings: Settings, *, with_workers: bool = True) -> WebhookEndpoint:
-    """Return what is served: the webhook's endpoint, and the application behind it."""
+def create_service(settings: Settings, *, with_workers: bool = True) -> RequestId:
+    """Return what is served: the webhook's endpoint, and the application behind it, with ids."""
     app = create_app(settings, with_workers=with_workers)
-    return WebhookEndpoint(app, body_bytes_max=settings.body_bytes_max)
+    return RequestId(WebhookEndpoint(app, body_bytes_max=settings.body_bytes_max))
 
 
-def create_service_from_environment() -> WebhookEndpoint:
+def create_service_from_environment() -> RequestId:
     """Return the service for `PAGERSYNC_*`: what uvicorn's processes call."""
     settings = Settings()
     configure_logging(settings)
     return create_service(settings)
 
 
-def create_api_from_environment() -> WebhookEndpoint:
+def create_api_from_environment() -> RequestId:
     """Return the service without workers, for `serve --no-workers`."""
     settings = Settings()
     configure_logging(settings)
