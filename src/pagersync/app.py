@@ -34,6 +34,7 @@ from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
 from pagersync.integrations.vault import Vault, open_vault
 from pagersync.log import configure_logging
+from pagersync.openapi.document import describe_api
 from pagersync.paging import operation_routes as operations
 from pagersync.paging import routes as pages
 from pagersync.request_id import RequestId
@@ -116,18 +117,16 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         title="pagersync",
         version=version("pagersync"),
         summary="Keeps PagerTree and your incident process in step.",
-        description=docs.DESCRIPTION,
         lifespan=lifespan,
         telemetry=TELEMETRY_OFF,
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,
         generate_unique_id_function=_operation_id,
     )
     add_error_handlers(app)
     add_replay_handler(app)
     for part in PARTS:
         app.include_router(part.router)
-    docs.describe_webhook(app)
+    describe_api(app)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     return app
 
