@@ -20,6 +20,7 @@ from pagersync.openapi.events import REF, Events
 from pagersync.openapi.examples import UUID, Examples
 from pagersync.openapi.links import add_links
 from pagersync.openapi.requests import REQUESTS
+from pagersync.openapi.rules import state_rules
 from pagersync.openapi.texts import DESCRIPTION, TAGS, describe
 from pagersync.openapi.webhook_in import PATH, SECURITY_SCHEMES, WEBHOOK
 
@@ -59,6 +60,7 @@ def _make(app: FastAPI, events: Events | None) -> dict[str, Any]:
     schemas["Errors"] = ERRORS
     components["headers"] = HEADERS
     components["securitySchemes"] |= SECURITY_SCHEMES
+    state_rules(schemas)
     for path, operation, has_version in _operations(document["paths"]):
         _complete(path, operation, schemas, has_version=has_version)
     add_links(document["paths"])
@@ -105,7 +107,8 @@ def _complete_parameter(parameter: dict[str, Any]) -> None:
     schema = parameter["schema"]
     choices = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
     if len(choices) == 1:
-        parameter["schema"] = schema = choices[0]
+        others = {name: value for name, value in schema.items() if name != "anyOf"}
+        parameter["schema"] = others | choices[0]
     if parameter["in"] == "path":
         parameter.setdefault("example", UUID)
 
