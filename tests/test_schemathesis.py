@@ -7,6 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+import pytest
+
 from tests.support import schemathesis_hooks
 from tests.support.account import Account
 
@@ -24,8 +26,12 @@ expected-statuses = ["2xx", "3xx", "4xx", "502"]
 # 412: an `If-Match` of a version that there never was is a good request.
 expected-statuses = {accepted}
 
+[phases.stateful.inference]
+# The document's own links alone: what is inferred follows attributes that are null, to `/None`.
+algorithms = []
+
 [phases.stateful.generation]
-max-examples = 3
+max-examples = 15
 """
 ACCEPTED: Final = ["2xx", "3xx", "401", "403", "404", "409", "412", "429", "502", "503"]
 
@@ -67,6 +73,7 @@ def config() -> str:
     return "".join(parts).replace("'", '"')
 
 
+@pytest.mark.timeout(600)  # on a machine that does much else besides
 async def test_schemathesis_finds_no_broken_answer(
     server: str, token: str, account: Account, tmp_path: Path
 ) -> None:
@@ -78,7 +85,7 @@ async def test_schemathesis_finds_no_broken_answer(
         f"{server}/openapi.json",
         f"--header=Authorization: Bearer {token}",
         "--phases=examples,fuzzing,stateful",
-        "--max-examples=5",
+        "--max-examples=3",
         "--seed=1",
         "--no-color",
         cwd=tmp_path,

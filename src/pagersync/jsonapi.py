@@ -20,6 +20,7 @@ from pydantic import (
     PlainSerializer,
     SerializeAsAny,
     WithJsonSchema,
+    model_validator,
 )
 
 from pagersync.errors import (
@@ -164,6 +165,17 @@ class Attributes(BaseModel):
     """Base of what a request may set: unknown attributes are errors, and types are exact."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, values: Any) -> Any:
+        """Take 3.0 for 3: in JSON Schema both are integers."""
+        if not isinstance(values, dict):
+            return values
+        return {
+            name: int(each) if isinstance(each, float) and each.is_integer() else each
+            for name, each in values.items()
+        }
 
     def kept(self, **options: Any) -> dict[str, Any]:
         """Return what is kept of it: all but `Nothing` and `Ignored`."""
