@@ -26,6 +26,7 @@ from tests.support.account import Account
 from tests.support.clusters import copy_cluster
 from tests.support.databases import empty
 from tests.support.server import running_server
+from tests.support.times import check_times
 
 for name in [name for name in os.environ if name.startswith("PAGERSYNC_")]:
     if not name.startswith(("PAGERSYNC_CHAOS_", "PAGERSYNC_KILL_")):
@@ -113,9 +114,12 @@ async def token(sessions: Sessions) -> str:
 
 @pytest.fixture
 async def api(server: str, token: str) -> AsyncIterator[AsyncClient]:
-    """Yield a client of the API that may do everything."""
+    """Yield a client of the API that may do everything; the times of every answer are checked."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with AsyncClient(base_url=server, headers=headers, trust_env=False) as client:
+    hooks = {"response": [check_times]}
+    async with AsyncClient(
+        base_url=server, headers=headers, trust_env=False, event_hooks=hooks
+    ) as client:
         yield client
 
 

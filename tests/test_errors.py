@@ -1,9 +1,20 @@
-"""Every failure has the one shape."""
+"""Every failure has the one shape, and a code that is listed."""
+
+import importlib
+import inspect
+import os
+import pkgutil
+from pathlib import Path
 
 import pytest
 
+import pagersync
+from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
+from pagersync.openapi.answers import error_classes
 from pagersync.settings import Settings
+
+ERRORS_MD = Path(__file__).parents[1] / "docs" / "errors.md"
 
 
 @pytest.mark.parametrize(
@@ -35,10 +46,53 @@ async def test_a_body_over_the_limit_is_413(api: AsyncClient, settings: Settings
     assert error["code"] == "body_too_large"
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b"", b"[" * 100_000])
-async def test_a_body_that_is_not_json_is_4xx(api: AsyncClient, body: bytes) -> None:
+async def test_a_405_names_every_method_that_the_path_has(api: AsyncClient) -> None:
+    answer = await api.delete("/v1/severities")
+    assert answer.headers["allow"] == "GET, POST"
+    (error,) = answer.json()["errors"]
+    assert error["detail"] == "this path has GET, POST"
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000])
+async def test_a_body_that_is_no_json_is_400(api: AsyncClient, body: bytes) -> None:
     answer = await api.post(
         "/v1/integrations", content=body, headers={"Content-Type": "application/vnd.api+json"}
     )
-    assert answer.status_code in (400, 422)
-    assert answer.json()["errors"]
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["status"], error["code"]) == (400, "400", "malformed")
+
+
+async def test_a_body_that_is_missing_is_422(api: AsyncClient) -> None:
+    assert (await api.post("/v1/integrations", content=b"")).status_code == 422
+
+
+def table() -> str:
+    """Return the table of docs/errors.md, from the error classes of the whole package."""
+    for module in pkgutil.walk_packages(pagersync.__path__, "pagersync."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    kinds: dict[tuple[int, str], type[PagersyncError]] = {}
+    for kind in error_classes():
+        if kind.__module__.startswith("pagersync."):
+            kinds.setdefault((kind.status, kind.code), kind)  # the more general one comes first
+    rows = [
+        f"| `{code}` | {status} | {kind.title} | {meaning(kind)} |"
+        for (status, code), kind in sorted(kinds.items())
+    ]
+    return "\n".join(["| code | status | title | meaning |", "|---|---|---|---|", *rows])
+
+
+def meaning(kind: type[PagersyncError]) -> str:
+    if kind is PagersyncError:
+        return "Our fault: the log has the rest, under the request's id."
+    return " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
+
+
+def test_every_code_stands_in_the_docs() -> None:
+    """Where this fails, `UPDATE_DOCS=1` in the environment writes the table anew."""
+    text = ERRORS_MD.read_text()
+    before, start, rest = text.partition("<!-- made by tests/test_errors.py -->\n")
+    _, end, after = rest.partition("\n<!-- end -->")
+    if os.environ.get("UPDATE_DOCS"):
+        ERRORS_MD.write_text(before + start + table() + end + after)
+    assert table() in ERRORS_MD.read_text()

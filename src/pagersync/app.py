@@ -24,6 +24,8 @@ from pagersync.alerts.views import alerts_of
 from pagersync.body_limit import BodyLimit
 from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
 from pagersync.database.notify import Listener
+from pagersync.error_handlers import add_error_handlers
+from pagersync.events.webhook_types import EVENT_TYPES
 from pagersync.http import AsyncClient
 from pagersync.inbox import routes as inbox
 from pagersync.inbox.door import Door
@@ -39,13 +41,17 @@ from pagersync.integrations import routes as integrations
 from pagersync.integrations import team_routes as teams
 from pagersync.integrations import user_routes as users
 from pagersync.integrations.vault import Vault, open_vault
-from pagersync.jsonapi import add_error_handlers
 from pagersync.log import configure_logging
+from pagersync.openapi.document import describe_api
+from pagersync.openapi.events import Events
 from pagersync.paging import operation_routes as operations
 from pagersync.paging import routes as pages
+from pagersync.request_id import RequestId
 from pagersync.settings import Settings
 from pagersync.webhooks import delivery_routes as webhook_deliveries
 from pagersync.webhooks import routes as webhook_endpoints
+from pagersync.webhooks.payload import WebhookBody
+from pagersync.webhooks.signing import SIGNATURE_HEADER
 from pagersync.worker import create_clients, run_workers
 from pagersync.workflows import connect_routes as connect
 from pagersync.workflows import event_routes as domain_events
@@ -116,6 +122,18 @@ class State(TypedDict):
     refusals: RefusalCounter
 
 
+WEBHOOKS_OUT: Final = Events(
+    types={each.name: each.description for each in EVENT_TYPES},
+    body=WebhookBody,
+    headers={
+        SIGNATURE_HEADER: "`t=SECONDS,v1=HEX`: HMAC-SHA256 of the seconds and the body.",
+        "webhook-id": "The event's id, the same in every attempt.",
+        "webhook-timestamp": "When this attempt was made, in seconds since 1970.",
+        "webhook-signature": "As Standard Webhooks has it.",
+    },
+)
+
+
 def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
     """Return the application for a database that `settings.database_url` names.
 
@@ -133,37 +151,35 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         title="pagersync",
         version=version("pagersync"),
         summary="Keeps PagerTree and your incident process in step.",
-        description=docs.DESCRIPTION,
         lifespan=lifespan,
         telemetry=TELEMETRY_OFF,
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,
         generate_unique_id_function=operation_id,
     )
     add_error_handlers(app)
     add_replay_handler(app)
     for part in PARTS:
         app.include_router(part.router)
-    docs.describe_webhook(app)
+    describe_api(app, events=WEBHOOKS_OUT)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     app.add_middleware(Authentication)
     return app
 
 
-def create_service(settings: Settings, *, with_workers: bool = True) -> WebhookEndpoint:
-    """Return what is served: the webhook's endpoint, and the application behind it."""
+def create_service(settings: Settings, *, with_workers: bool = True) -> RequestId:
+    """Return what is served: the webhook's endpoint, and the application behind it, with ids."""
     app = create_app(settings, with_workers=with_workers)
-    return WebhookEndpoint(app, body_bytes_max=settings.body_bytes_max)
+    return RequestId(WebhookEndpoint(app, body_bytes_max=settings.body_bytes_max))
 
 
-def create_service_from_environment() -> WebhookEndpoint:
+def create_service_from_environment() -> RequestId:
     """Return the service for `PAGERSYNC_*`: what uvicorn's processes call."""
     settings = Settings()
     configure_logging(settings)
     return create_service(settings)
 
 
-def create_api_from_environment() -> WebhookEndpoint:
+def create_api_from_environment() -> RequestId:
     """Return the service without workers, for `serve --no-workers`."""
     settings = Settings()
     configure_logging(settings)

@@ -3,9 +3,12 @@
     PagersyncError                  code, status
     ├── RequestError                the caller can mend it
     │   ├── ImpossibleError         400
+    │   ├── MalformedError          400
     │   ├── UnauthorizedError       401
     │   ├── ForbiddenError          403
     │   ├── NotFoundError           404
+    │   ├── MethodNotAllowedError   405
+    │   ├── TooSlowError            408
     │   ├── ConflictError           409
     │   ├── PreconditionFailedError 412
     │   ├── TooLargeError           413
@@ -22,15 +25,14 @@
 
 Errors of one part stand in it: `SettingsError` in `command.py`; `DatabaseError` in
 `database/access.py` and `EmbeddedPostgresError` in `database/postmaster.py`; `SecretKeyError` in
-`integrations/vault.py`; `MethodNotAllowedError` and `TooSlowError` in `inbox/endpoint.py`;
-`ListenError` in `serve.py`; `TemplateError` in `workflows/templates.py`;
-`OutboundError` and `OutboundRefusedError` in `outbound.py`; `TooManyFailedLoginsError` in
-`access/authentication.py`.
+`integrations/vault.py`; `ListenError` in `serve.py`; `TemplateError` in
+`workflows/templates.py`; `OutboundError` and `OutboundRefusedError` in `outbound.py`;
+`TooManyFailedLoginsError` in `access/authentication.py`.
 
-One handler turns all of them into the same JSON; see `jsonapi.py`.
+One handler turns all of them into the same JSON; see `error_handlers.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -68,6 +70,14 @@ class ImpossibleError(RequestError):
     title = "Impossible"
 
 
+class MalformedError(RequestError):
+    """The request body is no JSON."""
+
+    code = "malformed"
+    status = 400
+    title = "Malformed body"
+
+
 class UnauthorizedError(RequestError):
     """No valid credentials were presented."""
 
@@ -90,6 +100,30 @@ class NotFoundError(RequestError):
     code = "not_found"
     status = 404
     title = "Not found"
+
+
+class MethodNotAllowedError(RequestError):
+    """The path is there, but not for this method.
+
+    Attributes:
+        allowed: the methods that it has.
+    """
+
+    code = "method_not_allowed"
+    status = 405
+    title = "Method not allowed"
+
+    def __init__(self, detail: str, *, allowed: Iterable[str]) -> None:
+        super().__init__(detail)
+        self.allowed = sorted(allowed)
+
+
+class TooSlowError(RequestError):
+    """The request body did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
+    title = "Request timeout"
 
 
 class ConflictError(RequestError):

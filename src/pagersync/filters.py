@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, false, func, not_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pagersync.errors import InvalidError
-from pagersync.pagertree.payloads import parse_time
+from pagersync.pagertree.payloads import TIME_PATTERN, parse_time
 from pagersync.shape import Shape
 
 PARAMETER: Final = re.compile(r"filter\[(\w+)\](?:\[(\w+)\])?")
@@ -194,16 +194,27 @@ class Filters:
         match = PARAMETER.fullmatch(parameter)
         assert match is not None  # noqa: S101 - made by `_names`
         if match[1] in self.times:
-            return {"type": "string", "format": "date-time"}
+            return {"type": "string", "format": "date-time", "pattern": TIME_PATTERN}
         if match[1] == "labels":
             return {
                 "type": "string",
-                "pattern": "^[^:,]+:[^,]*$",
+                "pattern": r"^[^:,\x00]+:[^,\x00]*$",
                 "example": "pagertree_status:open",
             }
         if match[1] in self.choices and match[2] in ("eq", "not_eq"):
             return {"type": "string", "enum": list(self.choices[match[1]])}
-        return {"type": "string"}
+        one = self._pattern(match[1])
+        return {
+            "type": "string",
+            "pattern": f"^{one}$" if match[2] in ("eq", "not_eq") else f"^{one}(,{one})*$",
+        }
+
+    def _pattern(self, name: str) -> str:
+        """Return what one value of a filter must match."""
+        if name in self.choices:
+            return f"({'|'.join(self.choices[name])})"
+        column = self.texts.get(name)
+        return PATTERNS.get(column.type.python_type if column is not None else str, ANY_TEXT)
 
 
 def _refuse_nul(values: Sequence[str], parameter: str) -> None:
@@ -229,6 +240,16 @@ def _to_bool(value: str, parameter: str) -> bool:
         raise InvalidError(f"{value!r} is neither true nor false", parameter=parameter)
     return value == "true"
 
+
+ANY_TEXT: Final = r"[^\x00]*"
+PATTERNS: Final[Mapping[type, str]] = MappingProxyType(
+    {
+        UUID: "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        int: f"[0-9]{{1,{DIGITS_MAX}}}",
+        bool: "(true|false)",
+    }
+)
+"""How a value looks that can be read for a column of some type."""
 
 READERS: Final[Mapping[type, Callable[[str, str], Any]]] = MappingProxyType(
     {UUID: _to_uuid, int: _to_number, bool: _to_bool}

@@ -11,10 +11,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Generic, TypeVar
 
-import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,25 +20,21 @@ from pydantic import (
     PlainSerializer,
     SerializeAsAny,
     WithJsonSchema,
+    model_validator,
 )
-from starlette.exceptions import HTTPException
 
-from pagersync.database.engine import MAYBE_UNREACHABLE, is_unreachable
 from pagersync.errors import (
     BusyError,
     InvalidError,
     ManyInvalidError,
+    MethodNotAllowedError,
     PagersyncError,
     RateLimitedError,
-    TooLargeError,
     UnauthorizedError,
-    wording,
 )
+from pagersync.request_id import current_request_id
 
 MEDIA_TYPE: Final = "application/vnd.api+json"
-DATABASE_RETRY_AFTER_S: Final = 5
-
-log = structlog.get_logger()
 
 A = TypeVar("A", bound=BaseModel)
 T = TypeVar("T", bound=str)
@@ -153,6 +146,9 @@ class Collection(BaseModel, Generic[A]):
 class Error(BaseModel):
     """One thing that is wrong with a request."""
 
+    id: str | None = Field(
+        default=None, exclude_if=_is_none, description="The `Request-Id` of the answer."
+    )
     title: str
     status: str
     code: str
@@ -170,6 +166,17 @@ class Attributes(BaseModel):
     """Base of what a request may set: unknown attributes are errors, and types are exact."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, values: Any) -> Any:
+        """Take 3.0 for 3: in JSON Schema both are integers."""
+        if not isinstance(values, dict):
+            return values
+        return {
+            name: int(each) if isinstance(each, float) and each.is_integer() else each
+            for name, each in values.items()
+        }
 
     def kept(self, **options: Any) -> dict[str, Any]:
         """Return what is kept of it: all but `Nothing` and `Ignored`."""
@@ -212,7 +219,13 @@ EMPTY_HERE: Final = "Rootly's; always empty here."
 
 REFUSED: Final = WithJsonSchema(
     {
-        "enum": list(EMPTY),
+        "anyOf": [
+            {"type": "null"},
+            {"type": "array", "maxItems": 0},
+            {"type": "object", "maxProperties": 0},
+            {"type": "string", "maxLength": 0},
+            {"type": "boolean", "enum": [False]},
+        ],
         "description": "pagersync has nothing that this could mean: empty only.",
         "x-rootly": "refused",
     }
@@ -259,14 +272,15 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def to_error(error: PagersyncError) -> dict[str, Any]:
     """Return one entry of `errors`."""
     entry: dict[str, Any] = {
+        **({"id": request_id} if (request_id := current_request_id()) else {}),
         "title": error.title,
         "status": str(error.status),
         "code": error.code,
         "detail": error.detail,
     }
-    if error.pointer:
+    if error.pointer is not None:
         entry["source"] = {"pointer": error.pointer}
-    elif error.parameter:
+    elif error.parameter is not None:
         entry["source"] = {"parameter": error.parameter}
     return entry
 
@@ -277,6 +291,8 @@ def error_headers(error: PagersyncError) -> dict[str, str]:
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, UnauthorizedError):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, MethodNotAllowedError):
+        return {"Allow": ", ".join(error.allowed)}
     return {}
 
 
@@ -285,89 +301,8 @@ def error_body(*entries: dict[str, Any]) -> bytes:
     return json.dumps({"errors": entries}).encode()
 
 
-INTERNAL_ERROR: Final = error_body(
-    to_error(PagersyncError("this should not have happened; the log of pagersync says more"))
-)
-
-
-def add_error_handlers(app: FastAPI) -> None:
-    """Answer every kind of failure in the one shape."""
-    app.add_exception_handler(PagersyncError, _answer_own)
-    app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_exception_handler(HTTPException, _answer_http)
-    for kind in MAYBE_UNREACHABLE:
-        app.add_exception_handler(kind, _answer_unreachable)
-    app.add_exception_handler(Exception, _answer_unexpected)
-
-
-def error_response(error: PagersyncError) -> Response:
-    """Return the answer to a request that failed so."""
-    each = error.problems if isinstance(error, ManyInvalidError) else [error]
-    return _answer(error.status, *map(to_error, each), headers=error_headers(error))
-
-
-async def _answer_own(_: Request, error: Exception) -> Response:
-    assert isinstance(error, PagersyncError)  # noqa: S101 - registered for it alone
-    return error_response(error)
-
-
-async def _answer_invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
-    return _answer(422, *[_invalid_entry(problem) for problem in error.errors()])
-
-
-def _invalid_entry(problem: dict[str, Any]) -> dict[str, Any]:
-    where, *path = problem["loc"]
-    if where == "body":
-        source = {"pointer": "".join(f"/{step}" for step in path if isinstance(step, str | int))}
-    else:
-        source = {"parameter": str(path[0]) if path else str(where)}
-    name = path[-1] if path else where
-    return {
-        "title": "Invalid request",
-        "status": "422",
-        "code": "invalid",
-        "detail": f"{name}: {wording(problem)}",
-        "source": source,
-    }
-
-
-async def _answer_http(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    if error.status_code == TooLargeError.status:
-        return _answer(error.status_code, to_error(TooLargeError(error.detail)))
-    phrase = HTTPStatus(error.status_code).phrase
-    entry = {
-        "title": phrase,
-        "status": str(error.status_code),
-        "code": phrase.lower().replace(" ", "_"),
-        "detail": error.detail,
-    }
-    return _answer(error.status_code, entry, headers=dict(error.headers or {}))
-
-
-async def _answer_unreachable(_: Request, error: Exception) -> Response:
-    if not is_unreachable(error):
-        raise error
-    return unreachable_response(error)
-
-
-def unreachable_response(error: Exception) -> Response:
-    """Return the answer while the database is away."""
-    log.error("a request failed: the database is away", error=repr(error))
-    return error_response(
-        BusyError("the database did not answer", retry_after_s=DATABASE_RETRY_AFTER_S)
-    )
-
-
-async def _answer_unexpected(_: Request, _error: Exception) -> Response:
-    """Say that it is our fault, and nothing else: the log has the rest."""
-    return Response(INTERNAL_ERROR, status_code=500, media_type=MEDIA_TYPE)
-
-
-def _answer(
-    status: int, *entries: dict[str, Any], headers: dict[str, str] | None = None
-) -> Response:
-    return Response(
-        error_body(*entries), status_code=status, headers=headers, media_type=MEDIA_TYPE
+def internal_error() -> bytes:
+    """Return the body that says that it is our fault, and nothing else: the log has the rest."""
+    return error_body(
+        to_error(PagersyncError("this should not have happened; the log of pagersync says more"))
     )

@@ -1,7 +1,7 @@
 """Pages of lists, newest first, by number or by cursor."""
 
 import base64
-import binascii
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -22,6 +22,7 @@ PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 200
 OFFSET_MAX: Final = 10_000
 COUNT_EXACT_MAX: Final = 10_000
+CURSOR: Final = re.compile("^[A-Za-z0-9_-]{22}$")
 
 T = TypeVar("T")
 
@@ -54,7 +55,12 @@ def get_page(
     number: Annotated[int, Query(alias="page[number]", ge=1, description="From 1.")] = 1,
     size: Annotated[int, Query(alias="page[size]", ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE_DEFAULT,
     after: Annotated[
-        str | None, Query(alias="page[after]", description="`meta.next_cursor` of another page.")
+        str | None,
+        Query(
+            alias="page[after]",
+            description="`meta.next_cursor` of another page.",
+            json_schema_extra={"pattern": CURSOR.pattern},
+        ),
     ] = None,
 ) -> Page:
     """Read the page parameters of a request."""
@@ -177,10 +183,9 @@ def _to_cursor(last: UUID) -> str:
 
 
 def _from_cursor(cursor: str) -> UUID:
-    try:
-        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
-    except (binascii.Error, ValueError):
+    if not CURSOR.fullmatch(cursor):
         raise InvalidError(
             "page[after] is no cursor: use meta.next_cursor of an earlier page",
             parameter="page[after]",
-        ) from None
+        )
+    return UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))

@@ -78,8 +78,8 @@ class Shape:
     def parameters(self) -> list[dict[str, Any]]:
         """Return the parameters for the OpenAPI document.
 
-        `fields[...]` stands in its prose alone, as in Rootly's: with it, an answer need not have all
-        that its schema requires.
+        `fields[...]` stands in its prose alone, as in Rootly's: with it, an answer need not have
+        all that its schema requires.
         """
         known = "|".join([*self.loaders, *self.nothing])
         schema = {"type": "string", "pattern": f"^(({known})(,({known}))*)?$"}

@@ -93,11 +93,14 @@ async def test_a_wrong_or_missing_secret_is_401_and_leaves_no_row(
 
 
 async def test_an_unknown_integration_answers_as_a_wrong_secret_does(account: Account) -> None:
-    wrong = await account.client.post(account.url, params={"secret": "wrong"}, content=BODY)
+    named = {"Request-Id": "r1"}
+    wrong = await account.client.post(
+        account.url, params={"secret": "wrong"}, content=BODY, headers=named
+    )
     base = account.url.rpartition("/")[0]
     for unknown in ("00000000-0000-0000-0000-000000000000", "no-uuid", "", "%00", "a/b"):
         answer = await account.client.post(
-            f"{base}/{unknown}", params={"secret": account.secret}, content=BODY
+            f"{base}/{unknown}", params={"secret": account.secret}, content=BODY, headers=named
         )
         assert (answer.status_code, answer.json()) == (401, wrong.json())
 

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pagersync.access.limits import WORDS, Count, headers_of, limits_of, source_of, tightest
 from pagersync.access.login import Login, log_in
 from pagersync.database.engine import MAYBE_UNREACHABLE, is_unreachable
+from pagersync.error_handlers import error_response, unreachable_response
 from pagersync.errors import PagersyncError, RateLimitedError, UnauthorizedError
-from pagersync.jsonapi import error_response, unreachable_response
 
 PREFIX: Final = "/v1"
 

@@ -18,8 +18,10 @@ from pagersync.errors import (
     BusyError,
     ForbiddenError,
     InvalidError,
+    MethodNotAllowedError,
     PagersyncError,
     TooLargeError,
+    TooSlowError,
     UnauthorizedError,
 )
 from pagersync.events.publish import NO_INTEGRATION
@@ -28,7 +30,7 @@ from pagersync.inbox.door import Door, Refusal
 from pagersync.inbox.models import DeliveryState
 from pagersync.inbox.refusals import RefusalCounter
 from pagersync.inbox.writer import RETRY_AFTER_S, Arrival, InboxWriter, Stored
-from pagersync.jsonapi import INTERNAL_ERROR, MEDIA_TYPE, error_body, error_headers, to_error
+from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, internal_error, to_error
 from pagersync.metrics import WEBHOOK_REQUESTS
 from pagersync.pagertree.payloads import UnreadableError, read_webhook
 
@@ -46,22 +48,6 @@ log = structlog.get_logger()
 
 class Disconnected(Exception):
     """The sender closed the connection before the body was complete."""
-
-
-class MethodNotAllowedError(PagersyncError):
-    """Only POST makes sense here."""
-
-    code = "method_not_allowed"
-    status = 405
-    title = "Method not allowed"
-
-
-class TooSlowError(PagersyncError):
-    """The body did not arrive in time."""
-
-    code = "request_timeout"
-    status = 408
-    title = "Request timeout"
 
 
 Answer: TypeAlias = tuple[int, bytes, list[tuple[bytes, bytes]]]
@@ -93,13 +79,13 @@ class WebhookEndpoint:
             raise
         except Exception:
             log.exception("a webhook request failed")
-            status, body, headers = 500, INTERNAL_ERROR, []
+            status, body, headers = 500, internal_error(), []
         _counter(status).inc()
         await _send(send, status, body, headers)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
-            raise MethodNotAllowedError("a webhook is sent by POST")
+            raise MethodNotAllowedError("a webhook is sent by POST", allowed=("POST",))
         integration_id = await self._let_in(scope)
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -150,8 +136,6 @@ def _refusals(scope: Scope) -> RefusalCounter:
 
 def _refusal(error: PagersyncError) -> Answer:
     headers = [(key.encode(), value.encode()) for key, value in error_headers(error).items()]
-    if isinstance(error, MethodNotAllowedError):
-        headers.append((b"allow", b"POST"))
     return error.status, error_body(to_error(error)), headers
 
 

@@ -21,6 +21,13 @@ ID_CHARACTERS_MAX: Final = 255
 LABEL_CHARACTERS_MAX: Final = 255
 DEPTH_MAX: Final = 100
 YEARS: Final = range(1970, 9999)
+TIME_PATTERN: Final = (
+    "^(19[7-9][0-9]|[2-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])"
+    "-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+"""How a time of these years is written."""
+
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
