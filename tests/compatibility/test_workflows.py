@@ -37,6 +37,7 @@ from rootly_sdk.models import (
 )
 
 from pagersync.http import AsyncClient
+from pagersync.workflows import run_views
 from tests.compatibility.driving import Driver, body_of
 from tests.compatibility.stand_ins import not_published, stand_ins
 from tests.paging.conftest import Paging
@@ -255,6 +256,19 @@ async def test_what_a_workflow_is_related_to_is_included_without_what_its_calls_
     assert trimmed["data"]["attributes"] == {"name": "Own"}
     assert trimmed["included"][1]["attributes"] == {"position": 2}
     assert (await api.get(f"/v1/workflows/{id_}?include=genius_nothing")).status_code == 422
+
+
+async def test_the_newest_runs_of_each_workflow_are_included(
+    rootly: Driver, api: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_views, "RELATED_MAX", 2)
+    ids = [await own(api), await own(api)]
+    body = body_of(NewWorkflowRun, "workflow_runs", {})
+    for id_ in ids:
+        runs = [(await rootly(create_workflow_run, id_, body=body)).data.id for _ in range(3)]
+        answer = await rootly(list_workflows, include="genius_workflow_runs")
+        own_runs = [one for one in answer.included if one.attributes["workflow_id"] == id_]
+        assert [one.id for one in own_runs] == runs[:0:-1]
 
 
 def test_the_client_of_pypi_still_lacks_models_that_its_tasks_need() -> None:
