@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.jsonapi import EMPTY_HERE, Resource, Timestamp
-from pagersync.shape import RELATED_MAX, Shape, Trimmed
+from pagersync.shape import RELATED_MAX, Shape
 from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import (
     RunStatus,
@@ -24,7 +24,7 @@ from pagersync.workflows.models import (
 COMPLETED: Final = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
 
 
-class RunAttributes(Trimmed):
+class RunAttributes(BaseModel):
     """What is known of a run."""
 
     workflow_id: UUID
@@ -52,7 +52,7 @@ class RunAttributes(Trimmed):
     last_error: str | None = Field(description="Why going on with it failed on our side, last.")
 
 
-class TaskRunAttributes(Trimmed):
+class TaskRunAttributes(BaseModel):
     """One task of a run."""
 
     task_id: UUID

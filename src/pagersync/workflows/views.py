@@ -5,13 +5,13 @@ from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import Depends, Request
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.keys import allows
 from pagersync.access.models import Scope
 from pagersync.jsonapi import EMPTY_HERE, Attributes, Ignored, Nothing, Resource, Timestamp
-from pagersync.shape import Shape, Trimmed
+from pagersync.shape import Shape
 from pagersync.workflows import service
 from pagersync.workflows.definition import TaskContent, WorkflowContent
 from pagersync.workflows.http_task import masked
@@ -117,7 +117,7 @@ class ChangedTask(Attributes):
     task_params: dict[str, Any] | None = None
 
 
-class TaskAttributes(Trimmed):
+class TaskAttributes(BaseModel):
     """What is known of a task."""
 
     workflow_id: UUID
@@ -144,7 +144,7 @@ def _none() -> Any:
     return Field(default=[], description=EMPTY_HERE)
 
 
-class WorkflowAttributes(Trimmed):
+class WorkflowAttributes(BaseModel):
     """What is known of a workflow."""
 
     name: str
