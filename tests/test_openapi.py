@@ -17,7 +17,9 @@ from pagersync.http import AsyncClient
 from pagersync.jsonapi import Timestamp
 from pagersync.openapi.document import describe_api
 from pagersync.openapi.events import Events
+from pagersync.openapi.rules import NEVER_NULL, RULES
 from pagersync.settings import Settings
+from tests.test_schemathesis import REFUSED_FOR
 
 WEBHOOK = "/webhooks/pagertree/{integration_id}"
 
@@ -215,3 +217,18 @@ async def test_behind_a_path_of_a_proxy_the_document_says_so(settings: Settings)
         html = (await client.get("/docs")).text
     assert document["servers"] == [{"url": "/pagersync"}]
     assert "/pagersync/openapi.json" in html
+
+
+def test_every_rule_is_about_an_attribute_that_there_is(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for component, names in (*RULES.items(), *NEVER_NULL.items()):
+        assert set(names) <= schemas[component]["properties"].keys(), component
+
+
+def test_every_operation_that_may_be_refused_is_one(document: dict[str, Any]) -> None:
+    names = {
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    }
+    assert REFUSED_FOR.keys() <= names

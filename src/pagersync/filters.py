@@ -150,6 +150,7 @@ class Filters:
             _refuse_nul(values, parameter)
             condition = self.lists[name].overlap([value.lower() for value in values])
         elif name in self.nothing:
+            _refuse_nul(values, parameter)
             condition = false()
         else:
             return None

@@ -44,6 +44,7 @@ NEVER_NULL: Final = MappingProxyType(
         "ChangedEntry": ("event", "visibility"),
         "ChangedWorkflow": ("name", "enabled", "trigger_params", "tasks"),
         "ChangedTask": ("name", "task_params", "enabled", "skip_on_failure"),
+        "ChangedEndpoint": ("name", "event_types", "enabled", "custom_headers"),
     }
 )
 """What may be left out of a change but not be null."""
