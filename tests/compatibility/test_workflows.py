@@ -330,6 +330,7 @@ async def test_a_task_from_its_making_to_its_end(rootly: Driver) -> None:
                 "succeed_on_status": "20[0-3]",
                 "method": "POST",
                 "headers": "{}",
+                "follow_redirects": True,
             },
             HttpClientTaskParams,
         ),
