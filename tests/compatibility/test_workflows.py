@@ -349,6 +349,30 @@ async def test_each_task_of_rootlys_goes_through_the_client_and_comes_back_as_it
     assert shown.attributes.task_params == sent
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"task_type": "page_pagertree", "teams": [{"name": "SRE"}], "tags": ["a"]},
+        {"task_type": "acknowledge_pagertree_alert"},
+        {"task_type": "resolve_pagertree_alert", "pagertree_alert_id": "alt_1"},
+    ],
+)
+@pytest.mark.usefixtures("stand_ins")
+async def test_a_task_that_rootly_lacks_is_read_and_stays_what_it_is_when_it_is_sent_back(
+    rootly: Driver, api: AsyncClient, params: dict[str, Any]
+) -> None:
+    id_ = await own(api, tasks=[{"task_params": params}])
+    (task,) = (await rootly(list_workflow_tasks, id_)).data
+    assert task.attributes["task_type"] == params["task_type"]
+    read = task.attributes.task_params.to_dict()
+    assert params == {**read, "task_type": params["task_type"]} != read
+    body = body_of(UpdateWorkflowTask, "workflow_tasks", {"task_params": read})
+    changed = (await rootly(update_workflow_task, task.id, body=body)).data
+    assert changed.attributes["task_type"] == params["task_type"]
+    shown = (await api.get(f"/v1/workflows/{id_}")).json()["data"]["attributes"]["tasks"]
+    assert [one["task_params"] for one in shown] == [params]
+
+
 @pytest.mark.usefixtures("stand_ins")
 async def test_tasks_are_found_by_every_filter_that_rootly_has(rootly: Driver) -> None:
     workflow = await made(rootly)
