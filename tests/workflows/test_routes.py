@@ -327,3 +327,11 @@ async def test_a_change_of_an_older_task_is_refused_and_changes_nothing(api: Asy
     assert shown.json()["data"]["attributes"]["name"] == "b"
     now = {"If-Match": shown.headers["ETag"]}
     assert (await api.delete(own, headers=now)).status_code == 200
+
+
+async def test_answer_headers_that_a_call_would_not_look_at_are_refused(api: AsyncClient) -> None:
+    call = {"task_type": "http_client", "url": "https://example.com", "succeed_on_status": "200"}
+    asking = [{"task_params": {**call, "expected_response_headers": {"a": "b"}}}]
+    refused = pointers(await api.post("/v1/workflows", json=workflow(tasks=asking)))
+    pointer = "/data/attributes/tasks/0/task_params/expected_response_headers"
+    assert refused.keys() == {pointer}

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from pagersync.errors import InvalidError
 from pagersync.http import URL, AsyncClient, Request
+from pagersync.jsonapi import Nothing
 from pagersync.outbound import OutboundAnswer, OutboundError, check_host, parse_url, send
 from pagersync.pagertree.payloads import storable
 from pagersync.workflows.template_regex import compile_pattern
@@ -72,6 +73,12 @@ class HttpClientParams(BaseModel):
     post_to_slack_channels: list[Any] = Field(default_factory=list, max_length=0)
     retry_count: int = Field(default=0, ge=0, le=4, description="Of calls answered with 429.")
     retry_wait_time: int = Field(default=1, ge=1, le=15, description="In seconds.")
+    follow_redirects: bool | None = Field(
+        default=None,
+        description="Redirects are not followed, whatever it says: `succeed_on_status` decides "
+        "about a 302 as about any other status.",
+    )
+    expected_response_headers: Nothing = None
 
     @field_validator("succeed_on_status")
     @classmethod

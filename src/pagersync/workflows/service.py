@@ -186,10 +186,15 @@ async def change_task(
 ) -> WorkflowTask:
     """Set values of a task, whose workflow is locked.
 
+    Parameters that do not say of which task they are are of the one that it is.
+
     Raises:
         ManyInvalidError: values that cannot be right; a position that is taken is one.
     """
     tasks = (await list_tasks(session, [workflow.id]))[workflow.id]
+    if "task_params" in values:
+        own = {"task_type": task.task_params["task_type"]}
+        values = {**values, "task_params": own | values["task_params"]}
     _set_task(task, workflow, [each for each in tasks if each.id != task.id], values)
     await _counted(session, workflow)
     await session.refresh(task)

@@ -168,6 +168,11 @@ PARAMS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
     }
 )
 
+OURS_ONLY: Final = frozenset(
+    {"page_pagertree", "acknowledge_pagertree_alert", "resolve_pagertree_alert"}
+)
+"""Tasks that Rootly does not have: its clients refuse an answer whose `task_type` is one."""
+
 
 def parse_task_params(raw: Mapping[str, Any], pointer: str = PARAMS_POINTER) -> BaseModel:
     """Return what a task is told, if it can be right.

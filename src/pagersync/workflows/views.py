@@ -17,6 +17,7 @@ from pagersync.workflows.definition import TaskContent, WorkflowContent
 from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.run_views import runs_of
+from pagersync.workflows.task_params import OURS_ONLY
 from pagersync.workflows.trigger_params import fits_rootly
 
 Uuid = Annotated[UUID, Field(strict=False)]
@@ -114,7 +115,9 @@ class ChangedTask(Attributes):
     position: int | None = None
     enabled: bool | None = None
     skip_on_failure: bool | None = None
-    task_params: dict[str, Any] | None = None
+    task_params: dict[str, Any] | None = Field(
+        default=None, description="Without a `task_type`, the task keeps its own."
+    )
 
 
 class TaskAttributes(BaseModel):
@@ -125,7 +128,11 @@ class TaskAttributes(BaseModel):
     position: int
     skip_on_failure: bool
     enabled: bool
-    task_params: dict[str, Any]
+    task_type: str
+    task_params: dict[str, Any] = Field(
+        description="Without `task_type`, if it is a task that Rootly lacks: its clients refuse "
+        "an answer with one."
+    )
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -134,6 +141,7 @@ class TaskOfWorkflow(TaskAttributes):
     """A task where it stands in its workflow."""
 
     id: UUID
+    task_params: dict[str, Any] = Field(description="As they were given, with `task_type`.")
 
 
 def _is_none(value: object) -> bool:
@@ -241,14 +249,19 @@ def workflow_resource(
 
 
 def _columns(task: WorkflowTask, hides_secrets: bool) -> dict[str, Any]:  # noqa: FBT001 - private
-    shown = {name: getattr(task, name) for name in TaskAttributes.model_fields}
-    return shown | {"task_params": masked(task.task_params)} if hides_secrets else shown
+    shown = {
+        name: getattr(task, name) for name in TaskAttributes.model_fields if name != "task_type"
+    }
+    params = masked(task.task_params) if hides_secrets else dict(task.task_params)
+    return shown | {"task_type": params["task_type"], "task_params": params}
 
 
 def task_resource(task: WorkflowTask, *, hides_secrets: bool) -> Resource[TaskAttributes]:
-    """Return a task as it is shown."""
-    attributes = TaskAttributes(**_columns(task, hides_secrets))
-    return Resource(id=str(task.id), type="workflow_tasks", attributes=attributes)
+    """Return a task as Rootly's clients can read it."""
+    columns = _columns(task, hides_secrets)
+    if columns["task_type"] in OURS_ONLY:
+        del columns["task_params"]["task_type"]
+    return Resource(id=str(task.id), type="workflow_tasks", attributes=TaskAttributes(**columns))
 
 
 async def tasks_of(
