@@ -40,7 +40,7 @@ async def test_a_key_is_made_shown_once_and_works(api: AsyncClient, server: str)
     attributes = made.json()["data"]["attributes"]
     token = attributes.pop("token")
     assert attributes["scopes"] == ["page"]
-    assert attributes["expires_at"] == "2998-12-31T22:00:00Z"
+    assert attributes["expires_at"] == "2998-12-31T22:00:00.000Z"
     shown = await api.get(f"/v1/api_keys/{made.json()['data']['id']}")
     assert shown.json()["data"]["attributes"] == attributes
     assert shown.headers["ETag"] == made.headers["ETag"]

@@ -170,8 +170,8 @@ async def test_who_is_on_call_is_asked_of_pagertree_and_named(
         "pagertree_id": "01USER00000000000000000001",
         "name": "Olivia Ortiz",
         "email": "olivia@acme.test",
-        "start_at": start,
-        "end_at": end,
+        "start_at": "2026-03-01T09:00:00.000Z",
+        "end_at": "2026-03-08T09:00:00.000Z",
     }
     (stranger,) = second["users"]
     assert (stranger["pagertree_id"], stranger["name"], stranger["id"]) == (

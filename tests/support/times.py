@@ -7,14 +7,17 @@ from typing import Any, Final
 from pagersync.http import Response
 
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-NOT_OURS: Final = frozenset({"data", "body", "payload", "labels", "error", "detail"})
+NOT_OURS: Final = frozenset(
+    {"before", "after", "data", "body", "payload", "labels", "error", "detail"}
+)
 """Attributes that hold what others sent, as they sent it."""
 
 
 async def check_times(response: Response) -> None:
     """Fail where an answer of the API has a time of another form; a hook of the HTTP client."""
     if "json" in response.headers.get("content-type", "") and "/v1/" in response.url.path:
-        await response.aread()
+        if not await response.aread():
+            return
         document = response.json()
         for resource in _resources(document):
             for name, value in _times(resource.get("attributes") or {}):

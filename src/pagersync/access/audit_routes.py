@@ -1,6 +1,5 @@
 """`/v1/audit`: who changed what, when, from where."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from pagersync.access.models import AuditEntry, Scope
 from pagersync.database.session import SessionDep
 from pagersync.errors import NotFoundError
 from pagersync.filters import Filters
-from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, errors
+from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, Timestamp, errors
 from pagersync.pagination import PageDep, find
 
 router = APIRouter(
@@ -60,7 +59,7 @@ class AuditAttributes(BaseModel):
     request_id: str | None
     before: dict[str, Any] | None = Field(description="What changed, as it was; secrets hidden.")
     after: dict[str, Any] | None = Field(description="What changed, as it is; secrets hidden.")
-    created_at: datetime
+    created_at: Timestamp
 
 
 @router.get(

@@ -24,6 +24,7 @@ from pagersync.jsonapi import (
     JsonApiResponse,
     NewDocument,
     Resource,
+    Timestamp,
     errors,
 )
 from pagersync.pagination import PageDep, find
@@ -91,13 +92,13 @@ class ApiKeyAttributes(BaseModel):
     origin: str | None = Field(
         description="`first` or `admin_key` for what `serve` made; null for what people made."
     )
-    expires_at: datetime | None
-    old_expires_at: datetime | None = Field(
+    expires_at: Timestamp | None
+    old_expires_at: Timestamp | None = Field(
         description="Until when the token from before the last rotation works."
     )
-    last_used_at: datetime | None = Field(description="To the minute.")
-    created_at: datetime
-    updated_at: datetime
+    last_used_at: Timestamp | None = Field(description="To the minute.")
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class ApiKeyWithToken(ApiKeyAttributes):

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
 
 from pagersync.database.engine import Sessions
 from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind
+from pagersync.jsonapi import Timestamp
 from pagersync.pagertree.client import PagerTree
 from pagersync.pagertree.resources import OnCall
 
@@ -25,8 +25,8 @@ class OnCallUser:
     pagertree_id: str
     name: str | None
     email: str | None
-    start_at: datetime | None
-    end_at: datetime | None
+    start_at: Timestamp | None
+    end_at: Timestamp | None
 
 
 @dataclass(frozen=True, slots=True)
