@@ -200,8 +200,35 @@ TROUBLE: Final = {
     ),
 }
 
+INTEGRATING: Final = {
+    "Clients made for Rootly work with what both have.": (
+        "tests/compatibility/test_table.py::test_rootlys_client_drives_every_shared_operation",
+        "tests/compatibility/test_table.py::test_every_shared_operation_is_there_with_all_its_parameters",
+        "tests/compatibility/test_table.py::test_every_attribute_that_rootlys_client_can_send_is_known",
+    ),
+    "Whoever has no valid key is told nothing, and a bound key nothing of others.": (
+        "tests/access/test_outsiders.py::test_without_a_valid_key_everything_under_v1_is_the_same_401",
+        "tests/access/test_binding.py::test_nothing_of_another_integration_is_there_for_a_bound_key",
+    ),
+    "Every change is in the audit log, without secrets, and stays there.": (
+        "tests/access/test_audit.py::test_every_table_is_audited_or_is_not_for_a_reason",
+        "tests/access/test_audit.py::test_what_changes_no_audited_row_is_kept_once_too",
+        "tests/access/test_audit.py::test_it_is_append_only",
+        "tests/access/test_audit.py::test_no_secret_is_in_it",
+    ),
+    "Integrators' endpoints are told of what happens, signed, and none is lost.": (
+        "tests/webhooks/test_exactly.py::test_a_sender_that_is_killed_anywhere_loses_nothing",
+        "tests/webhooks/test_exactly.py::test_what_is_rolled_back_is_told_to_nobody",
+        "tests/webhooks/test_signing.py::test_the_standard_library_accepts_each_secret_of_a_rotation",
+    ),
+    "The API's document is true.": (
+        "tests/test_schemathesis.py::test_schemathesis_finds_no_broken_answer",
+        "tests/test_openapi.py::test_a_second_validator_reads_the_document_too",
+    ),
+}
+
 PROMISES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    CONNECTING | WEBHOOK | EVENTS | ALERTS | SEVERITIES | PAGING | WORKFLOWS | TROUBLE
+    CONNECTING | WEBHOOK | EVENTS | ALERTS | SEVERITIES | PAGING | WORKFLOWS | TROUBLE | INTEGRATING
 )
 
 
