@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from fastapi import Request
-from sqlalchemy import ColumnElement, false, func, not_
+from sqlalchemy import ColumnElement, false, func, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pagersync.errors import InvalidError
@@ -154,7 +154,7 @@ class Filters:
             condition = false()
         else:
             return None
-        return not_(condition) if is_negated else condition
+        return condition.is_not(true()) if is_negated else condition  # null is not equal either
 
     def _is_one_of(self, name: str, values: list[str], parameter: str) -> ColumnElement[bool]:
         choices = self.choices.get(name)

@@ -74,3 +74,15 @@ async def test_what_cannot_be_is_refused(rootly: Driver) -> None:
         await rootly.refused(404, get_severity, reference)
         await rootly.refused(404, update_severity, reference, body=UpdateSeverity.from_dict(change))
         await rootly.refused(404, delete_severity, reference)
+
+
+async def test_what_has_no_color_is_not_of_that_color(rootly: Driver) -> None:
+    for name, color in (("One", "#B71C1C"), ("Two", None)):
+        new = {"name": name, "severity": "low", "color": color}
+        body = NewSeverity.from_dict({"data": {"type": "severities", "attributes": new}})
+        await rootly(create_severity, body=body)
+    for others in (
+        await rootly(list_severities, filtercolornot_eq="#B71C1C"),
+        await rootly(list_severities, filtercolornot_in="#B71C1C,#FFFFFF"),
+    ):
+        assert [row.attributes.name for row in others.data] == ["Two"]
