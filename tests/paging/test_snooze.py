@@ -1,5 +1,6 @@
 """A snoozed alert is paged again when its time is over, unless it is resolved by then."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -73,3 +74,26 @@ async def test_of_an_alert_that_was_not_paged_from_here_somebody_must_be_named(
         "queued",
         "Platform",
     )
+
+
+@pytest.mark.usefixtures("directory")
+async def test_an_alert_that_is_not_in_pagertree_is_resolved_at_once_though_it_is_snoozed(
+    service_api: AsyncClient, paging: Paging
+) -> None:
+    alert = await created(service_api)
+    assert (await snooze(service_api, alert["id"], teams=[{"name": "Platform"}])).status_code == 200
+    resolved = await service_api.post(f"/v1/alerts/{alert['id']}/resolve")
+    assert resolved.json()["data"]["attributes"]["status"] == "resolved"
+    await end_of_snooze(paging)
+    await eventually(lambda: statuses(service_api), lambda found: found[0] == "canceled")
+    assert paging.simulator.alerts() == []
+
+
+@pytest.mark.usefixtures("directory")
+async def test_of_snoozes_at_the_same_time_one_pages_again(api: AsyncClient) -> None:
+    alert = await created(api)
+    await api.post(f"/v1/alerts/{alert['id']}/acknowledge")
+    snoozes = [snooze(api, alert["id"], teams=[{"name": "Platform"}]) for _ in range(6)]
+    answers = await asyncio.gather(*snoozes)
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(await statuses(api)) == ["canceled"] * 5 + ["queued"]

@@ -30,7 +30,7 @@ from pagersync.errors import ConflictError, ImpossibleError, InvalidError
 from pagersync.events.publish import Cause
 from pagersync.jsonapi import iso
 from pagersync.pagertree.payloads import AlertSnapshot
-from pagersync.paging.models import Operation, OperationKind, Page
+from pagersync.paging.models import Operation, OperationKind, Page, PageStatus
 from pagersync.paging.service import NewPage, cancel_operation, create_page, request_operation
 
 
@@ -305,6 +305,7 @@ async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Al
         ImpossibleError: it is resolved.
     """
     cause = Cause(page.requested_by, "api")
+    await lock_alert(session, alert)  # of two that snooze it at once, one sees the other's page
     alert = await acknowledge_alert(session, alert, cause)
     waiting = await session.scalars(
         select(Operation.id)
@@ -321,7 +322,7 @@ async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Al
 
 
 async def find_home(session: AsyncSession, alert: Alert) -> Page | None:
-    """Return the page that an alert lives in PagerTree by, if one was sent from here."""
+    """Return the page that an alert lives in PagerTree by, or will, if there is one from here."""
     return await session.scalar(select(Page).where(*_is_home(alert)).order_by(Page.id).limit(1))
 
 
@@ -370,6 +371,8 @@ async def _ask(
 ) -> bool:
     """Ask PagerTree to act on an alert that is there, or on its way; tell whether it is."""
     page = await find_home(session, alert)
+    if page is not None and page.send_at is not None and page.status == PageStatus.QUEUED:
+        page = None  # it waits for a snooze's end: until then the alert is not there
     if page is None and is_local(alert):
         return False
     await request_operation(
