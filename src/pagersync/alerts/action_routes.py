@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
+from pagersync.access.keys import allows
 from pagersync.access.models import Scope
 from pagersync.alerts import actions
 from pagersync.alerts.models import Alert, AlertStatus
@@ -29,6 +30,7 @@ from pagersync.alerts.requests import (
 from pagersync.alerts.routes import find_alert
 from pagersync.alerts.views import AlertAttributes, alert_resource
 from pagersync.database.session import SessionDep
+from pagersync.errors import ForbiddenError
 from pagersync.etag import IfMatch, check_if_match, etag_of, version_of
 from pagersync.events.publish import Cause
 from pagersync.incidents.lifecycle import OVER
@@ -117,14 +119,17 @@ async def acknowledge_alert(
     responses=errors(400, 404, 422),
 )
 async def resolve_alert(
+    request: Request,
     response: Response,
     session: SessionDep,
     cause: CauseDep,
     id: str,
     body: NewDocument[Literal["alerts"], AlertResolution] | None = None,
 ) -> Document[AlertAttributes]:
-    alert = await find_alert(session, id)
     said = body.data.attributes if body else AlertResolution()
+    if said.resolve_related_incidents:
+        _check_may_resolve_incidents(request)
+    alert = await find_alert(session, id)
     resolved = await actions.resolve_alert(session, alert, cause, said.resolution_message)
     if said.resolve_related_incidents:
         await _resolve_incidents(session, alert, cause)
@@ -254,6 +259,20 @@ async def _page_later(
     send_at = datetime.now(UTC) + timedelta(minutes=snooze.delay_minutes)
     severity = home.severity if home else None
     return replace(page, targets=targets, severity=severity, send_at=send_at)
+
+
+def _check_may_resolve_incidents(request: Request) -> None:
+    """Check that a key may do what `resolveIncident` does.
+
+    Raises:
+        ForbiddenError: it may not.
+    """
+    key = request.state.api_key
+    if not allows(key.scopes, Scope.WRITE) or key.integration_id is not None:
+        raise ForbiddenError(
+            "resolve_related_incidents needs an API key with the scope 'write' that is not bound "
+            "to one integration"
+        )
 
 
 async def _resolve_incidents(session: AsyncSession, alert: Alert, cause: Cause) -> None:
