@@ -65,7 +65,7 @@ class Guard:
             name=key.name,
             operation=operation_id(route),
             resource_type=route.path.split("/")[RESOURCE_AT],
-            resource_id=request.path_params.get("id"),
+            resource_id=next(iter(request.path_params.values()), None),
             address=request.client.host if request.client else None,
             request_id=getattr(request.state, "request_id", None),
             integration_id=key.integration_id,
