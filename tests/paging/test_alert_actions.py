@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -159,3 +160,20 @@ async def test_an_alert_that_cannot_be_right_is_refused(
     found = {error["source"]["pointer"] for error in response.json()["errors"]}
     assert found == {f"/data/attributes/{name}" for name in pointers}
     assert (await api.get("/v1/alerts")).json()["data"] == []
+
+
+@pytest.mark.usefixtures("directory")
+async def test_an_alert_is_changed_while_it_is_asked_for_by_its_key(api: AsyncClient) -> None:
+    key = {"deduplication_key": "disk-1"}
+    alert = await created(api, **key)
+
+    async def change() -> int:
+        body = {"data": {"type": "alerts", "attributes": {"summary": "Full", **key}}}
+        return (await api.patch(f"/v1/alerts/{alert['id']}", json=body)).status_code
+
+    async def ask() -> int:
+        body = {"data": {"type": "alerts", "attributes": {"summary": "Full", **key}}}
+        return (await api.post("/v1/alerts", json=body)).status_code
+
+    answers = await asyncio.gather(*(call() for _ in range(6) for call in (change, ask)))
+    assert set(answers) == {200, 201}

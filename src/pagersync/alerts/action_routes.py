@@ -87,6 +87,8 @@ async def update_alert(
 ) -> Document[AlertAttributes]:
     values = changed_values(body.data.attributes)
     alert = await find_alert(session, id)
+    # The key before the alert, as those have it who ask for an alert with a key: no deadlocks.
+    await actions.find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
     await actions.lock_alert(session, alert)
     check_if_match(if_match, version_of(alert.updated_at))
     return _shown(response, await actions.change_alert(session, alert, values, cause))

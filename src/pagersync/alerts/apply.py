@@ -24,6 +24,7 @@ from pagersync.alerts.store import (
     insert_events,
     link_pages,
     lock_alerts,
+    lock_names,
     update_alerts,
 )
 from pagersync.database.batch import LeaseLostError, work_batch
@@ -123,6 +124,7 @@ async def write_events(
     templates = {account.id: account.alert_url_template for account in accounts.values()}
     homes = {key: page.alert_id for key in events if (page := pages.get(key)) and page.alert_id}
     if homes:
+        await lock_names(connection, events, homes.values())
         await adopt_alerts(connection, homes, templates)
     heard = {key: fold(event.state for event in group) for key, group in events.items()}
     stored = await lock_alerts(connection, heard)

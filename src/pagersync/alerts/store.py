@@ -101,6 +101,19 @@ async def update_alerts(connection: Connection, states: Mapping[AlertKey, AlertS
         await connection.execute(_UPDATE, *_columns(list(states), states))
 
 
+async def lock_names(
+    connection: Connection, keys: Iterable[AlertKey], alert_ids: Iterable[UUID]
+) -> None:
+    """Lock `keys`, and the names of alerts that are about to get one of them, before any row.
+
+    Whoever waits for a row by its old name would otherwise be left with the row locked, and
+    without its new name's lock: a deadlock with whoever has that.
+    """
+    rows = await connection.fetch(_NAMES, list(alert_ids))
+    names = {*keys, *(AlertKey(row["integration_id"], row["external_id"]) for row in rows)}
+    await connection.execute(_LOCK_NAMES, sorted(_lock_number(key) for key in names))
+
+
 async def adopt_alerts(
     connection: Connection,
     homes: Mapping[AlertKey, UUID],
@@ -188,8 +201,10 @@ SELECT a.integration_id, a.external_id, a.id, a.status, a.fold
 FROM alerts a
 JOIN unnest($1::uuid[], $2::text[]) AS k (integration_id, external_id)
   USING (integration_id, external_id)
-FOR UPDATE OF a
+FOR NO KEY UPDATE OF a
 """
+
+_NAMES = "SELECT integration_id, external_id FROM alerts WHERE id = ANY ($1::uuid[])"
 
 _NUMBERS = "SELECT nextval('alert_numbers') AS number FROM generate_series(1, $1)"
 
