@@ -87,3 +87,9 @@ async def test_deliveries_are_seen_and_replayed(rootly: Driver, api: AsyncClient
     assert again.status_code == 200
     shown = (await rootly(get_webhooks_delivery, delivery.id)).data.attributes
     assert shown.payload == known.payload
+
+
+async def test_what_cannot_be_included_is_refused(api: AsyncClient) -> None:
+    refused = await api.get("/v1/webhooks/endpoints?include=nonsense")
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["source"] == {"parameter": "include"}

@@ -3,6 +3,9 @@ from typing import Any
 
 import pytest
 
+from pagersync.access.keys import create_key
+from pagersync.access.models import Scope
+from pagersync.database.engine import Sessions
 from pagersync.http import AsyncClient, Response
 from tests.paging.conftest import Paging
 from tests.support.wait import eventually
@@ -177,3 +180,17 @@ async def test_an_alert_is_changed_while_it_is_asked_for_by_its_key(api: AsyncCl
 
     answers = await asyncio.gather(*(call() for _ in range(6) for call in (change, ask)))
     assert set(answers) == {200, 201}
+
+
+async def test_who_may_only_page_resolves_no_incident_by_an_alert(
+    api: AsyncClient, sessions: Sessions, directory: Paging
+) -> None:
+    del directory
+    alert = await created(api)
+    async with sessions.begin() as session:
+        token = (await create_key(session, "pager", [Scope.PAGE])).token
+    body = {"data": {"type": "alerts", "attributes": {"resolve_related_incidents": True}}}
+    headers = {"Authorization": f"Bearer {token}"}
+    url = f"/v1/alerts/{alert['id']}/resolve"
+    assert (await api.post(url, json=body, headers=headers)).status_code == 403
+    assert (await api.post(url, headers=headers)).status_code == 200

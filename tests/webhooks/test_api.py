@@ -146,7 +146,7 @@ async def test_a_change_of_another_version_is_refused(quiet: Hooks) -> None:
 
 
 async def test_what_logs_in_at_a_receiver_is_for_administrators(quiet: Hooks) -> None:
-    made = await quiet.add(custom_headers=[AUTH])
+    made = await quiet.add("/hook?token=in-the-query", name="Board", custom_headers=[AUTH])
     for path in (ENDPOINTS, f"{ENDPOINTS}/{made['id']}"):
         for scope in (Scope.READ, Scope.WRITE):
             headers = await quiet.client_with(scope)
@@ -154,6 +154,8 @@ async def test_what_logs_in_at_a_receiver_is_for_administrators(quiet: Hooks) ->
             assert answer.status_code == 200
             assert AUTH["name"] in answer.text
             assert AUTH["value"] not in answer.text
+            assert "in-the-query" not in answer.text
+    assert "in-the-query" in (await quiet.api.get(ENDPOINTS)).text
     assert AUTH["value"] in (await quiet.api.get(ENDPOINTS)).text
     assert made["secret"] not in (await quiet.api.get(ENDPOINTS)).text
 

@@ -13,7 +13,7 @@ from tests.workflows.conftest import Flows
 SECRET = "s3cr3t-of-another-service"
 CALL = {
     "task_type": "http_client",
-    "url": "https://example.com/hook",
+    "url": f"https://example.com/hook?token={SECRET}",
     "succeed_on_status": "200",
     "headers": json.dumps({"Authorization": f"Bearer {SECRET}"}),
     "body": SECRET,

@@ -13,6 +13,7 @@ from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.keys import allows
 from pagersync.access.models import Scope
 from pagersync.alerts import actions
+from pagersync.alerts.deduplication import find_duplicate
 from pagersync.alerts.models import Alert, AlertStatus
 from pagersync.alerts.requests import (
     Acting,
@@ -88,7 +89,7 @@ async def update_alert(
     values = changed_values(body.data.attributes)
     alert = await find_alert(session, id)
     # The key before the alert, as those have it who ask for an alert with a key: no deadlocks.
-    await actions.find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
+    await find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
     await actions.lock_alert(session, alert)
     check_if_match(if_match, version_of(alert.updated_at))
     return _shown(response, await actions.change_alert(session, alert, values, cause))
@@ -200,7 +201,7 @@ async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: 
     )
     cause = Cause(requested_by)
     key = new.deduplication_key
-    if duplicate := await actions.find_duplicate(session, page.integration_id, key):
+    if duplicate := await find_duplicate(session, page.integration_id, key):
         return await actions.count_duplicate(session, duplicate, cause)
     alert = await actions.create_alert(
         session,

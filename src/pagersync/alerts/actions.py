@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts.apply import write_events
+from pagersync.alerts.deduplication import find_duplicate
 from pagersync.alerts.events import Event
 from pagersync.alerts.fold import AlertState, Field, Version
 from pagersync.alerts.handlers import Happening
@@ -126,26 +127,6 @@ class NewLocalAlert:
     external_url: str | None = None
     deduplication_key: str | None = None
     started_at: datetime | None = None
-
-
-async def find_duplicate(
-    session: AsyncSession, integration_id: UUID, key: str | None
-) -> Alert | None:
-    """Return the unresolved alert with a deduplication key, if there is one.
-
-    Nobody else makes one with the key until the transaction ends.
-    """
-    if key is None:
-        return None
-    name = f"deduplication {integration_id} {key}"
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
-    return await session.scalar(
-        select(Alert).where(
-            Alert.integration_id == integration_id,
-            Alert.deduplication_key == key,
-            Alert.status != AlertStatus.RESOLVED,
-        )
-    )
 
 
 async def count_duplicate(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:

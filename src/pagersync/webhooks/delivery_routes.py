@@ -14,6 +14,7 @@ from pagersync.database.session import SessionDep
 from pagersync.filters import Filters
 from pagersync.jsonapi import Collection, Document, JsonApiResponse, errors
 from pagersync.pagination import PageDep, find
+from pagersync.shape import Wanted
 from pagersync.webhooks import service
 from pagersync.webhooks.models import STATUSES, WebhookDelivery, WebhookState
 from pagersync.webhooks.views import (
@@ -64,13 +65,12 @@ async def list_webhooks_deliveries(
     page: PageDep,
     endpoint_id: str,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
+    wanted: Annotated[Wanted, Depends(DELIVERY_SHAPE)],
 ) -> Collection[DeliveryAttributes]:
     endpoint = await service.get_endpoint(session, endpoint_id)
     statement = select(WebhookDelivery).where(WebhookDelivery.endpoint_id == endpoint.id, *where)
     found = await find(session, statement, WebhookDelivery.id, page)
-    return Collection(
-        data=[delivery_resource(row) for row in found.rows], links=found.links, meta=found.meta
-    )
+    return await wanted.collection(session, found, [delivery_resource(row) for row in found.rows])
 
 
 @router.get(

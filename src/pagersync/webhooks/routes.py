@@ -15,6 +15,7 @@ from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.filters import Filters
 from pagersync.jsonapi import Collection, Document, JsonApiResponse, NewDocument, errors
 from pagersync.pagination import PageDep, find
+from pagersync.shape import Wanted
 from pagersync.webhooks import service
 from pagersync.webhooks.models import WebhookEndpoint
 from pagersync.webhooks.requests import ChangedEndpoint, NewEndpoint, problems_of
@@ -65,15 +66,13 @@ async def list_webhooks_endpoints(
     page: PageDep,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
     hides_secrets: HidesSecrets,
+    wanted: Annotated[Wanted, Depends(SHAPE)],
 ) -> Collection[EndpointAttributes]:
     statement = select(WebhookEndpoint).where(WebhookEndpoint.removed_at.is_(None), *where)
     found = await find(session, statement, WebhookEndpoint.id, page)
     vault = request.state.vault
-    return Collection(
-        data=[endpoint_resource(row, vault, hides_secrets=hides_secrets) for row in found.rows],
-        links=found.links,
-        meta=found.meta,
-    )
+    shown = [endpoint_resource(row, vault, hides_secrets=hides_secrets) for row in found.rows]
+    return await wanted.collection(session, found, shown)
 
 
 @router.get(

@@ -20,6 +20,7 @@ from pagersync.webhooks.models import (
     WebhookState,
 )
 from pagersync.webhooks.service import custom_headers
+from pagersync.workflows.http_task import without_query
 
 HIDDEN: Final = "[hidden]"
 SHAPE: Final = Shape("webhooks_endpoints")
@@ -38,7 +39,7 @@ class EndpointAttributes(BaseModel):
 
     name: str
     slug: str
-    url: str
+    url: str = Field(description="Its query is for keys with the scope `admin`.")
     event_types: list[str] = Field(description="An empty list means all.")
     secret: str = Field(
         description=f"In full when it is made, by creating or rotating; `{HIDDEN}` ever after."
@@ -109,6 +110,8 @@ def endpoint_resource(
         ShownHeader(name=header["name"], value=HIDDEN if hides_secrets else header["value"])
         for header in custom_headers(vault, endpoint)
     ]
+    if hides_secrets:
+        shown["url"] = without_query(endpoint.url)
     attributes = EndpointAttributes(**shown, secret=secret, custom_headers=headers)
     return Resource(id=str(endpoint.id), type="webhooks_endpoints", attributes=attributes)
 

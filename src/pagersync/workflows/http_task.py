@@ -188,10 +188,17 @@ def masked(task_params: Mapping[str, Any]) -> dict[str, Any]:
     """Return a task's parameters, before rendering, without what may log in somewhere."""
     if task_params.get("task_type") != "http_client":
         return dict(task_params)
-    return {
+    hidden = {
         name: HIDDEN if name in ("headers", "params", "body") and value else value
         for name, value in task_params.items()
     }
+    return hidden | {"url": without_query(str(task_params.get("url", "")))}
+
+
+def without_query(url: str) -> str:
+    """Return an address without its query, which may log in somewhere."""
+    address, mark, _ = url.partition("?")
+    return f"{address}?{HIDDEN}" if mark else address
 
 
 def _request(
