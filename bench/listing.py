@@ -20,6 +20,8 @@ from pagersync.database.engine import create_sessions
 from pagersync.http import AsyncClient
 
 FIRST_PAGE: Final = Target(p50_ms_max=30)
+WARM_UP: Final = 10
+SAMPLES: Final = 50
 WALKED_PAGES: Final = 100
 WALKED_SIZE: Final = 200
 ADDED_ROWS: Final = 50
@@ -70,12 +72,12 @@ async def _measure(
 
 async def _first_page(client: AsyncClient, name: str, query: str) -> Figure:
     took_ms, failures = [], 0
-    for _ in range(60):
+    for _ in range(WARM_UP + SAMPLES):
         began = perf_counter()
         answer = await client.get(f"/v1/alerts?{query}")
         took_ms.append((perf_counter() - began) * 1000)
         failures += answer.status_code != 200  # noqa: PLR2004 - anything else is a failure
-    took_ms = took_ms[10:]
+    took_ms = took_ms[WARM_UP:]
     return Figure(
         name=name,
         value=len(took_ms),

@@ -9,7 +9,7 @@ from collections.abc import Collection as AnyOf
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 from fastapi.responses import JSONResponse
 from pydantic import (
@@ -61,7 +61,8 @@ Timestamp = Annotated[
 """A time in an answer."""
 
 
-def _is_none(value: object) -> bool:
+def is_none(value: object) -> bool:
+    """Tell whether an attribute is left out of an answer, where null says nothing."""
     return value is None
 
 
@@ -85,7 +86,7 @@ class Resource(BaseModel, Generic[A]):
     type: str
     attributes: A
     relationships: dict[str, Relationship] | None = Field(
-        default=None, exclude_if=_is_none, description="By the names that `include` asked for."
+        default=None, exclude_if=is_none, description="By the names that `include` asked for."
     )
 
 
@@ -99,7 +100,7 @@ class Related(BaseModel):
 
 Included = Annotated[
     list[Related] | None,
-    Field(default=None, exclude_if=_is_none, description="What `include` asked for, each once."),
+    Field(default=None, exclude_if=is_none, description="What `include` asked for, each once."),
 ]
 
 
@@ -147,7 +148,7 @@ class Error(BaseModel):
     """One thing that is wrong with a request."""
 
     id: str | None = Field(
-        default=None, exclude_if=_is_none, description="The `Request-Id` of the answer."
+        default=None, exclude_if=is_none, description="The `Request-Id` of the answer."
     )
     title: str
     status: str
@@ -216,6 +217,8 @@ def _nothing(value: object) -> object:
 
 
 EMPTY_HERE: Final = "Rootly's; always empty here."
+Empty: TypeAlias = Annotated[None, Field(description=EMPTY_HERE)]
+"""An attribute of Rootly's answers that is always null here."""
 
 REFUSED: Final = WithJsonSchema(
     {

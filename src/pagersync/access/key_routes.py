@@ -1,7 +1,7 @@
 """`/v1/api_keys`: API keys, made, changed, rotated, revoked."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -27,6 +27,7 @@ from pagersync.jsonapi import (
     Timestamp,
     errors,
 )
+from pagersync.pagertree.payloads import YEARS
 from pagersync.pagination import PageDep, find
 
 router = APIRouter(
@@ -45,8 +46,6 @@ FILTERS = Filters(
         "last_used_at": ApiKey.last_used_at,
     },
 )
-
-YEARS: Final = range(1970, 9999)
 
 Name = Annotated[str, AfterValidator(checked_name)]
 Expiry = Annotated[AwareDatetime, Field(strict=False)]
@@ -234,13 +233,11 @@ def _changed_values(changed: ChangedApiKey) -> dict[str, Any]:
     """Return the columns that a request changes.
 
     Raises:
-        InvalidError: a null that cannot be, or a time that cannot be stored.
+        ManyInvalidError: a null that cannot be.
+        InvalidError: a time that cannot be stored.
     """
-    values = changed.model_dump(exclude_unset=True)
-    if "name" in values and values["name"] is None:
-        raise InvalidError("it cannot be null", pointer="/data/attributes/name")
     _checked_expiry(changed.expires_at)
-    return values
+    return changed.changes(never_null=("name",))
 
 
 def _checked_expiry(expires_at: datetime | None) -> datetime | None:

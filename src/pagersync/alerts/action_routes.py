@@ -13,7 +13,7 @@ from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.keys import allows
 from pagersync.access.models import Scope
 from pagersync.alerts import actions
-from pagersync.alerts.deduplication import find_duplicate
+from pagersync.alerts.deduplication import find_duplicate, lock_key
 from pagersync.alerts.models import Alert, AlertStatus
 from pagersync.alerts.requests import (
     Acting,
@@ -88,8 +88,8 @@ async def update_alert(
 ) -> Document[AlertAttributes]:
     values = changed_values(body.data.attributes)
     alert = await find_alert(session, id)
-    # The key before the alert, as those have it who ask for an alert with a key: no deadlocks.
-    await find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
+    if (key := values.get("deduplication_key")) is not None:
+        await lock_key(session, alert.integration_id, key)
     await actions.lock_alert(session, alert)
     check_if_match(if_match, version_of(alert.updated_at))
     return _shown(response, await actions.change_alert(session, alert, values, cause))

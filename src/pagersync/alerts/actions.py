@@ -31,7 +31,7 @@ from pagersync.errors import ConflictError, ImpossibleError, InvalidError
 from pagersync.events.publish import Cause
 from pagersync.jsonapi import iso
 from pagersync.pagertree.payloads import AlertSnapshot
-from pagersync.paging.models import Operation, OperationKind, Page, PageStatus
+from pagersync.paging.models import Operation, OperationKind, OperationState, Page, PageStatus
 from pagersync.paging.service import NewPage, cancel_operation, create_page, request_operation
 
 
@@ -210,8 +210,6 @@ async def change_alert(
     other = await find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
     if other is not None and other.id != alert.id:
         raise ConflictError(f"alert {other.short_id} has this deduplication key")
-    for name in set(values) & {"source", "deduplication_key"}:
-        setattr(alert, name, values[name])
     changed = await _happened(
         session, alert, "updated", f"Changed by {cause.requested_by}.", cause, values=here
     )
@@ -291,8 +289,11 @@ async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Al
     waiting = await session.scalars(
         select(Operation.id)
         .join(Page, Page.id == Operation.page_id)
-        .where(Page.alert_id == alert.id, Page.send_at.is_not(None), Page.status == "queued")
-        .where(Operation.kind == OperationKind.CREATE_ALERT, Operation.state == "queued")
+        .where(
+            Page.alert_id == alert.id, Page.send_at.is_not(None), Page.status == PageStatus.QUEUED
+        )
+        .where(Operation.kind == OperationKind.CREATE_ALERT)
+        .where(Operation.state == OperationState.QUEUED)
     )
     for operation_id in waiting.all():
         await cancel_operation(session, operation_id, reason="the alert was snoozed once more")

@@ -1,6 +1,5 @@
 """What requests about alerts may say: Rootly's attributes, and ours."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -238,11 +237,6 @@ def changed_values(changed: ChangedAlert) -> dict[str, Any]:
         "deduplication_key": changed.deduplication_key,
     }
     return {name: value for name, value in values.items() if value is not None}
-
-
-def first_time(given: datetime | None) -> dict[str, datetime]:
-    """Return the time at which an alert that is made began, if a request says when."""
-    return {} if given is None else {"started_at": given}
 
 
 def _invalid(name: str, detail: str) -> InvalidError:

@@ -12,12 +12,8 @@ from sqlalchemy.orm import aliased
 from pagersync.alerts.models import LOCAL_PREFIX, Alert, AlertEvent, AlertStatus
 from pagersync.incidents.models import Incident, IncidentAlert
 from pagersync.incidents.views import incident_resources
-from pagersync.jsonapi import EMPTY_HERE, Resource, Timestamp
+from pagersync.jsonapi import EMPTY_HERE, Empty, Resource, Timestamp
 from pagersync.shape import RELATED_MAX, Shape
-
-
-def _null() -> Any:
-    return Field(default=None, description=EMPTY_HERE)
 
 
 def _none() -> Any:
@@ -58,7 +54,7 @@ class AlertAttributes(BaseModel):
     resolved_at: Timestamp | None = Field(description="Another name of `ended_at`.")
     created_at: Timestamp
     updated_at: Timestamp
-    noise: None = _null()
+    noise: Empty = None
     services: list[Any] = _none()
     groups: list[Any] = _none()
     functionalities: list[Any] = _none()
@@ -67,10 +63,10 @@ class AlertAttributes(BaseModel):
     group_ids: list[str] = _none()
     functionality_ids: list[str] = _none()
     environment_ids: list[str] = _none()
-    group_leader_alert_id: None = _null()
+    group_leader_alert_id: Empty = None
     is_group_leader_alert: Literal[False] = Field(default=False, description=EMPTY_HERE)
-    notification_target_type: None = _null()
-    notification_target_id: None = _null()
+    notification_target_type: Empty = None
+    notification_target_id: Empty = None
     alert_field_values: list[Any] = _none()
     responders: list[Any] = _none()
     notified_users: list[Any] = _none()
@@ -91,16 +87,16 @@ class AlertEventAttributes(BaseModel):
     occurred_at: Timestamp
     created_at: Timestamp
     updated_at: Timestamp
-    user_id: None = _null()
-    incident: None = _null()
-    schedule: None = _null()
-    escalation_level: None = _null()
-    escalation_target_type: None = _null()
-    escalation_target: None = _null()
+    user_id: Empty = None
+    incident: Empty = None
+    schedule: Empty = None
+    escalation_level: Empty = None
+    escalation_target_type: Empty = None
+    escalation_target: Empty = None
     incident_ids: list[str] = _none()
-    page_reason: None = _null()
-    slack_message_ts: None = _null()
-    slack_message_permalink: None = _null()
+    page_reason: Empty = None
+    slack_message_ts: Empty = None
+    slack_message_permalink: Empty = None
 
 
 def alert_resource(row: Alert) -> Resource[AlertAttributes]:

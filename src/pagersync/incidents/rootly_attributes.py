@@ -4,9 +4,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from pagersync.jsonapi import EMPTY_HERE, Attributes, Ignored, Nothing
+from pagersync.jsonapi import EMPTY_HERE, Attributes, Empty, Ignored, Nothing
 
-Empty: TypeAlias = Annotated[None, Field(description=EMPTY_HERE)]
 EmptyList: TypeAlias = Annotated[list[str], Field(max_length=0, description=EMPTY_HERE)]
 
 

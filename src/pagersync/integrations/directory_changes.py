@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Depends
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,6 +36,9 @@ class ToChange:
         entry = await find_entry(self.session, kind, self.id, lock=True)
         check_if_match(self.if_match, entry.version)
         return entry
+
+
+ToChangeDep = Annotated[ToChange, Depends()]
 
 
 async def take_team(session: AsyncSession, values: Mapping[str, Any]) -> DirectoryEntry:

@@ -6,9 +6,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from pagersync.integrations.directory_models import DirectoryEntry
-from pagersync.jsonapi import EMPTY_HERE, Relationship, Resource, Timestamp
+from pagersync.jsonapi import EMPTY_HERE, Empty, Relationship, Resource, Timestamp
 
-FULL_NAME: Final = "As PagerTree has it."
 KEPT_HERE: Final = "Kept here only: PagerTree has no such attribute."
 
 
@@ -43,28 +42,28 @@ class TeamAttributes(EntryAttributes):
         default=[], description="Rootly's, whose ids are numbers: ask for `include=users`."
     )
     admin_ids: list[int] = Field(default=[], description=EMPTY_HERE)
-    public_description: None = Field(default=None, description=EMPTY_HERE)
+    public_description: Empty = None
     notify_emails: list[str] = Field(default=[], description=EMPTY_HERE)
-    backstage_id: None = Field(default=None, description=EMPTY_HERE)
-    pagerduty_id: None = Field(default=None, description=EMPTY_HERE)
-    pagerduty_service_id: None = Field(default=None, description=EMPTY_HERE)
-    opsgenie_id: None = Field(default=None, description=EMPTY_HERE)
-    victor_ops_id: None = Field(default=None, description=EMPTY_HERE)
-    cortex_id: None = Field(default=None, description=EMPTY_HERE)
-    service_now_ci_sys_id: None = Field(default=None, description=EMPTY_HERE)
-    scim_group_id: None = Field(default=None, description=EMPTY_HERE)
+    backstage_id: Empty = None
+    pagerduty_id: Empty = None
+    pagerduty_service_id: Empty = None
+    opsgenie_id: Empty = None
+    victor_ops_id: Empty = None
+    cortex_id: Empty = None
+    service_now_ci_sys_id: Empty = None
+    scim_group_id: Empty = None
     alerts_email_enabled: bool = Field(default=False, description=EMPTY_HERE)
-    alerts_email_address: None = Field(default=None, description=EMPTY_HERE)
-    alert_urgency_id: None = Field(default=None, description=EMPTY_HERE)
+    alerts_email_address: Empty = None
+    alert_urgency_id: Empty = None
     slack_channels: list[Any] = Field(default=[], description=EMPTY_HERE)
     slack_aliases: list[Any] = Field(default=[], description=EMPTY_HERE)
     alert_broadcast_enabled: bool = Field(default=False, description=EMPTY_HERE)
-    alert_broadcast_channel: None = Field(default=None, description=EMPTY_HERE)
+    alert_broadcast_channel: Empty = None
     incident_broadcast_enabled: bool = Field(default=False, description=EMPTY_HERE)
-    incident_broadcast_channel: None = Field(default=None, description=EMPTY_HERE)
+    incident_broadcast_channel: Empty = None
     auto_add_members_when_attached: bool = Field(default=False, description=EMPTY_HERE)
-    auto_add_members_scope: None = Field(default=None, description=EMPTY_HERE)
-    schedule_override_policy: None = Field(default=None, description=EMPTY_HERE)
+    auto_add_members_scope: Empty = None
+    schedule_override_policy: Empty = None
     properties: list[Any] = Field(default=[], description=EMPTY_HERE)
 
 
@@ -75,7 +74,7 @@ class Person(BaseModel):
     first_name: str | None = Field(default=None, description=KEPT_HERE)
     last_name: str | None = Field(default=None, description=KEPT_HERE)
     full_name: str
-    full_name_with_team: None = Field(default=None, description=EMPTY_HERE)
+    full_name_with_team: Empty = None
     time_zone: str | None = None
     created_at: Timestamp
     updated_at: Timestamp
@@ -84,7 +83,7 @@ class Person(BaseModel):
 class UserAttributes(Person, EntryAttributes):
     """What is known of an account user."""
 
-    full_name: str = Field(description=FULL_NAME)
+    full_name: str = Field(description="As PagerTree has it.")
     emails: list[str] = Field(description="Every address, in lower case.")
 
 

@@ -74,7 +74,6 @@ FILTERS: Final = Filters(
 BY_ID: Final = "By our id, its slug, PagerTree's id, or its prefix id, as in `tem_K22OuvPYNmCyvJ`."
 
 WantedDep = Annotated[Wanted, Depends(SHAPE)]
-ToChangeDep = Annotated[changes.ToChange, Depends()]
 
 
 class OnCallAttributes(BaseModel):
@@ -155,7 +154,7 @@ async def get_team(
 async def update_team(
     response: Response,
     session: SessionDep,
-    wanted: ToChangeDep,
+    wanted: changes.ToChangeDep,
     body: NewDocument[Literal["groups"], requests.ChangedTeam],
 ) -> Document[TeamAttributes]:
     values = body.data.attributes.changes(never_null=("name",))
@@ -171,7 +170,7 @@ async def update_team(
     dependencies=[needs(Scope.WRITE, bound=True)],
     responses=errors(404, 409, 412, 422),
 )
-async def delete_team(session: SessionDep, wanted: ToChangeDep) -> Document[TeamAttributes]:
+async def delete_team(session: SessionDep, wanted: changes.ToChangeDep) -> Document[TeamAttributes]:
     team = await wanted.lock(DirectoryKind.TEAM)
     return Document(data=team_resource(await changes.remove_entry(session, team)))
 

@@ -66,7 +66,6 @@ FILTERS: Final = Filters(
 BY_ID: Final = "By our id, PagerTree's id, or its prefix id."
 
 WantedDep = Annotated[Wanted, Depends(SHAPE)]
-ToChangeDep = Annotated[changes.ToChange, Depends()]
 
 
 def _shown(response: Response, user: DirectoryEntry) -> Resource[UserAttributes]:
@@ -137,7 +136,7 @@ async def get_user(
 async def update_user(
     response: Response,
     session: SessionDep,
-    wanted: ToChangeDep,
+    wanted: changes.ToChangeDep,
     body: NewDocument[Literal["users"], requests.ChangedUser],
 ) -> Document[UserAttributes]:
     values = body.data.attributes.changes(never_null=())
@@ -153,6 +152,6 @@ async def update_user(
     dependencies=[needs(Scope.WRITE, bound=True)],
     responses=errors(404, 409, 412, 422),
 )
-async def delete_user(session: SessionDep, wanted: ToChangeDep) -> Document[UserAttributes]:
+async def delete_user(session: SessionDep, wanted: changes.ToChangeDep) -> Document[UserAttributes]:
     user = await wanted.lock(DirectoryKind.USER)
     return Document(data=user_resource(await changes.remove_entry(session, user)))

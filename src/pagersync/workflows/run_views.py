@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from pagersync.events.publish import NO_INTEGRATION
-from pagersync.jsonapi import EMPTY_HERE, Resource, Timestamp
+from pagersync.jsonapi import Empty, Resource, Timestamp
 from pagersync.shape import RELATED_MAX, Shape
 from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import (
@@ -39,11 +39,11 @@ class RunAttributes(BaseModel):
     failed_at: Timestamp | None
     canceled_at: Timestamp | None
     incident_id: UUID | None
-    post_mortem_id: None = Field(default=None, description=EMPTY_HERE)
-    action_item_id: None = Field(default=None, description=EMPTY_HERE)
+    post_mortem_id: Empty = None
+    action_item_id: Empty = None
     alert_id: UUID | None
     page_id: UUID | None
-    pulse_id: None = Field(default=None, description=EMPTY_HERE)
+    pulse_id: Empty = None
     context: dict[str, Any]
     integration_id: UUID | None
     domain_event_id: UUID | None = Field(description="What started it; null if somebody did.")

@@ -10,7 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.keys import allows
 from pagersync.access.models import Scope
-from pagersync.jsonapi import EMPTY_HERE, Attributes, Ignored, Nothing, Resource, Timestamp
+from pagersync.jsonapi import (
+    EMPTY_HERE,
+    Attributes,
+    Empty,
+    Ignored,
+    Nothing,
+    Resource,
+    Timestamp,
+    is_none,
+)
 from pagersync.shape import Shape
 from pagersync.workflows import service
 from pagersync.workflows.definition import TaskContent, WorkflowContent
@@ -144,10 +153,6 @@ class TaskOfWorkflow(TaskAttributes):
     task_params: dict[str, Any] = Field(description="As they were given, with `task_type`.")
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 def _none() -> Any:
     return Field(default=[], description=EMPTY_HERE)
 
@@ -168,12 +173,12 @@ class WorkflowAttributes(BaseModel):
     position: int
     trigger_params: dict[str, Any] | None = Field(
         default=None,
-        exclude_if=_is_none,
+        exclude_if=is_none,
         description="Left out where Rootly could not say them: see `pagersync_trigger_params`.",
     )
     pagersync_trigger_params: dict[str, Any] | None = Field(
         default=None,
-        exclude_if=_is_none,
+        exclude_if=is_none,
         description="Instead of `trigger_params`: of a workflow for pages, and of one that looks "
         "into summaries. Rootly's clients refuse an answer with a kind or an operator of ours.",
     )
@@ -185,11 +190,11 @@ class WorkflowAttributes(BaseModel):
     tasks: list[TaskOfWorkflow]
     created_at: Timestamp
     updated_at: Timestamp
-    command: None = Field(default=None, description=EMPTY_HERE)
+    command: Empty = None
     command_feedback_enabled: Literal[False] = Field(default=False, description=EMPTY_HERE)
     repeat_on: list[str] = _none()
     locked: Literal[False] = Field(default=False, description=EMPTY_HERE)
-    workflow_group_id: None = Field(default=None, description=EMPTY_HERE)
+    workflow_group_id: Empty = None
     run_once_per_resource: Literal[False] = Field(default=False, description=EMPTY_HERE)
     failure_notification_mode: Literal["off"] = Field(
         default="off", description="pagersync notifies nobody of a failed run."
