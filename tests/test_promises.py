@@ -212,7 +212,8 @@ INTEGRATING: Final = {
     ),
     "Every change is in the audit log, without secrets, and stays there.": (
         "tests/access/test_audit.py::test_every_table_is_audited_or_is_not_for_a_reason",
-        "tests/access/test_audit.py::test_what_changes_no_audited_row_is_kept_once_too",
+        "tests/access/test_audit_asked.py::test_an_alert_is_shown_before_and_after",
+        "tests/access/test_audit_asked.py::test_what_is_only_asked_of_pagertree_is_kept_as_an_act",
         "tests/access/test_audit.py::test_it_is_append_only",
         "tests/access/test_audit.py::test_no_secret_is_in_it",
     ),

@@ -7,9 +7,7 @@ from typing import Any, Final
 from pagersync.http import Response
 
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-NOT_OURS: Final = frozenset(
-    {"before", "after", "data", "body", "payload", "labels", "error", "detail"}
-)
+NOT_OURS: Final = frozenset({"data", "body", "payload", "labels", "error", "detail"})
 """Attributes that hold what others sent, as they sent it."""
 
 

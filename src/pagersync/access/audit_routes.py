@@ -1,18 +1,28 @@
 """`/v1/audit`: who changed what, when, from where."""
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, DateTime, select
 
 from pagersync.access.guard import needs
 from pagersync.access.models import AuditEntry, Scope
+from pagersync.database.base import Base
 from pagersync.database.session import SessionDep
 from pagersync.errors import NotFoundError
 from pagersync.filters import Filters
-from pagersync.jsonapi import Collection, Document, JsonApiResponse, Resource, Timestamp, errors
+from pagersync.jsonapi import (
+    Collection,
+    Document,
+    JsonApiResponse,
+    Resource,
+    Timestamp,
+    errors,
+    iso,
+)
 from pagersync.pagination import PageDep, find
 
 router = APIRouter(
@@ -50,8 +60,8 @@ class AuditAttributes(BaseModel):
     actor_name: str | None
     operation: str | None = Field(description="The operationId, or the command.")
     action: Literal["create", "update", "delete", "act"] = Field(
-        description="`act`: something was done that is kept elsewhere, an alert acknowledged for "
-        "example."
+        description="`act`: something was done that changed no row that has a before and after: "
+        "PagerTree was asked to acknowledge an alert, for example."
     )
     resource_type: str | None
     resource_id: str | None
@@ -90,4 +100,18 @@ async def get_audit(session: SessionDep, id: UUID) -> Document[AuditAttributes]:
 
 def _resource(entry: AuditEntry) -> Resource[AuditAttributes]:
     attributes = AuditAttributes.model_validate(entry, from_attributes=True)
+    attributes.before = _timed(entry.resource_type, entry.before)
+    attributes.after = _timed(entry.resource_type, entry.after)
     return Resource(id=str(entry.id), type="audit_entries", attributes=attributes)
+
+
+def _timed(table: str | None, values: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a row's values with its times as every answer has them; triggers write their own."""
+    described = Base.metadata.tables.get(table or "")
+    if values is None or described is None:
+        return values
+    times = {column.name for column in described.columns if isinstance(column.type, DateTime)}
+    return {
+        name: iso(datetime.fromisoformat(value)) if value and name in times else value
+        for name, value in values.items()
+    }

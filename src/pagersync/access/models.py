@@ -81,7 +81,7 @@ class AuditEntry(Base):
     Attributes:
         actor_kind: `api_key`, `console`, `cli` or `system`.
         operation: the operationId or the command.
-        action: `create`, `update`, `delete`; `act` for what changes no audited row.
+        action: `create`, `update`, `delete`; `act` where no row is shown so.
         before, after: the columns that changed, secrets hidden.
     """
 
