@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pagersync.database.engine import Sessions
 from pagersync.http import AsyncClient, Response
+from pagersync.inbox.models import Delivery
 from pagersync.settings import Settings
 from pagersync.tables import Base
 from pagersync.workflows import preview as previewing
@@ -16,6 +17,7 @@ from pagersync.workflows import service
 from pagersync.workflows.context import TaskContext
 from pagersync.workflows.preview import Previewed, preview
 from tests.paging.conftest import Paging
+from tests.support.wait import eventually
 from tests.workflows.conftest import Flows
 
 CRITICAL = {
@@ -139,6 +141,13 @@ async def test_a_preview_writes_nothing(
     incident_id = await flows.declare()
     page_id = await paging.page(incident_id=incident_id)
     await paging.reaches(page_id, "confirmed")
+
+    async def has_been_told() -> bool:
+        async with sessions() as session:
+            told = select(func.count()).select_from(Delivery).where(Delivery.state == "done")
+            return await session.scalar(told) == len(("created", "open"))
+
+    await eventually(has_been_told)
     workflow_id = await flows.add(*tasks, triggers=())
     before = await counts(sessions)
     for about in ({"incident_id": str(incident_id)}, {}):
