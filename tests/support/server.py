@@ -2,18 +2,25 @@
 
 import asyncio
 import socket
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
+from pydantic import SecretStr
 
 from pagersync.app import create_service
+from pagersync.request_id import RequestId
 from pagersync.serve import listen
 from pagersync.settings import Settings
 
 LOOK_EVERY_S = 0.003
 REQUESTS_FINISH_S = 2
+SERVICES_MAX = 8
+
+_services: OrderedDict[tuple[object, ...], RequestId] = OrderedDict()
+"""Services that can be started again: what a route needs is built once, and takes 0.1 s."""
 
 
 class Server(uvicorn.Server):
@@ -47,8 +54,19 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def running_server(settings: Settings, *, with_workers: bool = True) -> AsyncIterator[str]:
     """Yield the address of a running service; it has stopped when the block ends."""
-    async with serving(create_service(settings, with_workers=with_workers)) as url:
+    async with serving(_service(settings, with_workers=with_workers)) as url:
         yield url
+
+
+def _service(settings: Settings, *, with_workers: bool) -> RequestId:
+    """Return the service with these settings; nothing that it keeps outlives its lifespan."""
+    values = (v.get_secret_value() if isinstance(v, SecretStr) else repr(v) for _, v in settings)
+    key = (with_workers, *values)
+    service = _services.pop(key, None) or create_service(settings, with_workers=with_workers)
+    _services[key] = service
+    if len(_services) > SERVICES_MAX:
+        _services.popitem(last=False)
+    return service
 
 
 @asynccontextmanager
