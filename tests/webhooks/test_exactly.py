@@ -19,7 +19,7 @@ from pagersync.webhooks.models import WebhookState
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
 from pagersync.webhooks.service import change_endpoint, get_endpoint
 from pagersync.worker import create_clients
-from tests.support.awaits import MOMENTS
+from tests.support.awaits import MOMENTS, chosen
 from tests.support.hurry import let_leases_run_out
 from tests.support.kill_points import Gallows, Job, Moment, running_gallows
 from tests.support.wait import eventually
@@ -117,13 +117,13 @@ async def test_a_sender_that_is_killed_anywhere_loses_nothing(
     made = await quiet.add(event_types=["incident.created"])
     await declare(quiet, "0")
     await gallows.run(Job(made["id"], "tell", is_rehearsal=True))
-    fatal, survived = 1 + step % 3, None
-    while survived is None:
+    for fatal in chosen(step):
         await declare(quiet, str(fatal))
         survived = await gallows.run(Job(made["id"], "tell", fatal, moment))
         await take_back(quiet.engine)
         assert await gallows.run(Job(made["id"], "tell"))
-        fatal += 3
+        if survived is not None:
+            break
     told = await rows(quiet.engine, "SELECT id, event_id, state, payload FROM webhook_deliveries")
     assert Counter(row["state"] for row in told) == {"done": len(told)}
     assert len(told) > 5
