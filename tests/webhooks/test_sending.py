@@ -237,6 +237,20 @@ async def test_the_last_attempt_leaves_a_delivery_that_can_be_replayed(hooks: Ho
     assert unknown.status_code == 404
 
 
+async def test_what_is_being_sent_is_not_delivered_a_second_time(hooks: Hooks) -> None:
+    hooks.receiver.held.add("/hook")
+    made = await hooks.add(event_types=["incident.created"])
+    await hooks.declare()
+    await hooks.received(1)
+    (running,) = await hooks.reached(made, "running")
+    refused = await hooks.api.post(f"{DELIVERIES}/{running['id']}/deliver")
+    assert refused.status_code == 409
+    assert "is being sent already" in refused.json()["errors"][0]["detail"]
+    hooks.receiver.released.set()
+    (done,) = await hooks.reached(made, "done")
+    assert len(hooks.receiver.to("/hook")) == done["attempt"] == 1
+
+
 async def test_after_a_rotation_both_secrets_sign(hooks: Hooks) -> None:
     made = await hooks.add(event_types=["incident.created"])
     rotating = await hooks.api.post(f"{ENDPOINTS}/{made['id']}/rotate_secret")

@@ -89,7 +89,7 @@ async def get_webhooks_delivery(session: SessionDep, id: UUID) -> Document[Deliv
     "/deliveries/{id}/deliver",
     summary="Deliver once more",
     description="The same body with the same event id is sent again, at once and with all its "
-    "retries. One that is being sent right now goes on as it is.",
+    "retries. One that is being sent at this moment is 409.",
     dependencies=[needs(Scope.WRITE)],
     responses=errors(404, 409, 422),
 )

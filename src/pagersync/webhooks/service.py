@@ -188,9 +188,11 @@ async def deliver_again(session: AsyncSession, delivery_id: UUID) -> WebhookDeli
 
     Raises:
         NotFoundError: there is no such delivery.
-        ConflictError: its endpoint was removed or is disabled.
+        ConflictError: it is being sent, or its endpoint was removed or is disabled.
     """
     delivery = await get_delivery(session, delivery_id, lock=True)
+    if delivery.state == WebhookState.RUNNING:
+        raise ConflictError(f"delivery {delivery_id} is being sent already: see what comes of it")
     endpoint = await session.scalar(
         select(WebhookEndpoint).where(WebhookEndpoint.id == delivery.endpoint_id)
     )
