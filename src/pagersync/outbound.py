@@ -181,6 +181,22 @@ def refusal_of(address: str) -> str | None:
     return "site-local" if isinstance(parsed, IPv6Address) and parsed.is_site_local else None
 
 
+def address_without_lookup(url: URL) -> str | None:
+    """Return the address that a URL's host means to everybody; None: one has to look it up.
+
+    Resolvers read `2130706433`, `0x7f.1` and `0177.0.0.1` as addresses, too.
+    """
+    host = _ascii_host(url).lower()
+    if f".{host}".endswith(".localhost"):  # RFC 6761, 6.3
+        return "127.0.0.1"
+    if ":" in host:
+        return host
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return None
+
+
 async def resolve_host(host: str, port: int) -> list[str]:
     """Return every address that the system knows for a name, in its order."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)

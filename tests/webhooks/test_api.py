@@ -160,12 +160,19 @@ async def test_what_logs_in_at_a_receiver_is_for_administrators(quiet: Hooks) ->
     assert made["secret"] not in (await quiet.api.get(ENDPOINTS)).text
 
 
-async def test_a_private_address_is_refused_where_none_may_be_called(
+async def test_a_private_address_is_refused_however_it_is_written_where_none_may_be_called(
     settings: Any, api: Any
 ) -> None:
     assert not settings.webhook_private_addresses
-    for host in ("127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254"):
-        given = body(name=host, url=f"https://{host}/hook")
+    for host in (
+        *("127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254", "[::ffff:127.0.0.1]", "127.0.0.1."),
+        *("2130706433", "0x7f.1", "127.1", "0177.1", "0", "0xa9fea9fe", "[fe80::1%25eth0]"),
+        *("localhost", "LOCALHOST.", "board.localhost"),
+    ):
+        given = body(name=host, url=f"https://{host}:8443/hook")
         answer = await api.post(ENDPOINTS, json=given)
-        assert pointers(answer) == {"/data/attributes/url"}
+        assert pointers(answer) == {"/data/attributes/url"}, host
         assert "PAGERSYNC_WEBHOOK_PRIVATE_ADDRESSES=true" in answer.text
+    for host in ("8.8.8.8", "134744072", "notlocalhost", "localhost.invalid", "123.invalid"):
+        answer = await api.post(ENDPOINTS, json=body(name=host, url=f"https://{host}/hook"))
+        assert answer.status_code == 201, answer.text

@@ -1,7 +1,6 @@
 """What requests may say of an endpoint. Pure."""
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -9,7 +8,12 @@ from pydantic import Field
 from pagersync.errors import InvalidError
 from pagersync.events.webhook_types import unknown_selectors
 from pagersync.jsonapi import Attributes, Ignored
-from pagersync.outbound import OutboundRefusedError, check_addresses, parse_url
+from pagersync.outbound import (
+    OutboundRefusedError,
+    address_without_lookup,
+    check_addresses,
+    parse_url,
+)
 from pagersync.webhooks.signing import standard_key
 from pagersync.workflows.http_task import HEADER_NAME, HEADER_VALUE, HEADERS_OF_THE_CONNECTION
 
@@ -126,20 +130,13 @@ def _problems_of_headers(headers: Sequence[CustomHeader]) -> list[InvalidError]:
 
 def _problems_of_url(url: str, allows_private: bool) -> list[InvalidError]:  # noqa: FBT001 - private
     try:
-        host = parse_url(url).host
-        if not allows_private and _is_address(host):
-            check_addresses(host, [host], setting=PRIVATE_ADDRESSES_SETTING)
+        parsed = parse_url(url)
+        address = address_without_lookup(parsed)
+        if address and not allows_private:
+            check_addresses(parsed.host, [address], setting=PRIVATE_ADDRESSES_SETTING)
     except OutboundRefusedError as error:
         return [_invalid("url", error.detail)]
     return []
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _problems_of_secret(secret: str | None) -> list[InvalidError]:
