@@ -155,8 +155,15 @@ def test_every_post_takes_an_idempotency_key(document: dict[str, Any], settings:
     }
     assert len(posts) > 3
     for path, operation in posts.items():
-        (header,) = [given for given in operation["parameters"] if given["in"] == "header"]
-        assert (header["name"], header["required"]) == ("Idempotency-Key", False), path
+        headers = {
+            given["name"]: given["required"]
+            for given in operation["parameters"]
+            if given["in"] == "header"
+        }
+        is_rotation = "/rotate" in path  # of what has a version
+        names = {"Idempotency-Key", *(["If-Match"] if is_rotation else [])}
+        assert headers == dict.fromkeys(names, False), path
+        assert ("412" in operation["responses"]) == is_rotation, path
         assert "409" in operation["responses"], path
     routes = [
         route.original_route

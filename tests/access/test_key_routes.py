@@ -130,6 +130,18 @@ async def test_after_a_rotation_both_tokens_work_until_the_grace_period_ends(
         assert answer.status_code == 422
 
 
+async def test_a_rotation_of_an_older_version_is_412_and_the_token_stays(
+    api: AsyncClient, server: str
+) -> None:
+    made = await make(api)
+    path, first = f"/v1/api_keys/{made.json()['data']['id']}/rotate", made.headers["ETag"]
+    rotated = await api.post(path, headers={"If-Match": first})
+    assert (rotated.status_code, rotated.headers["ETag"] == first) == (200, False)
+    assert (await api.post(path, headers={"If-Match": first})).status_code == 412
+    for answer in (made, rotated):  # a second rotation would have ended the first token
+        assert await works(server, answer.json()["data"]["attributes"]["token"])
+
+
 async def test_the_list_is_filtered(api: AsyncClient, sessions: Sessions) -> None:
     async with sessions.begin() as session:
         integration = (await service.add_integration(session, name="acme")).integration.id

@@ -210,6 +210,20 @@ async def test_after_a_rotation_both_secrets_work_for_the_grace_period(
     assert await status(fresh) == 401
 
 
+async def test_a_rotation_of_an_older_version_is_412_and_the_secret_stays(
+    api: AsyncClient, account: Account
+) -> None:
+    url = f"/v1/integrations/{account.id}"
+    first = {"If-Match": (await api.get(url)).headers["ETag"]}
+    rotated = await api.post(f"{url}/rotate_secret", headers=first)
+    assert rotated.status_code == 200, rotated.text
+    assert (await api.get(url)).headers["ETag"] == rotated.headers["ETag"] != first["If-Match"]
+    late = await api.post(f"{url}/rotate_secret", json=new(grace_hours=0.0), headers=first)
+    assert late.status_code == 412
+    assert (await api.get(url)).headers["ETag"] == rotated.headers["ETag"]
+    assert (await account.post(event())).status_code == 202
+
+
 async def test_a_rotation_needs_no_body(api: AsyncClient, account: Account) -> None:
     answer = await api.post(f"/v1/integrations/{account.id}/rotate_secret")
     assert answer.status_code == 200, answer.text

@@ -143,6 +143,10 @@ async def test_a_change_of_another_version_is_refused(quiet: Hooks) -> None:
     assert (await quiet.api.put(url, json=body(name="b"), headers=if_match)).status_code == 412
     assert (await quiet.api.delete(url, headers=if_match)).status_code == 412
     assert (await quiet.show(made))["name"] == "a"
+    rotate, second = f"{url}/rotate_secret", {"If-Match": changed.headers["ETag"]}
+    assert (await quiet.api.post(rotate, headers=if_match)).status_code == 412
+    assert (await quiet.api.post(rotate, headers=second)).headers["ETag"] == '"3"'
+    assert (await quiet.api.post(rotate, headers=second)).status_code == 412
 
 
 async def test_what_logs_in_at_a_receiver_is_for_administrators(quiet: Hooks) -> None:

@@ -216,16 +216,18 @@ async def revoke_api_key(session: SessionDep, id: UUID, if_match: IfMatch = None
     description="The new one works at once, the old one for the grace period too; one that is "
     "older still ends.",
     dependencies=[needs(Scope.ADMIN)],
-    responses=errors(400, 404, 409, 422),
+    responses=errors(400, 404, 409, 412, 422),
 )
 async def rotate_api_key(
     response: Response,
     session: SessionDep,
     id: UUID,
     body: NewDocument[Literal["api_keys"], KeyRotation] | None = None,
+    if_match: IfMatch = None,
 ) -> Document[ApiKeyWithToken]:
     hours = body.data.attributes.grace_hours if body else keys.GRACE_HOURS_DEFAULT
     key = await keys.get_key(session, id, lock=True)
+    check_if_match(if_match, key.version)
     return _with_token(response, await keys.rotate_key(session, key, grace=timedelta(hours=hours)))
 
 

@@ -8,7 +8,6 @@ from sqlalchemy import ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
-from pagersync.etag import version_of_content
 
 PAGERTREE_URL: Final = "https://api.pagertree.com/api/v4"
 """PagerTree's API base (its documentation, "Authentication")."""
@@ -43,19 +42,6 @@ class Integration(UpdatedAt, Base):
     directory_synced_at: Mapped[datetime | None]
     directory_error: Mapped[str | None]
     default_targets: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-
-    @property
-    def version(self) -> int:
-        """What people set of it; its directory is synced without a change of that."""
-        return version_of_content(
-            self.name,
-            self.pagertree_url,
-            self.api_key_encrypted,
-            self.alert_url_template,
-            self.alerts_per_day_max,
-            self.enabled,
-            self.default_targets,
-        )
 
     __table_args__ = (
         Index(

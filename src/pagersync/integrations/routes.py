@@ -191,7 +191,7 @@ async def get_integration(
     request: Request, response: Response, session: SessionDep, id: UUID
 ) -> Document[IntegrationAttributes]:
     integration = await service.get_integration(session, id)
-    response.headers["ETag"] = etag(integration.version)
+    response.headers["ETag"] = etag(await service.integration_version(session, integration))
     return Document(data=(await _resources(request, session, [integration]))[0])
 
 
@@ -210,13 +210,12 @@ async def change_integration(
     if_match: IfMatch = None,
 ) -> Document[IntegrationAttributes]:
     async with request.state.sessions() as session:
-        before = await service.get_integration(session, id)
-    check_if_match(if_match, before.version)
+        before = await _checked(session, id, if_match)
     columns = await _changed_columns(request, before, body.data.attributes)
     async with request.state.sessions.begin() as session:
-        check_if_match(if_match, (await service.get_integration(session, id, lock=True)).version)
+        await _checked(session, id, if_match, lock=True)
         integration = await service.change_integration(session, id, **columns)
-        response.headers["ETag"] = etag(integration.version)
+        response.headers["ETag"] = etag(await service.integration_version(session, integration))
         return Document(data=(await _resources(request, session, [integration]))[0])
 
 
@@ -229,7 +228,7 @@ async def change_integration(
     responses=errors(404, 412, 422),
 )
 async def remove_integration(session: SessionDep, id: UUID, if_match: IfMatch = None) -> None:
-    check_if_match(if_match, (await service.get_integration(session, id, lock=True)).version)
+    await _checked(session, id, if_match, lock=True)
     await service.remove_integration(session, id)
 
 
@@ -238,18 +237,36 @@ async def remove_integration(session: SessionDep, id: UUID, if_match: IfMatch = 
     summary="Make a new webhook secret",
     description="The old ones keep working for the grace period.",
     dependencies=[needs(Scope.ADMIN, bound=True)],
-    responses=errors(400, 404, 422),
+    responses=errors(400, 404, 412, 422),
 )
 async def rotate_secret(
     request: Request,
+    response: Response,
     session: SessionDep,
     id: UUID,
     body: NewDocument[Literal["integrations"], Rotation] | None = None,
+    if_match: IfMatch = None,
 ) -> Document[IntegrationWithSecret]:
     asked = body.data.attributes.grace_hours if body else None
     hours = _settings(request).secret_grace_hours if asked is None else asked
+    await _checked(session, id, if_match, lock=True)
     new = await service.rotate_secret(session, id, grace=timedelta(hours=hours))
+    response.headers["ETag"] = etag(await service.integration_version(session, new.integration))
     return with_secret(request, new)
+
+
+async def _checked(
+    session: AsyncSession, integration_id: UUID, if_match: str | None, *, lock: bool = False
+) -> Integration:
+    """Return an integration that is at the version that a change was made of.
+
+    Raises:
+        NotFoundError: there is no such integration.
+        PreconditionFailedError: it has changed since.
+    """
+    integration = await service.get_integration(session, integration_id, lock=lock)
+    check_if_match(if_match, await service.integration_version(session, integration))
+    return integration
 
 
 async def _changed_columns(

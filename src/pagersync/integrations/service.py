@@ -15,6 +15,7 @@ from pagersync.access.tokens import WEBHOOK_SECRET_PREFIX, hash_token, new_token
 from pagersync.database.base import new_id
 from pagersync.database.notify import notify
 from pagersync.errors import ConflictError, NotFoundError
+from pagersync.etag import version_of_content
 from pagersync.integrations.gate import reset_gate
 from pagersync.integrations.models import Integration, WebhookRefusal, WebhookSecret
 from pagersync.integrations.values import to_uuid
@@ -152,6 +153,23 @@ async def get_integration(
     if integration is None:
         raise NotFoundError(f"there is no integration {integration_id}")
     return integration
+
+
+async def integration_version(session: AsyncSession, integration: Integration) -> int:
+    """Return the version of what people set of it; its directory is synced without a change."""
+    newest = select(WebhookSecret.id).where(
+        WebhookSecret.integration_id == integration.id, WebhookSecret.expires_at.is_(None)
+    )
+    return version_of_content(
+        integration.name,
+        integration.pagertree_url,
+        integration.api_key_encrypted,
+        integration.alert_url_template,
+        integration.alerts_per_day_max,
+        integration.enabled,
+        integration.default_targets,
+        await session.scalar(newest),
+    )
 
 
 async def find_integration(session: AsyncSession, reference: str) -> Integration:

@@ -135,12 +135,13 @@ async def delete_webhooks_endpoint(
     description="The answer is the only one that shows the new secret. For "
     "`PAGERSYNC_SECRET_GRACE_HOURS`, deliveries are signed with the old one too.",
     dependencies=[needs(Scope.ADMIN)],
-    responses=errors(404, 422),
+    responses=errors(404, 412, 422),
 )
 async def rotate_webhooks_endpoint_secret(
-    request: Request, response: Response, session: SessionDep, id: str
+    request: Request, response: Response, session: SessionDep, id: str, if_match: IfMatch = None
 ) -> Document[EndpointAttributes]:
     endpoint = await service.get_endpoint(session, id, lock=True)
+    check_if_match(if_match, endpoint.version)
     grace = timedelta(hours=request.state.settings.secret_grace_hours)
     new = await service.rotate_secret(session, request.state.vault, endpoint, grace=grace)
     return _shown(request, response, new.endpoint, secret=new.secret)
