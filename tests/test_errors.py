@@ -4,15 +4,19 @@ import importlib
 import inspect
 import os
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
 
 import pagersync
+from pagersync.app import create_app
+from pagersync.database.base import new_id
 from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
 from pagersync.openapi.answers import error_classes
 from pagersync.settings import Settings
+from tests.support.operations import operations_of
 
 ERRORS_MD = Path(__file__).parents[1] / "docs" / "errors.md"
 
@@ -64,6 +68,23 @@ async def test_a_body_that_is_no_json_is_400(api: AsyncClient, body: bytes) -> N
 
 async def test_a_body_that_is_missing_is_422(api: AsyncClient) -> None:
     assert (await api.post("/v1/integrations", content=b"")).status_code == 422
+
+
+async def test_every_get_refuses_a_query_parameter_that_does_not_exist(
+    api: AsyncClient, settings: Settings
+) -> None:
+    gets = [each for each in operations_of(create_app(settings)).values() if each.method == "GET"]
+    assert len(gets) > 40
+    for each in gets:
+        path = re.sub(r"\{\w+\}", str(new_id()), each.path)
+        for parameter in ("filter[nonsense]", "includes", "id"):
+            answer = await api.get(path, params={parameter: "1"})
+            assert answer.status_code == 422, (path, parameter)
+            (error,) = answer.json()["errors"]
+            assert error["source"] == {"parameter": parameter}, path
+            assert "there is no such parameter; " in error["detail"]
+        fields = await api.get(path, params={"fields[nonsense]": "1"})
+        assert fields.status_code in {200, 404}, path
 
 
 def table() -> str:

@@ -18,14 +18,13 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from pagersync.errors import InvalidError
 from pagersync.pagertree.payloads import TIME_PATTERN, parse_time
-from pagersync.shape import Shape
+from pagersync.shape import FIELDS, Shape
 
 PARAMETER: Final = re.compile(r"filter\[(\w+)\](?:\[(\w+)\])?")
 CHOICE_OPERATORS: Final = ("eq", "not_eq", "in", "not_in")
 PAGE_PARAMETERS: Final = ("page[number]", "page[size]", "page[after]")
 """Read by `pagination.py`."""
 SORT: Final = "sort"
-FIELDS: Final = "fields["
 DIGITS_MAX: Final = 18
 
 TIME_OPERATORS: Final[Mapping[str, Callable[[Any, datetime], ColumnElement[bool]]]] = {

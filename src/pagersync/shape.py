@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Depends, Request, params
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -23,12 +24,14 @@ from pagersync.jsonapi import (
     Related,
     Relationship,
     Resource,
+    errors,
 )
 from pagersync.pagination import Found
 
 A = TypeVar("A", bound=BaseModel)
 
 INCLUDE: Final = "include"
+FIELDS: Final = "fields["
 RELATED_MAX: Final = 100
 """How many things of one kind are included for each thing: the newest. More is a list's work."""
 
@@ -137,7 +140,48 @@ class ShapedRoute(APIRoute):
     """The route class of all under `/v1`: answers have the `fields[type]` that are asked for.
 
     A name that no attribute has is passed over: other clients of Rootly's name more than there is.
+    A GET refuses query parameters that it does not know.
     """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        dependencies: Sequence[params.Depends] | None = None,
+        responses: dict[int | str, dict[str, Any]] | None = None,
+        methods: set[str] | list[str] | None = None,
+        **options: Any,
+    ) -> None:
+        if "GET" in (methods or ()):
+            # Last, so that authentication and scope come first.
+            dependencies = [*(dependencies or ()), Depends(self._refuse_unknown)]
+            responses = errors(422) | (responses or {})
+        super().__init__(
+            path,
+            endpoint,
+            dependencies=dependencies,
+            responses=responses,
+            methods=methods,
+            **options,
+        )
+
+    async def _refuse_unknown(self, request: Request) -> None:
+        """Let a request pass whose query parameters are known.
+
+        Raises:
+            InvalidError: there is another one.
+        """
+        asked = [name for name in request.query_params if not name.startswith(FIELDS)]
+        if not asked:
+            return
+        flat = get_flat_params(self.dependant)
+        known = [each["name"] for each in (self.openapi_extra or {}).get("parameters", ())]
+        known += [each.alias for each in flat if isinstance(each.field_info, params.Query)]
+        unknown = [name for name in asked if name not in known]
+        if unknown:
+            has = f"this one has {', '.join(known)}" if known else "none can be given here"
+            raise InvalidError(f"there is no such parameter; {has}", parameter=unknown[0])
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler, and leave out of its answer what was not asked for."""
@@ -159,9 +203,9 @@ class ShapedRoute(APIRoute):
 
 def _read_fields(request: Request) -> dict[str, set[str]]:
     return {
-        parameter[len("fields[") : -1]: set(value.split(","))
+        parameter[len(FIELDS) : -1]: set(value.split(","))
         for parameter, value in request.query_params.items()
-        if parameter.startswith("fields[") and parameter.endswith("]")
+        if parameter.startswith(FIELDS) and parameter.endswith("]")
     }
 
 

@@ -24,11 +24,13 @@ from pagersync.jsonapi import (
     iso,
 )
 from pagersync.pagination import PageDep, find
+from pagersync.shape import ShapedRoute
 
 router = APIRouter(
     prefix="/v1",
     tags=["Audit log"],
     default_response_class=JsonApiResponse,
+    route_class=ShapedRoute,
     dependencies=[needs(Scope.ADMIN)],
 )
 

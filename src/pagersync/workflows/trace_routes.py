@@ -13,6 +13,7 @@ from pagersync.database.session import SessionDep
 from pagersync.incidents.service import get_incident
 from pagersync.jsonapi import Document, JsonApiResponse, Resource, errors
 from pagersync.paging.service import get_page
+from pagersync.shape import ShapedRoute
 from pagersync.workflows.explain import Explanation, explain_alert, explain_incident, explain_page
 from pagersync.workflows.trace_tree import TraceNode
 
@@ -21,6 +22,7 @@ router = APIRouter(
     tags=["Traces"],
     dependencies=[needs(Scope.READ)],
     default_response_class=JsonApiResponse,
+    route_class=ShapedRoute,
 )
 
 HOW: Final = (
