@@ -9,15 +9,17 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts import actions
+from pagersync.alerts.apply import write_events
 from pagersync.alerts.models import Alert
 from pagersync.alerts.store import AlertKey, adopt_alerts
-from pagersync.database.engine import raw_connection
+from pagersync.database.engine import Connection, raw_connection
 from pagersync.events.publish import Cause
 from pagersync.http import AsyncClient
 from pagersync.integrations import service as integrations
 from pagersync.integrations.vault import open_vault
 from pagersync.paging.models import Operation, OperationKind
 from pagersync.paging.service import get_page, request_operation, resolve_page
+from pagersync.paging.store import LockedPage, lock_pages
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
 from tests.support.pagertree import API_KEY
@@ -85,9 +87,8 @@ async def test_a_mark_that_was_copied_into_the_tags_of_another_alert_does_not_pa
     assert page.pagertree_alert_id == alert["prefix_id"]
 
 
-async def test_an_alert_that_gets_its_name_while_it_is_changed_stays_one_alert(
-    paging: Paging, engine: AsyncEngine
-) -> None:
+async def disk_alert(paging: Paging) -> UUID:
+    """Make an alert that lives here."""
     new = actions.NewLocalAlert(
         integration_id=paging.integration_id,
         summary="Disk full",
@@ -97,7 +98,13 @@ async def test_an_alert_that_gets_its_name_while_it_is_changed_stays_one_alert(
         cause=Cause("a test"),
     )
     async with paging.sessions.begin() as session:
-        alert_id = (await actions.create_alert(session, new)).id
+        return (await actions.create_alert(session, new)).id
+
+
+async def test_an_alert_that_gets_its_name_while_it_is_changed_stays_one_alert(
+    paging: Paging, engine: AsyncEngine
+) -> None:
+    alert_id = await disk_alert(paging)
     async with paging.sessions.begin() as session:
         alert = (await session.scalars(select(Alert).where(Alert.id == alert_id))).one()
         async with raw_connection(engine) as connection:
@@ -175,3 +182,42 @@ async def test_a_page_that_is_claimed_at_the_moment_in_which_it_is_resolved_is_r
         await resolving
     kinds = [operation.kind for operation in await idle.operations(page_id)]
     assert kinds == ["create_alert", "resolve_alert"]
+
+
+async def test_an_alert_whose_key_is_changed_while_it_moves_and_is_heard_of_waits_in_no_circle(
+    idle: Paging, engine: AsyncEngine
+) -> None:
+    alert_id = await disk_alert(idle)
+    page_id = await idle.page(alert_id=alert_id)
+    name = AlertKey(idle.integration_id, "alt_1")
+
+    async def hear(connection: Connection, pages: dict[AlertKey, LockedPage]) -> None:
+        event = actions.local_event(name, "updated", "Seen", cause=Cause("a test"), values={})
+        await write_events(connection, {name: [event]}, pages)
+
+    async def hear_again() -> None:
+        async with raw_connection(engine) as connection, connection.transaction():
+            await hear(connection, {})
+
+    async def waiting() -> int:
+        async with raw_connection(engine) as connection:
+            found: int = await connection.fetchval(WAITING)
+            return found
+
+    async with idle.sessions.begin() as session:
+        alert = (await session.scalars(select(Alert).where(Alert.id == alert_id))).one()
+        async with raw_connection(engine) as mover, mover.transaction():
+            await hear(mover, {name: (await lock_pages(mover, [page_id]))[page_id]})
+            locking = asyncio.create_task(actions.lock_alert(session, alert))
+            await eventually(waiting)
+        await locking
+        hearing = asyncio.create_task(hear_again())
+
+        async def has_come_far() -> bool:
+            return hearing.done() or await waiting() == 1
+
+        await eventually(has_come_far)
+        change = {"deduplication_key": "disk-1"}
+        changed = await actions.change_alert(session, alert, change, Cause("a test"))
+    await hearing
+    assert (changed.external_id, changed.deduplication_key) == ("alt_1", "disk-1")
