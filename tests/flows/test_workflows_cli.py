@@ -111,3 +111,20 @@ async def test_an_account_gets_default_targets_and_its_workflow_is_switched_on(
     (on,) = [each for each in await setup.ask("workflows", "list") if each["id"] == off["id"]]
     assert (on["enabled"], on["off_reason"]) == (True, None)
     assert "still off" not in await setup.tell(*set_targets, "--team", name)
+
+
+async def test_an_account_is_not_added_with_a_default_target_that_pagertree_does_not_have(
+    setup: Setup,
+) -> None:
+    async with simulated_pagertree() as pagertree:
+        name = pagertree.simulator.directory.teams[0].name
+        add = ("integrations", "add", "second", "--pagertree-url", pagertree.api_url)
+        wrong = await setup.run(*add, "--default-team", f"{name}x")
+        assert wrong.returncode == 1
+        assert f"no team is called '{name}x': did you mean '{name}'?" in wrong.stderr
+        names = [each["name"] for each in await setup.ask("integrations", "list")]
+        assert "second" not in names
+        right = await setup.tell(*add, "--default-team", name)
+        assert "not asked" not in right
+    unasked = ("integrations", "add", "later", "--no-verify", "--default-team", f"{name}x")
+    assert "`pagersync integrations default-targets later`" in await setup.tell(*unasked)

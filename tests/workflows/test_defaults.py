@@ -78,6 +78,31 @@ async def test_with_default_targets_both_are_on(
     assert not any("is off" in step for step in answer["attributes"]["setup"])
 
 
+async def test_a_default_target_that_pagertree_does_not_have_is_refused(
+    service_api: AsyncClient, paging: Paging, workflows: Reader
+) -> None:
+    def new(**attributes: Any) -> dict[str, Any]:
+        return {"data": {"type": "integrations", "attributes": attributes}}
+
+    wrong = {"users": [{"name": "Nobody"}], "teams": [{"name": "Platform"}, {"name": "Platfrom"}]}
+    account = {"name": "other", "api_key": API_KEY, "pagertree_url": paging.pagertree.api_url}
+    before = await workflows.count()
+    made = await service_api.post("/v1/integrations", json=new(default_targets=wrong, **account))
+    url = f"/v1/integrations/{paging.integration_id}"
+    changed = await service_api.patch(url, json=new(default_targets=wrong))
+    for refused in (made, changed):
+        assert refused.status_code == 422, refused.text
+        team, user = refused.json()["errors"]
+        assert team["source"] == {"pointer": "/data/attributes/default_targets/teams/1"}
+        assert "did you mean 'Platform'?" in team["detail"]
+        assert user["source"] == {"pointer": "/data/attributes/default_targets/users/0"}
+    assert len((await service_api.get("/v1/integrations")).json()["data"]) == 1
+    assert await workflows.count() == before
+    right = await service_api.patch(url, json=new(default_targets={"teams": wrong["teams"][:1]}))
+    assert right.status_code == 200
+    assert (await service_api.patch(url, json=new(default_targets={}))).status_code == 200
+
+
 async def test_a_storm_of_resolved_incidents_leaves_no_alert_open_for_a_limit(
     api: AsyncClient, pagertree: SimulatedPagerTree, sessions: Sessions, flows: Flows
 ) -> None:

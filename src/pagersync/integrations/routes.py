@@ -19,6 +19,7 @@ from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.filters import Filters
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
+from pagersync.integrations.default_targets import check_default_targets
 from pagersync.integrations.gate import IntegrationGate, list_gates
 from pagersync.integrations.models import (
     ALERT_URL_TEMPLATE,
@@ -213,7 +214,10 @@ async def change_integration(
         before = await _checked(session, id, if_match)
     columns = await _changed_columns(request, before, body.data.attributes)
     async with request.state.sessions.begin() as session:
-        await _checked(session, id, if_match, lock=True)
+        before = await _checked(session, id, if_match, lock=True)
+        is_known = before.directory_synced_at and "api_key_encrypted" not in columns
+        if "default_targets" in columns and is_known:
+            await check_default_targets(session, id, columns["default_targets"])
         integration = await service.change_integration(session, id, **columns)
         response.headers["ETag"] = etag(await service.integration_version(session, integration))
         return Document(data=(await _resources(request, session, [integration]))[0])

@@ -1,15 +1,27 @@
 """Connecting a PagerTree account: the account, and the workflows that come with it."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.integrations.default_targets import check_listed_targets
+from pagersync.integrations.directory_store import Listed
 from pagersync.integrations.service import NewSecret, add_integration
 from pagersync.workflows.defaults import create_default_workflows
 
+UNCHECKED: Final = (
+    "Nobody knows yet whether PagerTree has the default targets, since it was not asked: run "
+    "`pagersync directory sync`, then `pagersync integrations default-targets {name}` with them."
+)
+
 
 async def connect_integration(
-    session: AsyncSession, *, requested_by: str, default_workflows: bool, **columns: Any
+    session: AsyncSession,
+    *,
+    requested_by: str,
+    default_workflows: bool,
+    listed: Listed | None = None,
+    **columns: Any,
 ) -> tuple[NewSecret, list[str]]:
     """Add an account whose API key was verified before; return it, and what is left to do.
 
@@ -17,16 +29,23 @@ async def connect_integration(
         session: inside a transaction.
         requested_by: who connects it, for people.
         default_workflows: whether it gets its two default workflows.
+        listed: what PagerTree has of the kinds of its default targets; None: it was not asked.
         columns: of the account.
 
     Raises:
         ConflictError: the name is taken.
+        ManyInvalidError: PagerTree lists no such default target.
     """
     new = await add_integration(session, **columns)
+    targets, left = new.integration.default_targets, []
+    if any(targets.values()) and listed is None:
+        left = [UNCHECKED.format(name=new.integration.name)]
+    elif any(targets.values()) and listed is not None:
+        await check_listed_targets(session, new.integration.id, targets, listed)
     if not default_workflows:
-        return new, []
+        return new, left
     workflows = await create_default_workflows(session, new.integration, requested_by)
-    return new, [
+    return new, left + [
         f"The workflow {workflow.name!r} is off: {workflow.off_reason}."
         for workflow in workflows
         if workflow.off_reason and not workflow.enabled

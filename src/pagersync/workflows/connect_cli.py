@@ -83,6 +83,7 @@ async def _connect(
     default_workflows: bool,
 ) -> tuple[NewSecret, list[str]]:
     from pagersync.integrations.connect import take_api_key
+    from pagersync.integrations.default_targets import list_named_kinds
     from pagersync.integrations.vault import open_vault
     from pagersync.pagertree.client import create_http_client
     from pagersync.workflows.connect import connect_integration
@@ -95,11 +96,20 @@ async def _connect(
             pagertree_url=columns["pagertree_url"],
             verify=verify,
         )
+        listed = None
+        if verify:
+            listed = await list_named_kinds(
+                client,
+                columns["default_targets"],
+                api_key=key.get_secret_value(),
+                pagertree_url=columns["pagertree_url"],
+            )
     async with context.sessions.begin() as session:
         return await connect_integration(
             session,
             requested_by="the command line",
             default_workflows=default_workflows,
+            listed=listed,
             **columns,
             **key_columns,
         )

@@ -8,6 +8,7 @@ from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
+from pagersync.integrations.default_targets import list_named_kinds
 from pagersync.integrations.routes import (
     IntegrationWithSecret,
     NewIntegration,
@@ -42,5 +43,15 @@ async def create_integration(
     new = body.data.attributes
     columns = new.model_dump(exclude={"api_key", "verify_api_key"})
     columns |= await new_api_key(request, new.api_key, new.pagertree_url, new.verify_api_key)
-    added, left = await connect_integration(session, requested_by=requester(request), **columns)
+    listed = None
+    if new.verify_api_key:
+        listed = await list_named_kinds(
+            request.state.http,
+            columns["default_targets"],
+            api_key=new.api_key.get_secret_value(),
+            pagertree_url=new.pagertree_url,
+        )
+    added, left = await connect_integration(
+        session, requested_by=requester(request), listed=listed, **columns
+    )
     return with_secret(request, added, left)
