@@ -105,6 +105,20 @@ async def test_a_workflow_from_its_making_to_its_end(rootly: Driver) -> None:
     assert await rootly.refused(404, update_workflow, workflow.id, body=body)
 
 
+async def test_severity_ids_go_through_the_client_both_ways(
+    rootly: Driver, api: AsyncClient
+) -> None:
+    new = {"type": "severities", "attributes": {"name": "Sev Zero", "severity": "critical"}}
+    severity = (await api.post("/v1/severities", json={"data": new})).json()["data"]["id"]
+    params = INCIDENT.to_dict()
+    workflow = await made(rootly, **{**EMPTY, "severity_ids": [severity]}, trigger_params=params)
+    known = workflow.attributes
+    assert known.severity_ids == known.trigger_params["incident_severities"] == [severity]
+    body = body_of(UpdateWorkflow, "workflows", {"severity_ids": []})
+    changed = (await rootly(update_workflow, workflow.id, body=body)).data.attributes
+    assert changed.severity_ids == changed.trigger_params["incident_severities"] == []
+
+
 @pytest.mark.parametrize(
     ("params", "model"),
     [

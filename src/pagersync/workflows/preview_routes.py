@@ -17,6 +17,7 @@ from pagersync.workflows import manual, service
 from pagersync.workflows.definition import ATTRIBUTES
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.preview import Preview, Previewed, TaskPreview, preview
+from pagersync.workflows.severity_ids import with_severity_ids
 from pagersync.workflows.subject_params import NamedSubject
 from pagersync.workflows.views import NewWorkflow
 
@@ -96,8 +97,9 @@ async def _workflow(
             "give a workflow_id or a workflow, and not both", pointer=f"{ATTRIBUTES}/workflow_id"
         )
     if asked.workflow is not None:
-        values = asked.workflow.kept()
-        return await service.draft_workflow(session, values, pointer=f"{ATTRIBUTES}/workflow")
+        pointer = f"{ATTRIBUTES}/workflow"
+        values = await with_severity_ids(session, asked.workflow.kept(), pointer=pointer)
+        return await service.draft_workflow(session, values, pointer=pointer)
     workflow = await service.get_workflow(session, str(asked.workflow_id))
     return workflow, (await service.list_tasks(session, [workflow.id])).get(workflow.id, [])
 

@@ -23,6 +23,7 @@ from pagersync.pagination import PageDep, find
 from pagersync.shape import Wanted
 from pagersync.workflows import service
 from pagersync.workflows.models import Workflow
+from pagersync.workflows.severity_ids import with_severity_ids
 from pagersync.workflows.views import (
     REQUIRED,
     SHAPE,
@@ -76,7 +77,7 @@ async def create_workflow(
     session: SessionDep,
     body: NewDocument[Literal["workflows"], NewWorkflow],
 ) -> Document[WorkflowAttributes]:
-    values = body.data.attributes.kept()
+    values = await with_severity_ids(session, body.data.attributes.kept())
     workflow = await service.create_workflow(session, values, requested_by=requester(request))
     return await _shown(session, response, workflow)
 
@@ -145,6 +146,7 @@ async def update_workflow(
         values["tasks"] = [task.model_dump() for task in body.data.attributes.tasks or ()]
     workflow = await service.get_workflow(session, id, lock=True)
     check_if_match(if_match, workflow.version)
+    values = await with_severity_ids(session, values, workflow.trigger_params)
     if values:
         workflow = await service.change_workflow(session, workflow, values)
     return await _shown(session, response, workflow)

@@ -26,7 +26,9 @@ from pagersync.workflows.definition import TaskContent, WorkflowContent
 from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.run_views import runs_of
+from pagersync.workflows.severity_ids import severity_ids_of
 from pagersync.workflows.task_params import OURS_ONLY
+from pagersync.workflows.trigger_checks import VALUES_MAX
 from pagersync.workflows.trigger_params import fits_rootly
 
 Uuid = Annotated[UUID, Field(strict=False)]
@@ -46,7 +48,11 @@ class Requested(Attributes):
     locked: Nothing = None
     workflow_group_id: Nothing = None
     environment_ids: Nothing = None
-    severity_ids: Nothing = None
+    severity_ids: list[str] | None = Field(
+        default=None,
+        max_length=VALUES_MAX,
+        description="As the condition that an incident's severity `IS` one of these.",
+    )
     incident_type_ids: Nothing = None
     incident_role_ids: Nothing = None
     service_ids: Nothing = None
@@ -201,7 +207,9 @@ class WorkflowAttributes(BaseModel):
     )
     failure_notification_channels: list[Any] = _none()
     environment_ids: list[str] = _none()
-    severity_ids: list[str] = _none()
+    severity_ids: list[str] = Field(
+        description="Those of the condition that the severity `IS` one of, if it has ids alone."
+    )
     incident_type_ids: list[str] = _none()
     incident_role_ids: list[str] = _none()
     service_ids: list[str] = _none()
@@ -248,6 +256,7 @@ def workflow_resource(
     attributes = WorkflowAttributes(
         **shown,
         default=workflow.default_key is not None,
+        severity_ids=severity_ids_of(workflow.trigger_params),
         tasks=[TaskOfWorkflow(id=task.id, **_columns(task, hides_secrets)) for task in tasks],
     )
     return Resource(id=str(workflow.id), type="workflows", attributes=attributes)
