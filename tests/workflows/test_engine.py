@@ -135,7 +135,9 @@ async def test_a_template_that_cannot_be_rendered_fails_its_task_with_line_and_c
     flows: Flows, server: str
 ) -> None:
     del server
-    workflow_id = await flows.add({"task_type": "print", "message": "a\n{{ incident.nothing }}"})
+    workflow_id = await flows.add(
+        {"task_type": "print", "message": "a\n{{ incident.labels.nothing }}"}
+    )
     await flows.declare()
     (run,) = await flows.ran(workflow_id)
     (task,) = await flows.tasks(run)

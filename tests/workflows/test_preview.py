@@ -60,7 +60,7 @@ async def test_a_preview_says_which_condition_fails_and_what_each_task_would_say
     incident_id = await flows.declare(title="Checkout is down", severity="high")
     workflow = inline(
         {"task_type": "print", "message": "{{ incident.title }} {{ context.word }}"},
-        {"task_type": "add_to_timeline", "event": "one\n  {{ incident.nothing | upcase }}"},
+        {"task_type": "add_to_timeline", "event": "one\n  {{ incident.labels.nothing | upcase }}"},
         trigger_params=CRITICAL,
     )
     shown = await seen(

@@ -26,6 +26,7 @@ from liquid.exceptions import (
 
 from pagersync.errors import InvalidError, PagersyncError
 from pagersync.pagertree.payloads import storable
+from pagersync.workflows.template_attributes import unknown_attributes
 from pagersync.workflows.template_filters import FILTERS, VALUE_ITEMS_MAX, size_of
 from pagersync.workflows.template_output import EchoText, OutputText
 from pagersync.workflows.template_source import check_source, place
@@ -169,13 +170,15 @@ def check_template(source: str, pointer: str) -> None:
     """Return if the text can be rendered, as far as that shows without its variables' values.
 
     Raises:
-        InvalidError: it cannot: its syntax, a tag, a filter or the name of a variable is wrong, or
-            it is too long. The detail names line and column.
+        InvalidError: it cannot: its syntax, a tag, a filter or the name of a variable or of its
+            attribute is wrong, or it is too long. The detail names line and column.
     """
     try:
-        _compile(source)
+        template = _compile(source)
     except TemplateError as error:
         raise InvalidError(error.detail, pointer=pointer) from None
+    for index, problem in sorted(unknown_attributes(template)):
+        raise InvalidError(f"{place(source, index)}: {problem}", pointer=pointer)
 
 
 def render(source: str, variables: Mapping[str, object]) -> str:
