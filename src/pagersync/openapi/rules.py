@@ -26,6 +26,8 @@ RULES: Final[MappingProxyType[str, dict[str, dict[str, Any]]]] = MappingProxyTyp
             "name": NAME,
             "api_key": {"minLength": 1, "maxLength": 1000, "pattern": "^[!-~]+$"},
         },
+        "NewApiKey": {"name": NAME},
+        "ChangedApiKey": {"name": NAME},
         "NewWorkflow": {"name": NAME},
         "ChangedWorkflow": {"name": NAME},
         "NewTask": {"name": NAME},
@@ -43,6 +45,7 @@ NEVER_NULL: Final = MappingProxyType(
         "ChangedSeverity": ("name", "severity", "position"),
         "ChangedEntry": ("event", "visibility"),
         "ChangedWorkflow": ("name", "enabled", "trigger_params", "tasks"),
+        "ChangedApiKey": ("name",),
         "ChangedTask": ("name", "task_params", "enabled", "skip_on_failure"),
         "ChangedEndpoint": ("name", "event_types", "enabled", "custom_headers"),
     }
