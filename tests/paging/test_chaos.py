@@ -1,7 +1,7 @@
 """Everything goes wrong at once: still no page is lost, none is sent twice, none is made up.
 
-The oracle is PagerTree alone. A run works on seven batches of pages, the next day on the next
-seven of 21. `PAGERSYNC_CHAOS_SEED=7 make test ARGS="-k chaos"` replays one batch,
+The oracle is PagerTree alone. A run works on four batches of pages, the next day on the next
+four of 24. `PAGERSYNC_CHAOS_SEED=7 make test ARGS="-k chaos"` replays one batch,
 `PAGERSYNC_CHAOS_RUNS=10000` works on that many pages.
 """
 
@@ -28,7 +28,7 @@ from tests.support.workers import Stage
 
 PAGES = 100
 SETTLE_S = 60
-SEEDS = 21
+SEEDS = 24
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """kill -9 at every await of a sender: what was asked for still happens, and pages once.
 
-A run kills at every third await, the next day at the ones after those. `PAGERSYNC_KILL_SEED=7
+A run kills at every sixth await, the next day at the ones after those. `PAGERSYNC_KILL_SEED=7
 make test ARGS="-k kill_points"` replays a run, `PAGERSYNC_KILL_EVERY=1` kills at all of them.
 """
 

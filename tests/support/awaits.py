@@ -1,4 +1,4 @@
-"""The awaits at which a run of the tests kills: a third, by the day, or those that one asks for."""
+"""The awaits at which a run of the tests kills: a sixth, by the day, or those that one asks for."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from uuid import UUID
 from tests.support.kill_points import Moment
 
 AT_ONCE = 4
-EVERY = int(os.environ.get("PAGERSYNC_KILL_EVERY", "3"))
+EVERY = int(os.environ.get("PAGERSYNC_KILL_EVERY", "6"))
 SEED = int(os.environ.get("PAGERSYNC_KILL_SEED") or os.environ["TESTS_DAY"])
 NOBODY = 10_000
 """The number of an await that nobody reaches."""
@@ -26,7 +26,7 @@ Kill = Callable[[UUID, int], Awaitable[int | None]]
 def chosen(step: int) -> Iterator[int]:
     """Yield the numbers of the awaits at which this run kills: 1 for all, 2 for every second.
 
-    Unless all are wanted, it is every third of these.
+    Unless all are wanted, it is every sixth of these.
     """
     print(f"PAGERSYNC_KILL_SEED={SEED} PAGERSYNC_KILL_EVERY={EVERY}")  # noqa: T201 - shown when a test fails
     return count(1 + SEED % EVERY * step, EVERY * step)

@@ -1,6 +1,6 @@
 """Incidents change while everything goes wrong: paged for once at most, and resolved to the end.
 
-A run works on three batches of incidents, the next day on the next three of nine.
+A run works on two batches of incidents, the next day on the next two of twelve.
 `PAGERSYNC_CHAOS_SEED=7 make test ARGS="-k chaos"` replays one batch.
 """
 
@@ -44,7 +44,7 @@ from tests.workflows.conftest import PERSON, Flows
 
 INCIDENTS = 40
 SETTLE_S = 60
-SEEDS = 9
+SEEDS = 12
 MOVES = (
     *("acknowledged", "mitigated", "resolved", "resolved", "resolved", "resolved"),
     *("closed", "started", "cancelled"),

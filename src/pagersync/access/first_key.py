@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -51,6 +51,8 @@ async def set_admin_key(session: AsyncSession, token: str) -> None:
         ConflictError: it is another key's.
     """
     row = {"id": new_id(), "token_sha256": hash_token(token), "name": ADMIN_NAME}
+    # Of two that insert at once, the second would be told that the token is another key's.
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(ADMIN_NAME))))
     try:
         await session.execute(_ADMIN, row | {"origin": FROM_SETTING})
     except IntegrityError:
