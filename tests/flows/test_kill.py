@@ -19,7 +19,7 @@ from tests.support.traffic import (
     wait_until_applied,
 )
 
-KILLS = 12
+KILLS = 8
 
 
 @pytest.fixture
