@@ -43,7 +43,7 @@ SELECT CASE
             WHEN p.key = 'event_url' THEN pagersync_audit_shown('url', p.value)
             ELSE pagersync_audit_shown(p.key, p.value) END)
         FROM jsonb_each(value) AS p)
-    WHEN key = 'url' THEN to_jsonb(regexp_replace(
+    WHEN key IN ('url', 'external_url') THEN to_jsonb(regexp_replace(
         regexp_replace(value #>> '{}', '[?#].*$', '?(hidden)'), '//[^/@]*@', '//'))
     ELSE value END
 $$
@@ -52,13 +52,12 @@ $$
 
 QUEUE = "lock_key,lease_token,leased_until"
 ASKED = {
-    "alerts": "'{fold}'",
+    "alerts": "'{fold,data}'",
     "alert_events": "'{content_sha256}'",
     "directory_entries": (
         "'{prefix_id,name,name_key,slug,emails,time_zone,member_ids,fetched_at,missing_since}', "
         "'UPDATE'"
     ),
-    "deliveries": f"'{{body,body_sha256,{QUEUE}}}', 'UPDATE'",
     "operations": f"'{{{QUEUE}}}', 'UPDATE'",
     "domain_events": f"'{{{QUEUE}}}', 'UPDATE'",
     "webhook_deliveries": f"'{{{QUEUE}}}', 'UPDATE'",

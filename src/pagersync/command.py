@@ -17,6 +17,7 @@ from pagersync.database.caller import CALLER, Caller
 from pagersync.database.engine import Sessions, create_engine, create_sessions
 from pagersync.errors import InvalidError, PagersyncError
 from pagersync.log import configure_logging
+from pagersync.pagertree.payloads import storable
 from pagersync.settings import Settings
 
 T = TypeVar("T")
@@ -91,5 +92,5 @@ def _caller() -> Caller:
 
 def _user() -> str | None:
     with suppress(KeyError, OSError):  # a container's user may have no name
-        return getuser()
+        return storable(getuser())
     return None

@@ -7,6 +7,7 @@ are not used, and connections are not kept: one that was opened for a name serve
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ ANSWER_BYTES_MAX: Final = 64 * 1024
 PORT_MAX: Final = 65_535
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+_HOST: Final = re.compile(r"([a-zA-Z0-9_-]{1,63}\.)*[a-zA-Z0-9_-]{1,63}")
 
 _NOT_PUBLIC: Final = tuple(
     ip_network(network)
@@ -144,10 +147,13 @@ def parse_url(url: str) -> URL:
     """
     try:
         parsed = URL(url)
+        host = parsed.host and _ascii_host(parsed)
     except (InvalidURL, ValueError, TypeError):
         raise OutboundRefusedError("that is no URL") from None  # it may hold a secret
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise OutboundRefusedError("the URL must begin with https:// or http:// and have a host")
+    if ":" not in host and not _HOST.fullmatch(host):
+        raise OutboundRefusedError("the URL's host is neither a name nor an address")
     if parsed.port is not None and not 0 < parsed.port <= PORT_MAX:
         raise OutboundRefusedError(f"the URL's port must lie between 1 and {PORT_MAX}")
     if parsed.userinfo:

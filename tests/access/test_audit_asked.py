@@ -102,7 +102,7 @@ async def test_teams_and_users_are_shown_before_and_after(
     assert (removed.action, removed.before) == ("update", {"removed_at": None})
 
 
-async def test_what_is_replayed_is_shown_as_it_was(
+async def test_what_is_replayed_is_an_act_without_its_body(
     api: AsyncClient, account: Account, sessions: Sessions
 ) -> None:
     delivery = (await account.post(event())).json()["data"]["id"]
@@ -115,8 +115,31 @@ async def test_what_is_replayed_is_shown_as_it_was(
     good(await api.post(f"/v1/deliveries/{delivery}/replay"))
     (entry,) = await entries(sessions, resource_type="deliveries")
     assert (entry.operation, entry.resource_id) == ("replayDelivery", delivery)
-    assert (entry.before or {})["state"] == "done"
-    assert (entry.after or {})["state"] == "queued"
+    assert (entry.action, entry.before, entry.after) == ("act", None, None)
+
+
+async def test_a_run_that_is_canceled_is_shown_before_and_after(
+    api: AsyncClient, sessions: Sessions
+) -> None:
+    workflow = {
+        "name": "Later",
+        "trigger_params": {"trigger_type": "incident", "triggers": ["incident_created"]},
+        "wait": "1 hour",
+        "tasks": [{"name": "p", "task_params": {"task_type": "print", "message": "m"}}],
+    }
+    workflow_id = good(await api.post("/v1/workflows", json=body("workflows", **workflow)))["id"]
+    good(await api.post("/v1/incidents", json=body("incidents", title="x")))
+    path = f"/v1/workflows/{workflow_id}/workflow_runs"
+
+    async def runs() -> list[Any]:
+        return list(good(await api.get(path)))
+
+    (run,) = await eventually(runs)
+    good(await api.post(f"/v1/workflow_runs/{run['id']}/cancel"))
+    (entry,) = await entries(sessions, resource_type="workflow_runs")
+    assert (entry.operation, entry.resource_id) == ("cancelWorkflowRun", run["id"])
+    assert (entry.before or {})["state"] == "queued"
+    assert (entry.after or {})["state"] == "canceled"
 
 
 async def test_what_is_only_asked_of_pagertree_is_kept_as_an_act(
@@ -150,6 +173,19 @@ async def test_times_before_and_after_have_the_form_of_all_others(
     assert TIME.fullmatch(made["started_at"]), made["started_at"]
     assert made["ended_at"] is None
     assert made["labels"] == {"seen": stamp}, "what somebody wrote stays as it was written"
+
+
+async def test_a_time_that_only_sql_can_have_written_is_shown_as_it_is(
+    server: str, api: AsyncClient, sessions: Sessions
+) -> None:
+    values = {"created_at": "infinity", "updated_at": "0044-03-15 12:00:00+00 BC"}
+    async with sessions.begin() as session:
+        session.add(
+            AuditEntry(actor_kind="system", action="update", resource_type="alerts", after=values)
+        )
+    async with AsyncClient(base_url=server, headers=api.headers, trust_env=False) as client:
+        (found,) = good(await client.get("/v1/audit?filter[resource_type]=alerts"))
+    assert found["attributes"]["after"] == values
 
 
 async def test_an_endpoints_address_has_no_query_in_it(

@@ -177,6 +177,9 @@ async def test_a_private_address_is_refused_however_it_is_written_where_none_may
         answer = await api.post(ENDPOINTS, json=given)
         assert pointers(answer) == {"/data/attributes/url"}, host
         assert "PAGERSYNC_WEBHOOK_PRIVATE_ADDRESSES=true" in answer.text
+    for host in ("xn--", "...", "a..b", "exa mple.com", "localhost%2e", "%31%32%37.0.0.1"):
+        answer = await api.post(ENDPOINTS, json=body(name=host, url=f"http://{host}/hook"))
+        assert pointers(answer) == {"/data/attributes/url"}, host
     for host in ("8.8.8.8", "134744072", "notlocalhost", "localhost.invalid", "123.invalid"):
         answer = await api.post(ENDPOINTS, json=body(name=host, url=f"https://{host}/hook"))
         assert answer.status_code == 201, answer.text

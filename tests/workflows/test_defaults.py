@@ -90,7 +90,9 @@ async def test_a_default_target_that_pagertree_does_not_have_is_refused(
     made = await service_api.post("/v1/integrations", json=new(default_targets=wrong, **account))
     url = f"/v1/integrations/{paging.integration_id}"
     changed = await service_api.patch(url, json=new(default_targets=wrong))
-    for refused in (made, changed):
+    again = {"api_key": API_KEY, "default_targets": wrong}
+    with_key = await service_api.patch(url, json=new(**again))
+    for refused in (made, changed, with_key):
         assert refused.status_code == 422, refused.text
         team, user = refused.json()["errors"]
         assert team["source"] == {"pointer": "/data/attributes/default_targets/teams/1"}
@@ -100,6 +102,10 @@ async def test_a_default_target_that_pagertree_does_not_have_is_refused(
     assert await workflows.count() == before
     right = await service_api.patch(url, json=new(default_targets={"teams": wrong["teams"][:1]}))
     assert right.status_code == 200
+    again["default_targets"] = {"teams": wrong["teams"][:1]}
+    assert (await service_api.patch(url, json=new(**again))).status_code == 200
+    unstorable = new(**account | {"default_targets": {"teams": [{"name": "a\x00"}]}})
+    assert (await service_api.post("/v1/integrations", json=unstorable)).status_code == 422
     assert (await service_api.patch(url, json=new(default_targets={}))).status_code == 200
 
 

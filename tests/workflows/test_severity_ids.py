@@ -51,6 +51,27 @@ async def test_severity_ids_are_a_condition_on_the_severity(api: AsyncClient) ->
     assert (await changed(severity_ids=[]))["trigger_params"]["incident_severities"] == ["one"]
 
 
+async def test_what_a_get_returned_can_be_sent_back_whatever_became_of_the_severity(
+    api: AsyncClient,
+) -> None:
+    one, two = await severities(api)
+    made = await saved(api, severity_ids=[one, two])
+    assert (await api.delete(f"/v1/severities/{two}")).status_code == 200
+    undashed = {**CREATED, "incident_condition_severity": "IS"}
+    other = await saved(
+        api,
+        name="Other",
+        trigger_params={**undashed, "incident_severities": [one.replace("-", "")]},
+    )
+    assert other["severity_ids"] == [], "no incident's severity is written so"
+    for workflow_id, seen in ((made["id"], made), (other["id"], other)):
+        echo = {name: seen[name] for name in ("trigger_params", "severity_ids")}
+        answer = await api.put(f"/v1/workflows/{workflow_id}", json=body(name="New", **echo))
+        assert answer.status_code == 200, answer.text
+        alone = body(severity_ids=seen["severity_ids"])
+        assert (await api.put(f"/v1/workflows/{workflow_id}", json=alone)).status_code == 200
+
+
 @pytest.mark.parametrize(
     "params",
     [

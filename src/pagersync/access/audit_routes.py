@@ -113,7 +113,12 @@ def _timed(table: str | None, values: dict[str, Any] | None) -> dict[str, Any] |
     if values is None or described is None:
         return values
     times = {column.name for column in described.columns if isinstance(column.type, DateTime)}
-    return {
-        name: iso(datetime.fromisoformat(value)) if value and name in times else value
-        for name, value in values.items()
-    }
+    return {name: _iso(v) if v and name in times else v for name, v in values.items()}
+
+
+def _iso(written: str) -> str:
+    """Return a time of PostgreSQL's; one that only somebody's SQL can have written, as it is."""
+    try:
+        return iso(datetime.fromisoformat(written))
+    except (ValueError, OverflowError):
+        return written

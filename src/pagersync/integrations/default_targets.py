@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from pydantic import SecretStr
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,40 +20,54 @@ Targets = Mapping[str, list[dict[str, Any]]]
 
 
 async def list_named_kinds(
-    client: AsyncClient, targets: Targets, *, api_key: str, pagertree_url: str
-) -> Listed:
-    """Return all that PagerTree has of the kinds among `targets`: of an account not yet connected.
+    client: AsyncClient,
+    columns: Mapping[str, Any],
+    *,
+    api_key: SecretStr | None,
+    verify: bool,
+) -> Listed | None:
+    """Return all that PagerTree has of the kinds among an account's new `default_targets`.
+
+    Args:
+        client: to ask PagerTree.
+        columns: `default_targets`, if they are to be set, and `pagertree_url` with a new key.
+        api_key: the new key; without one PagerTree is not asked.
+        verify: False does without PagerTree.
 
     Raises:
         PagerTreeError: PagerTree could not be asked, or refused.
     """
+    targets = columns.get("default_targets")
+    if targets is None or api_key is None or not verify:
+        return None
     timeout_s = client.timeout.read or VERIFY_TIMEOUT_S
-    pagertree = PagerTree(client, pagertree_url=pagertree_url, api_key=api_key, timeout_s=timeout_s)
+    pagertree = PagerTree(
+        client,
+        pagertree_url=columns["pagertree_url"],
+        api_key=api_key.get_secret_value(),
+        timeout_s=timeout_s,
+    )
     return {kind: await LISTS[kind](pagertree) for kind in DirectoryKind if targets.get(f"{kind}s")}
 
 
-async def check_listed_targets(
-    session: AsyncSession, integration_id: UUID, targets: Targets, listed: Listed
-) -> None:
-    """Keep what PagerTree has just listed for a new account, and look for its targets there.
-
-    Raises:
-        ManyInvalidError: as `check_default_targets` does.
-    """
-    now = (await session.execute(select(func.now()))).scalar_one()
-    await write_listed(session, integration_id, listed, now)
-    await check_default_targets(session, integration_id, targets)
-
-
 async def check_default_targets(
-    session: AsyncSession, integration_id: UUID, targets: Targets
+    session: AsyncSession, integration_id: UUID, targets: Targets, listed: Listed | None = None
 ) -> None:
     """Return if each target is in the directory.
+
+    Args:
+        session: to look there.
+        integration_id: the account.
+        targets: as an integration keeps them.
+        listed: what PagerTree has just listed; the directory gets it first.
 
     Raises:
         ManyInvalidError: some fit nothing, several, or what PagerTree no longer lists; each has
             its pointer.
     """
+    if listed is not None:
+        now = (await session.execute(select(func.now()))).scalar_one()
+        await write_listed(session, integration_id, listed, now)
     references = {
         kind: [
             TargetReference(id=one.get("id"), name=one.get("name")) for one in targets.get(kind, ())

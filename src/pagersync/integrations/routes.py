@@ -19,7 +19,7 @@ from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.filters import Filters
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
-from pagersync.integrations.default_targets import check_default_targets
+from pagersync.integrations.default_targets import check_default_targets, list_named_kinds
 from pagersync.integrations.gate import IntegrationGate, list_gates
 from pagersync.integrations.models import (
     ALERT_URL_TEMPLATE,
@@ -34,7 +34,6 @@ from pagersync.integrations.values import (
     checked_template,
     checked_url,
 )
-from pagersync.integrations.vault import Vault
 from pagersync.jsonapi import (
     Attributes,
     Collection,
@@ -212,12 +211,16 @@ async def change_integration(
 ) -> Document[IntegrationAttributes]:
     async with request.state.sessions() as session:
         before = await _checked(session, id, if_match)
-    columns = await _changed_columns(request, before, body.data.attributes)
+    changes = body.data.attributes
+    columns = await _changed_columns(request, before, changes)
+    listed = await list_named_kinds(
+        request.state.http, columns, api_key=changes.api_key, verify=changes.verify_api_key
+    )
     async with request.state.sessions.begin() as session:
         before = await _checked(session, id, if_match, lock=True)
-        is_known = before.directory_synced_at and "api_key_encrypted" not in columns
-        if "default_targets" in columns and is_known:
-            await check_default_targets(session, id, columns["default_targets"])
+        is_known = listed is not None or (before.directory_synced_at and not changes.api_key)
+        if changes.default_targets and is_known:
+            await check_default_targets(session, id, columns["default_targets"], listed)
         integration = await service.change_integration(session, id, **columns)
         response.headers["ETag"] = etag(await service.integration_version(session, integration))
         return Document(data=(await _resources(request, session, [integration]))[0])
@@ -307,7 +310,7 @@ async def new_api_key(
     """
     return await take_api_key(
         request.state.http,
-        _vault(request),
+        request.state.vault,
         api_key=api_key.get_secret_value(),
         pagertree_url=pagertree_url,
         verify=verify,
@@ -317,11 +320,6 @@ async def new_api_key(
 def _settings(request: Request) -> Settings:
     settings: Settings = request.state.settings
     return settings
-
-
-def _vault(request: Request) -> Vault:
-    vault: Vault = request.state.vault
-    return vault
 
 
 def with_secret(

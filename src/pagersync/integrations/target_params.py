@@ -9,11 +9,14 @@ from pagersync.jsonapi import Attributes
 TARGETS_MAX: Final = 50
 
 
+Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
+
+
 class Reference(Attributes):
     """A team, a user or a router: its id or its name is enough."""
 
-    id: str | None = Field(default=None, description="PagerTree's id, prefix id, or ours.")
-    name: str | None = Field(default=None, description="Its name; of a user also an e-mail.")
+    id: Text | None = Field(default=None, description="PagerTree's id, prefix id, or ours.")
+    name: Text | None = Field(default=None, description="Its name; of a user also an e-mail.")
 
 
 References = Annotated[list[Reference], Field(max_length=TARGETS_MAX)]

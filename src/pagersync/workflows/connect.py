@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from pagersync.integrations.default_targets import check_listed_targets
+from pagersync.integrations.default_targets import check_default_targets
 from pagersync.integrations.directory_store import Listed
 from pagersync.integrations.service import NewSecret, add_integration
 from pagersync.workflows.defaults import create_default_workflows
@@ -41,7 +41,7 @@ async def connect_integration(
     if any(targets.values()) and listed is None:
         left = [UNCHECKED.format(name=new.integration.name)]
     elif any(targets.values()) and listed is not None:
-        await check_listed_targets(session, new.integration.id, targets, listed)
+        await check_default_targets(session, new.integration.id, targets, listed)
     if not default_workflows:
         return new, left
     workflows = await create_default_workflows(session, new.integration, requested_by)

@@ -96,14 +96,7 @@ async def _connect(
             pagertree_url=columns["pagertree_url"],
             verify=verify,
         )
-        listed = None
-        if verify:
-            listed = await list_named_kinds(
-                client,
-                columns["default_targets"],
-                api_key=key.get_secret_value(),
-                pagertree_url=columns["pagertree_url"],
-            )
+        listed = await list_named_kinds(client, columns, api_key=key, verify=verify)
     async with context.sessions.begin() as session:
         return await connect_integration(
             session,

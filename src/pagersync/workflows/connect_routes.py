@@ -43,14 +43,9 @@ async def create_integration(
     new = body.data.attributes
     columns = new.model_dump(exclude={"api_key", "verify_api_key"})
     columns |= await new_api_key(request, new.api_key, new.pagertree_url, new.verify_api_key)
-    listed = None
-    if new.verify_api_key:
-        listed = await list_named_kinds(
-            request.state.http,
-            columns["default_targets"],
-            api_key=new.api_key.get_secret_value(),
-            pagertree_url=new.pagertree_url,
-        )
+    listed = await list_named_kinds(
+        request.state.http, columns, api_key=new.api_key, verify=new.verify_api_key
+    )
     added, left = await connect_integration(
         session, requested_by=requester(request), listed=listed, **columns
     )

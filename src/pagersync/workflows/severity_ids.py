@@ -18,9 +18,9 @@ VALUES: Final = "incident_severities"
 
 def severity_ids_of(params: Mapping[str, Any]) -> list[str]:
     """Return what the condition on severities comes to as ids; nothing if that says it not all."""
-    ids = [to_uuid(value) for value in params.get(VALUES, ())]
-    says_it_all = _joins_all(params) and params.get(OPERATOR) == "IS" and None not in ids
-    return [str(id_) for id_ in ids] if says_it_all else []
+    values = _values(params)
+    are_ids = all(str(to_uuid(value)) == value for value in values)
+    return values if are_ids and params.get(OPERATOR) == "IS" and _joins_all(params) else []
 
 
 async def with_severity_ids(
@@ -53,6 +53,7 @@ async def with_severity_ids(
     if problem := _problem(params, ids, is_given=given is not None):
         raise ManyInvalidError([InvalidError(f"{NAME}: {problem}", pointer=f"{pointer}/{NAME}")])
     known = {str(each) for each in await session.scalars(select(Severity.id))}
+    known.update(_values(params))  # that a severity was deleted is no reason to refuse a new name
     if unknown := [position for position, text in enumerate(ids) if text not in known]:
         raise ManyInvalidError(
             [
@@ -69,12 +70,16 @@ def _problem(params: Mapping[str, Any], ids: list[str], *, is_given: bool) -> st
         return "only a workflow for incidents can have them"
     if not _joins_all(params):
         return "they are one of ALL conditions: give incident_severities in trigger_params instead"
-    values = params.get(VALUES) or []
-    named = {str(value).lower() for value in (values if isinstance(values, list) else [values])}
-    says = (params.get(OPERATOR) or "ANY", named)
+    says = (params.get(OPERATOR) or "ANY", set(_values(params)))
     if is_given and says not in (("ANY", set()), ("IS", set(ids))):
         return "trigger_params say something else of the severity: give one of both"
     return None
+
+
+def _values(params: Mapping[str, Any]) -> list[str]:
+    """Return the severities of the condition, in lower case as conditions compare them."""
+    values = params.get(VALUES) or []
+    return [str(value).lower() for value in (values if isinstance(values, list) else [values])]
 
 
 def _joins_all(params: Mapping[str, Any]) -> bool:
