@@ -136,6 +136,14 @@ class Wanted:
         return list(included.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A dependency that a class of routes has, and with which statuses it may answer."""
+
+    call: Callable[..., Any]
+    statuses: tuple[int, ...]
+
+
 class ShapedRoute(APIRoute):
     """The route class of all under `/v1`: answers have the `fields[type]` that are asked for.
 
@@ -153,10 +161,10 @@ class ShapedRoute(APIRoute):
         methods: set[str] | list[str] | None = None,
         **options: Any,
     ) -> None:
-        if "GET" in (methods or ()):
+        if begins := self.begins_with(methods or []):
             # Last, so that authentication and scope come first.
-            dependencies = [*(dependencies or ()), Depends(self._refuse_unknown)]
-            responses = errors(422) | (responses or {})
+            dependencies = [*(dependencies or ()), Depends(begins.call)]
+            responses = errors(*begins.statuses) | (responses or {})
         super().__init__(
             path,
             endpoint,
@@ -165,6 +173,10 @@ class ShapedRoute(APIRoute):
             methods=methods,
             **options,
         )
+
+    def begins_with(self, methods: set[str] | list[str]) -> "Beginning | None":
+        """Return what is done before the endpoint; None: nothing."""
+        return Beginning(self._refuse_unknown, (422,)) if "GET" in methods else None
 
     async def _refuse_unknown(self, request: Request) -> None:
         """Let a request pass whose query parameters are known.

@@ -5,12 +5,12 @@ same moment waits for it there, before any effect, and what commits is the effec
 """
 
 import hashlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import Depends, FastAPI, Header, Request, params
+from fastapi import FastAPI, Header, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection, Row, Select, delete, event, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -19,8 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.access.models import IdempotencyKey
 from pagersync.database.session import SessionDep
 from pagersync.errors import ConflictError
-from pagersync.jsonapi import errors
-from pagersync.shape import ShapedRoute
+from pagersync.shape import Beginning, ShapedRoute
 
 REPLAYED: Final = {"Idempotency-Replayed": "true"}
 
@@ -64,28 +63,11 @@ class IdempotentRoute(ShapedRoute):
     What a POST changes, it changes through `SessionDep`: only that commits with the key.
     """
 
-    def __init__(
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        *,
-        dependencies: Sequence[params.Depends] | None = None,
-        responses: dict[int | str, dict[str, Any]] | None = None,
-        methods: set[str] | list[str] | None = None,
-        **options: Any,
-    ) -> None:
-        if "POST" in (methods or ()):
-            # Last, so that authentication and scope come first.
-            dependencies = [*(dependencies or ()), Depends(_begin)]
-            responses = errors(409, 422) | (responses or {})
-        super().__init__(
-            path,
-            endpoint,
-            dependencies=dependencies,
-            responses=responses,
-            methods=methods,
-            **options,
-        )
+    def begins_with(self, methods: set[str] | list[str]) -> Beginning | None:
+        """Return the claim of a key, for a POST."""
+        if "POST" in methods:
+            return Beginning(_begin, (409, 422))
+        return super().begins_with(methods)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler; its answer joins the transaction, which is still open then."""
