@@ -49,6 +49,11 @@ structlog.configure(  # a traceback with everybody's local variables takes a sec
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with tests that may take long, so that nobody waits for one of them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what was imported: half a million objects that stay."""
     gc.collect()

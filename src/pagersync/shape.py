@@ -174,7 +174,7 @@ class ShapedRoute(APIRoute):
             **options,
         )
 
-    def begins_with(self, methods: set[str] | list[str]) -> "Beginning | None":
+    def begins_with(self, methods: set[str] | list[str]) -> Beginning | None:
         """Return what is done before the endpoint; None: nothing."""
         return Beginning(self._refuse_unknown, (422,)) if "GET" in methods else None
 

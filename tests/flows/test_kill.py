@@ -19,7 +19,7 @@ from tests.support.traffic import (
     wait_until_applied,
 )
 
-KILLS = 8
+KILLS = 12
 
 
 @pytest.fixture

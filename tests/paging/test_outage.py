@@ -19,7 +19,7 @@ from tests.support.hurry import hurrying
 from tests.support.server import running_server
 from tests.support.wait import eventually
 
-PAGES = 60
+PAGES = 100
 HELD_MAX = 8
 """What one process may hold at once: `PAGERSYNC_OPERATION_CONCURRENCY`."""
 
