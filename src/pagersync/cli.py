@@ -6,6 +6,7 @@ import typer
 
 from pagersync.access import cli as keys
 from pagersync.command import load_settings
+from pagersync.doctor_cli import doctor
 from pagersync.incidents import cli as incidents
 from pagersync.integrations import cli as integrations
 from pagersync.integrations import directory_cli as directory
@@ -29,6 +30,7 @@ app.add_typer(workflows.app, name="workflows")
 app.add_typer(simulator.app, name="simulator")
 app.command()(paging.page)
 app.command()(why_cli.why)
+app.command()(doctor)
 integrations.app.command()(connect_cli.add)
 integrations.app.command()(connect_cli.default_targets)
 

@@ -80,6 +80,7 @@ class Page(UpdatedAt, Base):
         is_incident: whether it is an incident in PagerTree although it has no severity.
         fallback_targets: whom to page when this page is dropped, once.
         fallback_of: the dropped page that this one is for.
+        notes: what was cut, dropped or replaced so that the page could go out, one sentence each.
         resolve_wanted_by: who wants its alert resolved, should PagerTree turn out to have it.
         workflow_run_id: the run that asked for it, if one did.
         depth: how many runs lie between it and what a person or PagerTree did.
@@ -108,6 +109,7 @@ class Page(UpdatedAt, Base):
     targets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     fallback_targets: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     fallback_of: Mapped[UUID | None]
+    notes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     resolve_wanted_by: Mapped[str | None]
     requested_by: Mapped[str]
     workflow_run_id: Mapped[UUID | None]

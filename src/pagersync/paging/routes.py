@@ -89,6 +89,9 @@ class PageAttributes(BaseModel):
     resolved_at: Timestamp | None
     dropped_at: Timestamp | None
     stuck_at: Timestamp | None
+    notes: list[str] = Field(
+        description="What was cut, dropped or replaced so that the page could go out."
+    )
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -107,6 +110,7 @@ class PagePreview(BaseModel):
     method: str
     path: str
     body: dict[str, Any] = Field(description="The request body, but for the id in its mark.")
+    notes: list[str] = Field(description="What was cut, dropped or replaced.")
 
 
 @router.post(
@@ -188,6 +192,7 @@ async def _preview(session: AsyncSession, new: service.NewPage) -> Document[Page
         method="POST",
         path="/alerts",
         body=alert.to_json(),
+        notes=new.notes,
     )
     return Document(data=Resource(id="preview", type="page_previews", attributes=preview))
 

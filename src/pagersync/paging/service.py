@@ -14,6 +14,7 @@ from pagersync.database.notify import notify
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, InvalidError, NotFoundError
 from pagersync.events.publish import happened, publish
+from pagersync.fitting import with_notes
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.incidents.lifecycle import is_over
 from pagersync.incidents.models import Incident
@@ -56,6 +57,7 @@ class NewPage:
         workflow_run_id: the run that asks, if one does.
         depth: how many runs lie between it and what a person or PagerTree did.
         send_at: not before then, and only if its alert is not resolved by then.
+        notes: what was cut, dropped or replaced so that the page can go out, one sentence each.
     """
 
     integration_id: UUID
@@ -74,6 +76,7 @@ class NewPage:
     fallback_targets: list[dict[str, Any]] | None = None
     workflow_run_id: UUID | None = None
     depth: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 async def create_page(session: AsyncSession, new: NewPage) -> Page:
@@ -135,7 +138,7 @@ def _paged(new: NewPage, page_id: UUID) -> Activity:
     names = ", ".join(f"{target['kind']} {target['name']}" for target in new.targets)
     return Activity(
         incident_id=new.incident_id,
-        event=f"Paged {names} by {new.requested_by}: {new.title}",
+        event=with_notes(f"Paged {names} by {new.requested_by}: {new.title}", new.notes),
         source="workflow" if new.workflow_run_id else "api",
         occurred_at=datetime.now(UTC),
         user_display_name=new.requested_by,

@@ -47,7 +47,12 @@ class TaskResult:
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """A run's workflow, and what it is about: of a page, its incident and its alert too."""
+    """A run's workflow, and what it is about: of a page, its incident and its alert too.
+
+    Attributes:
+        notes: what was cut, dropped or replaced; they are kept on the task, whether it fails or
+            not.
+    """
 
     session: AsyncSession
     run: WorkflowRun
@@ -55,6 +60,7 @@ class TaskContext:
     incident_id: UUID | None
     alert_id: UUID | None
     page_id: UUID | None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def cause(self) -> Cause:

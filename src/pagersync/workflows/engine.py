@@ -144,6 +144,7 @@ class Engine:
             task.started_at = began_at
             if isinstance(params, HttpClientParams):
                 task.status = TaskRunStatus.STARTED
+                task.notes = [*context.notes]
                 return params
             async with context.session.begin_nested():
                 result = await EXECUTE[task.task_params["task_type"]](context, params)
@@ -154,6 +155,7 @@ class Engine:
             await runs.fail(context.session, task, error.detail)
         else:
             runs.complete(task, result)
+        task.notes = [*dict.fromkeys(context.notes)]
         return None
 
     async def _render(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel:

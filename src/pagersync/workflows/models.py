@@ -192,6 +192,7 @@ class WorkflowTaskRun(Base):
         task_params: before rendering.
         rendered_params: after rendering, as it was executed.
         result: what came of it, for people and for the trace.
+        notes: what was cut, dropped, replaced or empty while it was executed, a sentence each.
         page_id, incident_id: what it made.
         operation_ids: calls to PagerTree that it asked for.
     """
@@ -210,6 +211,7 @@ class WorkflowTaskRun(Base):
     rendered_params: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]
     error: Mapped[str | None]
+    notes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     page_id: Mapped[UUID | None]
     incident_id: Mapped[UUID | None]
     operation_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))

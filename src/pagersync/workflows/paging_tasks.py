@@ -14,6 +14,7 @@ from pagersync.alerts.store import AlertKey, lock_alerts
 from pagersync.database.session import driver_connection
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause
+from pagersync.fitting import cut
 from pagersync.incidents.lifecycle import is_over
 from pagersync.incidents.models import Incident
 from pagersync.incidents.service import get_incident
@@ -31,7 +32,6 @@ from pagersync.workflows.task_params import (
     PagerTreeAlertParams,
     ResolvePagerTreeAlertParams,
     UpdatePagerTreeAlertParams,
-    cut,
 )
 
 TITLE_MAX: Final = requests.TITLE_CHARACTERS_MAX

@@ -65,6 +65,9 @@ class TaskRunAttributes(BaseModel):
     rendered_params: dict[str, Any] | None
     result: dict[str, Any] | None
     error: str | None
+    notes: list[str] = Field(
+        description="What was cut, dropped, replaced or empty while the task was executed."
+    )
     page_id: UUID | None
     incident_id: UUID | None
     operation_ids: list[UUID]

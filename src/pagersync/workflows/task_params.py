@@ -6,7 +6,7 @@ executed, its texts rendered.
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, overload
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field, ValidationError
@@ -27,17 +27,6 @@ Text = Annotated[str, Field(max_length=20_000)]
 ShortText = Annotated[str, Field(max_length=2_000)]
 CutText = Annotated[str, Field(max_length=OUTPUT_BYTES_MAX)]
 """A text that is cut to what fits: nobody goes unpaged because somebody wrote much."""
-
-
-@overload
-def cut(text: str, characters_max: int) -> str: ...
-@overload
-def cut(text: str | None, characters_max: int) -> str | None: ...
-def cut(text: str | None, characters_max: int) -> str | None:
-    """Return a text as far as it fits."""
-    if text is None or len(text) <= characters_max:
-        return text
-    return f"{text[: characters_max - 1]}…"
 
 
 class PagerTreeAlertParams(Attributes):

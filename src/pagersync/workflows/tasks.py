@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import select
 
+from pagersync.fitting import cut
 from pagersync.incidents.models import Severity
 from pagersync.incidents.requests import TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from pagersync.incidents.service import NewIncident, move_incident
@@ -18,7 +19,6 @@ from pagersync.workflows.task_params import (
     CreateIncidentParams,
     PrintParams,
     UpdateStatusParams,
-    cut,
 )
 
 Execute: TypeAlias = Callable[[TaskContext, Any], Awaitable[TaskResult]]

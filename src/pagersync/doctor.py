@@ -1,0 +1,31 @@
+"""`pagersync doctor`: everything that could keep somebody from being paged, in one list.
+
+Each part of the product looks for what can go wrong in it; this module asks them all.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeAlias
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.database.engine import Sessions
+from pagersync.findings import Finding, Level
+from pagersync.integrations.findings import find_account_problems
+from pagersync.paging.findings import find_page_problems
+from pagersync.settings import Settings
+from pagersync.workflows.findings import find_workflow_problems
+
+Check: TypeAlias = Callable[[AsyncSession, Settings], Awaitable[Sequence[Finding]]]
+
+CHECKS: Final[tuple[Check, ...]] = (
+    find_account_problems,
+    find_page_problems,
+    find_workflow_problems,
+)
+
+
+async def examine(sessions: Sessions, settings: Settings) -> list[Finding]:
+    """Return every finding of every check, critical ones first."""
+    async with sessions() as session:
+        found = [finding for check in CHECKS for finding in await check(session, settings)]
+    return sorted(found, key=lambda finding: finding.level is not Level.CRITICAL)

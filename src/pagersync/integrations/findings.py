@@ -1,0 +1,63 @@
+"""What is wrong with connected accounts."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.findings import Finding, Level
+from pagersync.integrations.gate import list_gates
+from pagersync.integrations.service import list_integrations
+from pagersync.settings import Settings
+
+
+async def find_account_problems(session: AsyncSession, settings: Settings) -> list[Finding]:
+    """Return what keeps accounts from being paged, or from being listed."""
+    del settings
+    accounts = await list_integrations(session)
+    if not accounts:
+        return [
+            Finding(
+                "no_account",
+                Level.CRITICAL,
+                "No PagerTree account is connected, so nobody can be paged.",
+                "pagersync integrations add NAME",
+            )
+        ]
+    gates = await list_gates(session, [account.id for account in accounts])
+    now = datetime.now(UTC)
+    found = []
+    for account in accounts:
+        if not account.enabled:
+            found.append(
+                Finding(
+                    "account_disabled",
+                    Level.WARNING,
+                    f"The account {account.name!r} is disabled: nobody is paged through it.",
+                    f"pagersync integrations enable {account.name}",
+                    account.id,
+                )
+            )
+        gate = gates.get(account.id)
+        if gate is not None and gate.open_until is not None and gate.open_until > now:
+            found.append(
+                Finding(
+                    "account_waits",
+                    Level.CRITICAL,
+                    f"Pages of the account {account.name!r} wait ({gate.reason}): "
+                    f"{gate.last_error}",
+                    f"pagersync integrations show {account.name}",
+                    account.id,
+                )
+            )
+        if account.directory_error is not None:
+            found.append(
+                Finding(
+                    "directory_error",
+                    Level.WARNING,
+                    f"The teams and users of {account.name!r} could not be listed: "
+                    f"{account.directory_error}",
+                    "pagersync directory sync",
+                    account.id,
+                )
+            )
+    return found
