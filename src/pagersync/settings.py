@@ -167,8 +167,14 @@ class Settings(BaseSettings):
     search_settle_s: float = Field(
         default=20,
         gt=0,
-        description="How long PagerTree's search may lag behind: a page whose sending was "
-        "interrupted is sent again only after this time, and after searches that found nothing.",
+        description="How long PagerTree's search may lag behind at most. A page that may have been "
+        "sent is sent again after this time, if searches do not find it; sooner where the lag was "
+        "measured.",
+    )
+    search_settle: Literal["measured", "careful"] = Field(
+        default="measured",
+        description="`measured`: the lag of each account's search is measured, and three times the "
+        "highest lag is waited for. `careful`: always `PAGERSYNC_SEARCH_SETTLE_S`.",
     )
     page_stuck_s: float = Field(
         default=120,

@@ -130,7 +130,9 @@ async def mark_sending(
 async def note_operation(connection: Connection, work: Work, end: End) -> None:
     """Keep what is known of a creating call; one that ended in doubt ended now."""
     has_just_ended = end.may_have_been_sent and not work.may_have_been_sent
-    await connection.execute(_NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended)
+    await connection.execute(
+        _NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended, end.grace_s
+    )
 
 
 async def insert_attempts(
@@ -267,7 +269,8 @@ SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page
     o.pagertree_alert_id,
     coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
     c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
-    o.lookups,
+    o.lookups, extract(epoch FROM clock_timestamp() - o.last_sent_at)::float8 AS sent_ago_s,
+    greatest(0, extract(epoch FROM clock_timestamp() - o.run_at))::float8 AS late_s,
     p.send_at IS NOT NULL AND EXISTS (
         SELECT FROM alerts a WHERE a.id = p.alert_id AND a.status = 'resolved') AS is_needless
 FROM operations o
@@ -322,7 +325,7 @@ WHERE id = $1 AND status IN ('queued', 'unknown')
 _NOTE = """
 UPDATE operations
 SET may_have_been_sent = $2, lookups = $3,
-    last_sent_at = CASE WHEN $4 THEN now() ELSE last_sent_at END
+    last_sent_at = CASE WHEN $4 THEN now() + make_interval(secs => $5) ELSE last_sent_at END
 WHERE id = $1
 """
 
