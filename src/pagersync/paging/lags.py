@@ -72,6 +72,36 @@ async def sees_later(
     return bool(await connection.fetchval(_SEES_LATER, integration_id, list(others), since))
 
 
+async def misses_earlier(
+    connection: Connection,
+    integration_id: UUID,
+    others: frozenset[UUID],
+    until: datetime,
+    *,
+    within_s: float,
+) -> bool:
+    """Tell whether an alert that was there shortly before a moment is none of these operations'.
+
+    Args:
+        connection: to read from.
+        integration_id: the account.
+        others: the operations whose alerts a search found.
+        until: the moment.
+        within_s: how long before it at most; who was created earlier may have been deleted.
+    """
+    since = until - timedelta(seconds=within_s)
+    return bool(
+        await connection.fetchval(
+            _MISSES_EARLIER, integration_id, list(others), since, until, _id_at(since)
+        )
+    )
+
+
+def _id_at(moment: datetime) -> UUID:
+    """Return the least id that is made at a moment: ids begin with their time."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A measurement that has begun: its row, and when the alert was there."""
@@ -199,4 +229,11 @@ WHERE id = $1 AND integration_id = $2
 _SEES_LATER = """
 SELECT EXISTS (SELECT FROM operations
                WHERE integration_id = $1 AND id = ANY($2::uuid[]) AND first_sent_at > $3)
+"""
+
+_MISSES_EARLIER = """
+SELECT EXISTS (
+    SELECT FROM operations
+    WHERE id > $5 AND integration_id = $1 AND kind = 'create_alert' AND state = 'done'
+      AND finished_at BETWEEN $3 AND $4 AND id <> ALL($2::uuid[]))
 """

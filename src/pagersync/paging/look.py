@@ -15,7 +15,7 @@ from pagersync.errors import PagerTreeError
 from pagersync.pagertree.client import PagerTree
 from pagersync.pagertree.resources import RemoteAlert
 from pagersync.paging import settle, step
-from pagersync.paging.lags import keep_lag, load_lags, sees_later
+from pagersync.paging.lags import keep_lag, load_lags, misses_earlier, sees_later
 from pagersync.paging.models import marker_of
 from pagersync.paging.search import Search, find_marked
 from pagersync.paging.settle import Settle, settle_of
@@ -86,13 +86,11 @@ class Looking:
         self, pagertree: PagerTree, work: Work, search: Search, waited_s: float
     ) -> End:
         wait = await self._settle(work)
+        sees_later = await self._sees_later(work, search, wait)
         finds_others = None
         if settle.is_settled(
-            wait,
-            looks=work.lookups + 1,
-            waited_s=waited_s,
-            sees_later=await self._sees_later(work, search, wait),
-        ):
+            wait, looks=work.lookups + 1, waited_s=waited_s, sees_later=sees_later
+        ) and not await self._misses_earlier(work, search, wait, waited_s):
             finds_others = await self._finds_others(pagertree, work, search)
         return step.after_empty_lookup(
             work,
@@ -113,6 +111,24 @@ class Looking:
         async with raw_connection(self._engine) as connection:
             return await sees_later(
                 connection, work.integration_id, search.others, work.last_sent_at
+            )
+
+    async def _misses_earlier(
+        self, work: Work, search: Search, wait: Settle, waited_s: float
+    ) -> bool:
+        """Tell whether the search still misses an alert that was there before ours could be.
+
+        Then it lags further behind than was waited, whatever was measured before.
+        """
+        if waited_s >= wait.longest_s or work.last_sent_at is None or not search.is_whole:
+            return False
+        async with raw_connection(self._engine) as connection:
+            return await misses_earlier(
+                connection,
+                work.integration_id,
+                search.others,
+                work.last_sent_at,
+                within_s=wait.longest_s,
             )
 
     async def _finds_others(self, pagertree: PagerTree, work: Work, search: Search) -> bool:
