@@ -74,7 +74,7 @@ async def test_another_account_is_made_the_default_by_rest(
 
 @pytest.mark.parametrize("value", [False, None])
 async def test_no_account_stops_being_the_default_without_another_that_becomes_it(
-    sessions: Sessions, api: AsyncClient, value: bool | None
+    sessions: Sessions, api: AsyncClient, value: object
 ) -> None:
     acme = await connect(sessions, "acme")
     answer = await api.patch(f"/v1/integrations/{acme}", json=change(is_default=value))
