@@ -51,6 +51,7 @@ NOT_AUDITED = {
     "idempotency_keys": "of a request that is in the log by itself",
     "incident_numbers": "a count",
     "integration_gates": "how PagerTree's API is doing",
+    "search_lags": "how PagerTree's search is doing",
     "request_counts": "a count",
     "webhook_attempts": "written by the sender, and never changed",
     "verdict_sets": "what conditions came to",
