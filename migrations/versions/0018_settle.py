@@ -1,12 +1,12 @@
-"""how far PagerTree's search lags behind, and since when PagerTree fails."""
+"""how far PagerTree's search lags behind."""
 
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0017"
-down_revision: str | None = "0016"
+revision: str = "0018"
+down_revision: str | None = "0017"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
@@ -25,9 +25,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", "integration_id", name=op.f("search_lags_pkey")),
     )
     op.create_index("search_lags_newest_idx", "search_lags", ["integration_id", "id"])
-    op.add_column("integration_gates", sa.Column("failing_since", moment, nullable=True))
 
 
 def downgrade() -> None:
-    op.drop_column("integration_gates", "failing_since")
     op.drop_table("search_lags")
