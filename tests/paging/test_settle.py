@@ -1,5 +1,7 @@
 """How long a search is given: pure rules."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,8 +32,8 @@ SECONDS = st.floats(0, 60)
 SAMPLES = st.lists(SECONDS, min_size=SAMPLES_MIN, max_size=SAMPLES_MAX)
 
 
-def measured(*found_s: float, **fields: object) -> Settle:
-    lags = Lags(found_s=found_s, **fields)  # type: ignore[arg-type] - the caller's names
+def measured(*found_s: float, missing_s: Sequence[float] = (), in_order: int = 0) -> Settle:
+    lags = Lags(found_s=found_s, missing_s=missing_s, in_order=in_order)
     return settle_of(lags, mode="measured", upper_s=UPPER_S)
 
 
