@@ -13,7 +13,7 @@ from pagersync.integrations import directory_cli as directory
 from pagersync.paging import cli as paging
 from pagersync.simulator import cli as simulator
 from pagersync.workflows import cli as workflows
-from pagersync.workflows import connect_cli, why_cli
+from pagersync.workflows import connect_cli, restart_cli, why_cli
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +31,7 @@ app.add_typer(simulator.app, name="simulator")
 app.command()(paging.page)
 app.command()(why_cli.why)
 app.command()(doctor)
+incidents.app.command()(restart_cli.restart)
 integrations.app.command()(connect_cli.add)
 integrations.app.command()(connect_cli.default_targets)
 
