@@ -181,6 +181,12 @@ class Settings(BaseSettings):
         gt=0,
         description="A page that PagerTree has but pages nobody for is `stuck` after this time.",
     )
+    unknown_elsewhere_s: float = Field(
+        default=300,
+        ge=0,
+        description="A page that is `unknown` for this time is sent to the default targets of "
+        "another account, if there is one; 0: never.",
+    )
     workflow_concurrency: Positive = Field(
         default=8, description="Workflow runs that one process executes at the same time."
     )

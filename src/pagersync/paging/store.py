@@ -19,7 +19,7 @@ from pagersync.pagertree.client import Exchange
 from pagersync.paging.activity import page_activity
 from pagersync.paging.calls import PageContent
 from pagersync.paging.checks import next_check_at
-from pagersync.paging.fallback import fall_back, resolve_late
+from pagersync.paging.fallback import fall_back, resolve_late, tell_found
 from pagersync.paging.models import OperationKind, OperationState, PageStatus
 from pagersync.paging.status import Creation, PageState, events_between, status_of
 from pagersync.paging.step import End, Work
@@ -233,9 +233,16 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
     known = [change.page.id for change in changes if change.state.is_created]
     if settled := await connection.fetch(_SETTLE_CREATES, known):
         await resolve_late(connection, [row["page_id"] for row in settled])
+    if late := [c.page.id for c in changes if _is_found_late(c)]:
+        await tell_found(connection, late)
     moved = [c.page.id for c in changes if c.state.remote_status != c.page.state.remote_status]
     if await connection.fetch(_WAKE_OPERATIONS, moved):
         await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+
+
+def _is_found_late(change: Change) -> bool:
+    was = change.page.state
+    return change.state.is_created and not was.is_created and was.status == PageStatus.UNKNOWN
 
 
 def _facts(change: Change, status: PageStatus) -> list[Fact]:

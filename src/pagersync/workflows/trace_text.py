@@ -172,6 +172,8 @@ def page_text(page: Page) -> str:
     """Return what a page is."""
     if page.fallback_of is not None:
         return f"page to {target_names(page)} instead: {short(page.title)}"
+    if page.repeat_of is not None:
+        return f"page to {target_names(page)}, perhaps again: {short(page.title)}"
     by = "" if page.workflow_run_id else f"{page.requested_by} asked for a "
     return f"{by}page to {target_names(page)}: {short(page.title)}"
 
