@@ -34,7 +34,8 @@ EDGES = {
     "workflows/engine.py",  # a transaction for each task of a run
     "workflows/trigger.py",  # the worker's transaction around a batch of events
     "webhooks/sender.py",  # an endpoint is called between the claim and the record
-    "integrations/routes.py",  # a change asks PagerTree between reading and writing
+    "workflows/account_cli.py",  # what would follow is shown first, and rolled back
+    "workflows/account_routes.py",  # a change asks PagerTree between reading and writing
 }
 """Where a transaction may begin or be committed."""
 

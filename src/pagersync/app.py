@@ -53,6 +53,7 @@ from pagersync.webhooks import routes as webhook_endpoints
 from pagersync.webhooks.payload import WebhookBody
 from pagersync.webhooks.signing import SIGNATURE_HEADER
 from pagersync.worker import create_clients, run_workers
+from pagersync.workflows import account_routes as accounts
 from pagersync.workflows import connect_routes as connect
 from pagersync.workflows import event_routes as domain_events
 from pagersync.workflows import preview_routes as previews
@@ -94,6 +95,7 @@ PARTS: Final = (
     inbox,
     connect,
     integrations,
+    accounts,
     teams,
     users,
     directory,

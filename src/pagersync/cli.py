@@ -12,8 +12,8 @@ from pagersync.integrations import cli as integrations
 from pagersync.integrations import directory_cli as directory
 from pagersync.paging import cli as paging
 from pagersync.simulator import cli as simulator
+from pagersync.workflows import account_cli, connect_cli, why_cli
 from pagersync.workflows import cli as workflows
-from pagersync.workflows import connect_cli, why_cli
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +32,8 @@ app.command()(paging.page)
 app.command()(why_cli.why)
 app.command()(doctor)
 integrations.app.command()(connect_cli.add)
+for account_command in (account_cli.disable, account_cli.enable, account_cli.remove):
+    integrations.app.command()(account_command)
 integrations.app.command()(connect_cli.default_targets)
 
 
