@@ -40,7 +40,8 @@ from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
 from pagersync.integrations import team_routes as teams
 from pagersync.integrations import user_routes as users
-from pagersync.integrations.vault import Vault, open_vault
+from pagersync.integrations.secret_key import open_any_vault
+from pagersync.integrations.vault import Vault
 from pagersync.log import configure_logging
 from pagersync.openapi.document import describe_api
 from pagersync.openapi.events import Events
@@ -197,7 +198,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         settings=settings,
         engine=engine,
         sessions=create_sessions(engine),
-        vault=open_vault(settings),
+        vault=await open_any_vault(engine, settings),
         http=clients.pagertree,
         door=Door(engine, listener.subscribe("integrations")),
         inbox=InboxWriter(engine, settings),
