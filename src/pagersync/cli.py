@@ -10,7 +10,7 @@ from pagersync.doctor_cli import doctor
 from pagersync.incidents import cli as incidents
 from pagersync.integrations import cli as integrations
 from pagersync.integrations import directory_cli as directory
-from pagersync.integrations import secret_key_cli
+from pagersync.integrations import key_cli, secret_key_cli
 from pagersync.paging import cli as paging
 from pagersync.simulator import cli as simulator
 from pagersync.workflows import account_cli, connect_cli, why_cli
@@ -36,7 +36,7 @@ app.command()(doctor)
 integrations.app.command()(connect_cli.add)
 for account_command in (account_cli.disable, account_cli.enable, account_cli.remove):
     integrations.app.command()(account_command)
-integrations.app.command("api-key")(secret_key_cli.api_key)
+integrations.app.command("set-api-key")(key_cli.set_api_key)
 integrations.app.command()(connect_cli.default_targets)
 
 

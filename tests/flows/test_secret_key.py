@@ -44,8 +44,8 @@ async def test_a_lost_key_stops_serve_until_it_is_restored_or_given_up(setup: Se
 
     key_file.unlink()
     accepted = await setup.tell("secret-key", "accept", "--yes")
-    assert "`pagersync integrations api-key 'acme'`" in accepted
-    await setup.tell("integrations", "api-key", "acme", "--no-verify")
+    assert "`pagersync integrations set-api-key 'acme'`" in accepted
+    await setup.tell("integrations", "set-api-key", "acme", "--no-verify")
     assert "1 credentials" in await setup.tell("secret-key", "rotate")
 
 

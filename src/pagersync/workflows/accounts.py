@@ -19,7 +19,7 @@ from pagersync.integrations.service import (
     list_integrations,
     remove_integration,
 )
-from pagersync.paging.waiting import cancel_waiting
+from pagersync.paging.account_pages import cancel_waiting
 from pagersync.workflows.account_workflows import (
     alarm,
     list_naming,
