@@ -13,7 +13,7 @@ from pagersync.integrations import directory_cli as directory
 from pagersync.integrations import key_cli, secret_key_cli
 from pagersync.paging import cli as paging
 from pagersync.simulator import cli as simulator
-from pagersync.workflows import account_cli, connect_cli, why_cli
+from pagersync.workflows import account_cli, connect_cli, restart_cli, why_cli
 from pagersync.workflows import cli as workflows
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.add_typer(simulator.app, name="simulator")
 app.command()(paging.page)
 app.command()(why_cli.why)
 app.command()(doctor)
+incidents.app.command()(restart_cli.restart)
 integrations.app.command()(connect_cli.add)
 for account_command in (account_cli.disable, account_cli.enable, account_cli.remove):
     integrations.app.command()(account_command)
