@@ -82,6 +82,17 @@ class Integration(UpdatedAt, Base):
     )
 
 
+class SecretKeyFingerprint(UpdatedAt, Base):
+    """A constant, encrypted: who cannot decrypt it has another secret key. One row."""
+
+    __tablename__ = "secret_key_fingerprint"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    encrypted: Mapped[bytes]
+
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+
 class WebhookSecret(CreatedAt, Base):
     """A secret that PagerTree presents. Only its hash is kept; a rotated one works for a while."""
 

@@ -1,4 +1,4 @@
-"""What was measured of how far PagerTree's searches lag behind, in PostgreSQL."""
+"""What is known of PagerTree's searches, in PostgreSQL: how far they lag, what they must find."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pagersync.database.base import Base, new_id
 from pagersync.database.engine import Connection
 from pagersync.paging.settle import SAMPLES_MAX, Lags
+from pagersync.paging.step import Work
 
+REFERENCES_MAX: Final = 3
 KEPT_DAYS: Final = 7
 """Older samples say nothing about how PagerTree is today."""
 
@@ -70,6 +72,12 @@ async def sees_later(
 ) -> bool:
     """Tell whether one of these operations began to create its alert after that moment."""
     return bool(await connection.fetchval(_SEES_LATER, integration_id, list(others), since))
+
+
+async def load_references(connection: Connection, work: Work) -> list[tuple[UUID, datetime]]:
+    """Return creating operations whose alerts are certainly in PagerTree, newest first."""
+    rows = await connection.fetch(_REFERENCES, work.integration_id, work.id, REFERENCES_MAX)
+    return [(row["id"], row["sent_at"]) for row in rows]
 
 
 async def misses_earlier(
@@ -236,4 +244,12 @@ SELECT EXISTS (
     SELECT FROM operations
     WHERE id > $5 AND integration_id = $1 AND kind = 'create_alert' AND state = 'done'
       AND finished_at BETWEEN $3 AND $4 AND id <> ALL($2::uuid[]))
+"""
+
+_REFERENCES = """
+SELECT o.id, coalesce(o.first_sent_at, o.created_at) AS sent_at
+FROM operations o JOIN pages p ON p.id = o.page_id
+WHERE o.integration_id = $1 AND o.kind = 'create_alert' AND o.state = 'done' AND o.id <> $2
+  AND coalesce(p.pagertree_id, p.pagertree_alert_id) IS NOT NULL
+ORDER BY o.id DESC LIMIT $3
 """

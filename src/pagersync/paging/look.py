@@ -15,12 +15,17 @@ from pagersync.errors import PagerTreeError
 from pagersync.pagertree.client import PagerTree
 from pagersync.pagertree.resources import RemoteAlert
 from pagersync.paging import settle, step
-from pagersync.paging.lags import keep_lag, load_lags, misses_earlier, sees_later
+from pagersync.paging.lags import (
+    keep_lag,
+    load_lags,
+    load_references,
+    misses_earlier,
+    sees_later,
+)
 from pagersync.paging.models import marker_of
 from pagersync.paging.search import Search, find_marked
 from pagersync.paging.settle import Settle, settle_of
 from pagersync.paging.step import End, Work
-from pagersync.paging.store import load_references
 from pagersync.settings import Settings
 
 READS_MAX: Final = 6

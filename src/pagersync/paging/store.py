@@ -6,7 +6,7 @@ Whoever changes pages locks them first, in the order of their ids, and locks ale
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -23,8 +23,6 @@ from pagersync.paging.fallback import fall_back, resolve_late, tell_found
 from pagersync.paging.models import OperationKind, OperationState, PageStatus
 from pagersync.paging.status import Creation, PageState, events_between, status_of
 from pagersync.paging.step import End, Work
-
-REFERENCES_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +81,24 @@ class Account:
     id: UUID
     pagertree_url: str
     api_key_encrypted: bytes | None
+    name: str = ""
+    is_enabled: bool = True
+    is_removed: bool = False
+
+    @property
+    def can_be_called(self) -> bool:
+        """Whether it is there, enabled, and has an API key."""
+        return self.is_enabled and not self.is_removed and self.api_key_encrypted is not None
 
 
 async def load_account(connection: Connection, integration_id: UUID) -> Account:
     """Return where an integration's PagerTree is; one that was removed has no key."""
     row = await connection.fetchrow(
-        "SELECT id, pagertree_url, api_key_encrypted FROM integrations WHERE id = $1",
+        "SELECT id, pagertree_url, api_key_encrypted, name, enabled AS is_enabled, "
+        "removed_at IS NOT NULL AS is_removed FROM integrations WHERE id = $1",
         integration_id,
     )
-    return Account(**row) if row else Account(integration_id, "", None)
+    return Account(**row) if row else Account(integration_id, "", None, is_removed=True)
 
 
 async def load_content(connection: Connection, page_id: UUID | None) -> PageContent:
@@ -99,12 +106,6 @@ async def load_content(connection: Connection, page_id: UUID | None) -> PageCont
     row = await connection.fetchrow(_CONTENT, page_id)
     assert row is not None  # noqa: S101 - pages are not removed before their operations
     return PageContent(**row)
-
-
-async def load_references(connection: Connection, work: Work) -> list[tuple[UUID, datetime]]:
-    """Return creating operations whose alerts are certainly in PagerTree, newest first."""
-    rows = await connection.fetch(_REFERENCES, work.integration_id, work.id, REFERENCES_MAX)
-    return [(row["id"], row["sent_at"]) for row in rows]
 
 
 async def show_lost(connection: Connection) -> None:
@@ -288,14 +289,6 @@ WHERE o.id = $1
 
 _CONTENT = """
 SELECT title, description, urgency, severity, tags, targets, is_incident FROM pages WHERE id = $1
-"""
-
-_REFERENCES = """
-SELECT o.id, coalesce(o.first_sent_at, o.created_at) AS sent_at
-FROM operations o JOIN pages p ON p.id = o.page_id
-WHERE o.integration_id = $1 AND o.kind = 'create_alert' AND o.state = 'done' AND o.id <> $2
-  AND coalesce(p.pagertree_id, p.pagertree_alert_id) IS NOT NULL
-ORDER BY o.id DESC LIMIT $3
 """
 
 _SHOW_LOST = """
