@@ -14,13 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.engine import Sessions
-from pagersync.errors import (
-    CredentialsRefused,
-    InvalidError,
-    ManyInvalidError,
-    PagersyncError,
-    Rejected,
-)
+from pagersync.errors import CredentialsRefused, PagersyncError, Rejected
 from pagersync.http import AsyncClient
 from pagersync.integrations import service
 from pagersync.integrations.connect import open_pagertree
@@ -28,21 +22,12 @@ from pagersync.integrations.directory_models import DirectoryKind
 from pagersync.integrations.directory_store import (
     Listed,
     Remote,
-    read_fitting,
     read_listed_ids,
-    read_names,
     write_listed,
 )
 from pagersync.integrations.models import Integration
-from pagersync.integrations.targets import (
-    Known,
-    Target,
-    TargetReference,
-    find_fitting,
-    pick,
-    trimmed,
-    unknown,
-)
+from pagersync.integrations.resolving import resolve_targets
+from pagersync.integrations.targets import Target, TargetReference
 from pagersync.integrations.vault import Vault
 from pagersync.pagertree.client import PagerTree
 
@@ -129,59 +114,6 @@ async def sync_directory(
     if refusal is not None:
         raise refusal
     return result
-
-
-async def resolve_targets(
-    session: AsyncSession,
-    integration_id: UUID,
-    *,
-    teams: Sequence[TargetReference] = (),
-    users: Sequence[TargetReference] = (),
-    routers: Sequence[TargetReference] = (),
-) -> list[Target]:
-    """Return what is meant, each target once, in the order of the arguments.
-
-    Raises:
-        ManyInvalidError: references that fit nothing, several, or what PagerTree no longer lists;
-            the pointer of each is `/data/attributes/teams/0`, with its list and position.
-    """
-    given = zip(DirectoryKind, (teams, users, routers), strict=True)
-    resolved = [
-        one
-        for kind, references in given
-        if references
-        for one in await _resolve(session, integration_id, kind, [*map(trimmed, references)])
-    ]
-    problems = [one for one in resolved if isinstance(one, InvalidError)]
-    if problems:
-        raise ManyInvalidError(problems)
-    return list(dict.fromkeys(one for one in resolved if isinstance(one, Target)))
-
-
-async def _resolve(
-    session: AsyncSession,
-    integration_id: UUID,
-    kind: DirectoryKind,
-    references: Sequence[TargetReference],
-) -> list[Target | InvalidError]:
-    """Return for each reference its target, or what is wrong with it."""
-    ids = [reference.id for reference in references if reference.id]
-    names = [reference.name for reference in references if reference.name and not reference.id]
-    entries = await read_fitting(session, integration_id, kind, ids, names)
-    known: Known | None = None
-    resolved: list[Target | InvalidError] = []
-    for position, reference in enumerate(references):
-        pointer = f"/data/attributes/{kind}s/{position}"
-        found = find_fitting(entries, reference)
-        if not found:
-            known = known or await read_names(session, integration_id, kind)
-            resolved.append(unknown(kind, reference, known, pointer))
-            continue
-        try:
-            resolved.append(pick(kind, reference, found, pointer))
-        except InvalidError as error:
-            resolved.append(error)
-    return resolved
 
 
 async def _list(pagertree: PagerTree, kind: DirectoryKind, known: set[str]) -> Collection[Remote]:

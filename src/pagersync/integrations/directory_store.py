@@ -134,10 +134,9 @@ async def read_names(session: AsyncSession, integration_id: UUID, kind: Director
         .limit(NAMES_COMPARED_MAX)
     )
     names = [text for name, emails in rows for text in (name, *emails)]
-    synced_at = await session.scalar(
-        select(Integration.directory_synced_at).where(Integration.id == integration_id)
-    )
-    return Known(names, synced_at)
+    columns = select(Integration.directory_synced_at, Integration.directory_error)
+    account = (await session.execute(columns.where(Integration.id == integration_id))).one_or_none()
+    return Known(names, *(account or (None, None)))
 
 
 async def read_listed_ids(

@@ -122,9 +122,10 @@ def exit_code(status: str) -> int:
 
 
 def _sentence(sent: "Page") -> str:
-    names = ", ".join(target["name"] for target in sent.targets)
+    names = ", ".join(target["name"] for target in sent.targets if not target.get("skipped"))
     hint = " (is `pagersync serve` or `worker` running?)" if sent.status == "queued" else ""
-    return f"{sent.id}  {sent.status}{hint}  to {names}: {sent.title}"
+    said = f"{sent.id}  {sent.status}{hint}  to {names}: {sent.title}"
+    return "\n".join([said, *(f"  note: {note}" for note in sent.notes)])
 
 
 def _shown(sent: "Page") -> dict[str, Any]:
@@ -133,6 +134,7 @@ def _shown(sent: "Page") -> dict[str, Any]:
         "status": sent.status,
         "title": sent.title,
         "targets": sent.targets,
+        "notes": sent.notes,
         "pagertree_alert_id": sent.pagertree_alert_id,
     }
 
