@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 
 from pagersync.database.engine import Sessions
@@ -72,7 +73,8 @@ async def test_if_nobody_of_those_named_can_be_paged_the_default_targets_are(
     assert task.notes == page.notes
 
 
-async def test_without_default_targets_the_task_fails_loudly(flows: Flows, paging: Paging) -> None:
+@pytest.mark.usefixtures("paging")
+async def test_without_default_targets_the_task_fails_loudly(flows: Flows) -> None:
     workflow_id = await flows.add({**PAGE, "teams": [NOBODY]})
     incident_id = await flows.declare()
     (run,) = await flows.ran(workflow_id)
@@ -80,7 +82,6 @@ async def test_without_default_targets_the_task_fails_loudly(flows: Flows, pagin
     assert "no team is called 'Nobody'" in str(run.status_message)
     assert any("nobody whom the task names" in line for line in await flows.timeline(incident_id))
     assert await flows.pages() == []
-    del paging
 
 
 async def test_a_bad_fallback_never_blocks_the_page(
@@ -145,8 +146,9 @@ async def test_before_the_first_listing_a_page_by_id_goes_out_at_once(
     assert names(page, skipped=False) == [team.name]
 
 
+@pytest.mark.usefixtures("paging")
 async def test_an_update_leaves_out_targets_that_cannot_be_paged(
-    flows: Flows, paging: Paging, team: dict[str, str]
+    flows: Flows, team: dict[str, str]
 ) -> None:
     change = {"task_type": "update_pagertree_alert", "urgency": "low", "teams": [NOBODY]}
     workflow_id = await flows.add({**PAGE, "teams": [team]}, change)

@@ -67,7 +67,7 @@ async def check_default_targets(
     """
     if listed is not None:
         now = (await session.execute(select(func.now()))).scalar_one()
-        await write_listed(session, integration_id, listed, now)
+        await write_listed(session, integration_id, listed, now, doubted=listed.keys())
     teams, users, routers = (
         [TargetReference(id=one.get("id"), name=one.get("name")) for one in targets.get(kind, ())]
         for kind in ("teams", "users", "routers")

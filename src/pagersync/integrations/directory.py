@@ -22,9 +22,11 @@ from pagersync.integrations.directory_models import DirectoryKind
 from pagersync.integrations.directory_store import (
     Listed,
     Remote,
+    open_watch,
     read_listed_ids,
     write_listed,
 )
+from pagersync.integrations.disbelief import LOOK_AGAIN, Verdict, examine
 from pagersync.integrations.models import Integration
 from pagersync.integrations.resolving import resolve_targets
 from pagersync.integrations.targets import Target, TargetReference
@@ -54,6 +56,7 @@ class SyncResult:
     Attributes:
         added: entries that were never seen before.
         missing: entries that PagerTree listed until now.
+        doubt: why it is not believed that so much is missing.
     """
 
     teams: int
@@ -61,6 +64,7 @@ class SyncResult:
     routers: int
     added: int
     missing: int
+    doubt: str | None = None
 
 
 async def sync_integration(
@@ -70,6 +74,7 @@ async def sync_integration(
     integration: Integration,
     *,
     timeout_s: float,
+    believe: bool = False,
 ) -> SyncResult:
     """Sync the directory of an account with its own API key; a failure is kept on its row.
 
@@ -78,7 +83,7 @@ async def sync_integration(
     """
     try:
         pagertree = open_pagertree(http, vault, integration, timeout_s=timeout_s)
-        return await sync_directory(sessions, pagertree, integration.id)
+        return await sync_directory(sessions, pagertree, integration.id, believe=believe)
     except PagersyncError as error:
         async with sessions.begin() as session:
             await _change(session, integration.id, directory_error=error.detail)
@@ -86,11 +91,12 @@ async def sync_integration(
 
 
 async def sync_directory(
-    sessions: Sessions, pagertree: PagerTree, integration_id: UUID
+    sessions: Sessions, pagertree: PagerTree, integration_id: UUID, *, believe: bool = False
 ) -> SyncResult:
     """Fetch an account's teams, users and routers, and keep them.
 
-    A kind that PagerTree refuses to list stays as it was; the others are kept all the same.
+    A kind that PagerTree refuses to list stays as it was; the others are kept all the same. So does
+    one of which too much is gone, unless a person says `believe`: see `disbelief.py`.
 
     Raises:
         NotFoundError: there is no such integration.
@@ -110,7 +116,7 @@ async def sync_directory(
         except Rejected as error:
             refusal = error
     async with sessions.begin() as session:
-        result = await _store(session, integration_id, listed, began_at)
+        result = await _store(session, integration_id, listed, began_at, believe=believe)
     if refusal is not None:
         raise refusal
     return result
@@ -129,16 +135,33 @@ async def _list(pagertree: PagerTree, kind: DirectoryKind, known: set[str]) -> C
 
 
 async def _store(
-    session: AsyncSession, integration_id: UUID, listed: Listed, began_at: datetime
+    session: AsyncSession,
+    integration_id: UUID,
+    listed: Listed,
+    began_at: datetime,
+    *,
+    believe: bool,
 ) -> SyncResult:
     """Write what was listed, unless a list that was begun later has been written meanwhile."""
     integration = await service.get_integration(session, integration_id, lock=True)
-    added = missing = 0
-    if integration.directory_synced_at is None or integration.directory_synced_at < began_at:
-        added, missing = await write_listed(session, integration_id, listed, began_at)
-        await _change(session, integration_id, directory_synced_at=began_at, directory_error=None)
-    counts = {f"{kind}s": len(listed.get(kind, ())) for kind in DirectoryKind}
-    return SyncResult(**counts, added=added, missing=missing)
+    counts: dict[str, Any] = {f"{kind}s": len(listed.get(kind, ())) for kind in DirectoryKind}
+    last = integration.directory_synced_at
+    if last is not None and last >= began_at:
+        return SyncResult(**counts, added=0, missing=0)
+    watch = await open_watch(session, integration_id)
+    verdict = Verdict()
+    if not believe:
+        known = await read_listed_ids(session, integration_id)
+        verdict = examine(known, listed, watch.doubt, began_at)
+    watch.doubt = verdict.doubt
+    added, missing = await write_listed(
+        session, integration_id, listed, began_at, doubted=verdict.doubted
+    )
+    columns: dict[str, Any] = {"directory_synced_at": began_at}
+    if verdict.doubt is not None:
+        columns = {"directory_sync_at": func.now() + LOOK_AGAIN}
+    await _change(session, integration_id, directory_error=verdict.detail, **columns)
+    return SyncResult(**counts, added=added, missing=missing, doubt=verdict.detail)
 
 
 async def _change(session: AsyncSession, integration_id: UUID, **columns: Any) -> None:
