@@ -28,6 +28,7 @@ from pagersync.integrations.directory_store import (
 )
 from pagersync.integrations.disbelief import LOOK_AGAIN, Verdict, examine
 from pagersync.integrations.models import Integration
+from pagersync.integrations.reachability import telling_rate_limiter
 from pagersync.integrations.resolving import resolve_targets
 from pagersync.integrations.targets import Target, TargetReference
 from pagersync.integrations.vault import Vault
@@ -83,7 +84,8 @@ async def sync_integration(
     """
     try:
         pagertree = open_pagertree(http, vault, integration, timeout_s=timeout_s)
-        return await sync_directory(sessions, pagertree, integration.id, believe=believe)
+        async with telling_rate_limiter(sessions, integration):
+            return await sync_directory(sessions, pagertree, integration.id, believe=believe)
     except PagersyncError as error:
         async with sessions.begin() as session:
             await _change(session, integration.id, directory_error=error.detail)
