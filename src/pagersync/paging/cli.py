@@ -145,8 +145,7 @@ def _sentence(sent: "Page", reason: str | None) -> str:
     hint = " (is `pagersync serve` or `worker` running?)" if sent.status == "queued" else ""
     why = [reason] if reason else []
     said = f"{sent.id}  {sent.status}{'' if reason else hint}  to {names}: {sent.title}"
-    return "
-".join([said, *why, *(f"  note: {note}" for note in sent.notes)])
+    return "\n".join([said, *why, *(f"  note: {note}" for note in sent.notes)])
 
 
 def _shown(sent: "Page", reason: str | None) -> dict[str, Any]:
