@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from pagersync.database.engine import Sessions
 from pagersync.http import AsyncClient
@@ -137,16 +137,6 @@ async def test_what_is_new_in_a_doubted_listing_can_be_paged(
     async with sessions() as session:
         named = [TargetReference(name="fresh"), TargetReference(name="team 1")]
         assert len(await resolve_targets(session, account.integration.id, teams=named)) == 2
-
-
-async def test_the_time_of_the_next_look_is_set_by_the_service_too(
-    account: Account, lists: Lists, sessions: Sessions
-) -> None:
-    lists.rows["teams"].clear()
-    await account.sync()
-    async with sessions() as session:
-        wait = select(Integration.directory_sync_at - func.now())
-        assert await session.scalar(wait) <= timedelta(minutes=1)
 
 
 def listing(numbers: set[int]) -> dict[DirectoryKind, list[RemoteTeam]]:
