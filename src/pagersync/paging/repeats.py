@@ -128,7 +128,8 @@ async def _insert(
     if row is None:
         return 0
     await connection.execute(_OPERATION, new_id(), page_id, f"page {page_id}")
-    names = ", ".join(f"{target['kind']} {target['name']}" for target in targets)
+    paged = [target for target in targets if not target.get("skipped")]
+    names = ", ".join(f"{target['kind']} {target['name']}" for target in paged)
     said = f"Paged {names} for {page.title!r}, perhaps again: {note}."
     await connection.execute(_NOTE_FIRST, page.id, f"{names} was paged for it, perhaps again")
     await connection.execute(_NOTE_RUN, page.id, said)
