@@ -20,11 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection, create_sessions
 from pagersync.database.session import driver_connection
-from pagersync.errors import InvalidError, ManyInvalidError
 from pagersync.fitting import cut
 from pagersync.incidents.activity import Activity, add_activity
-from pagersync.integrations.directory import resolve_targets
 from pagersync.integrations.models import Integration
+from pagersync.integrations.resolving import resolve_each
 from pagersync.integrations.target_params import Targets
 from pagersync.integrations.targets import TargetReference
 from pagersync.paging.models import Page
@@ -170,14 +169,14 @@ async def _find_elsewhere(
 async def _default_targets(session: AsyncSession, account: Integration) -> list[dict[str, Any]]:
     """Return those default targets of an account that can be paged."""
     chosen = Targets.model_validate(account.default_targets)
-    found = []
-    for kind in ("teams", "users", "routers"):
-        for one in getattr(chosen, kind):
-            reference = TargetReference(id=one.id, name=one.name)
-            try:
-                found += await resolve_targets(session, account.id, **{kind: [reference]})
-            except (InvalidError, ManyInvalidError) as error:
-                log.warning("a default target cannot be paged", error=error.detail)
+    resolved = await resolve_each(
+        session,
+        account.id,
+        teams=[TargetReference(id=one.id, name=one.name) for one in chosen.teams],
+        users=[TargetReference(id=one.id, name=one.name) for one in chosen.users],
+        routers=[TargetReference(id=one.id, name=one.name) for one in chosen.routers],
+    )
+    found = [one.target for one in resolved if one.target is not None]
     return [asdict(target) for target in dict.fromkeys(found)]
 
 
