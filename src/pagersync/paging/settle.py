@@ -150,7 +150,7 @@ def is_timely(*, missing_s: float, found_s: float) -> bool:
         missing_s: when the alert was last looked for and not found, from its creation; 0: never.
         found_s: when it was found.
     """
-    return found_s - missing_s <= max(0.5, missing_s / 2)
+    return found_s - missing_s <= max(1.0, missing_s / 2)
 
 
 def first_probe_s(lags: Lags) -> float:
