@@ -1,7 +1,7 @@
 """Labels as requests give them: whatever is said is kept as well as it can be. Pure.
 
-Rootly has labels of alerts as a list of `{"key", "value"}` and those of incidents as an object. Both
-are read, and no label is a reason to refuse an alert or an incident.
+Rootly has labels of alerts as a list of `{"key", "value"}` and those of incidents as an object.
+Both are read, and no label is a reason to refuse an alert or an incident.
 """
 
 import json
@@ -12,17 +12,19 @@ from typing import Any, Final
 
 from pydantic import Field
 
+from pagersync.fitting import cut
 from pagersync.texts import fit_text
 
 LABELS_MAX: Final = 50
 KEY_CHARACTERS_MAX: Final = 100
 VALUE_CHARACTERS_MAX: Final = 255
+SHOWN_CHARACTERS_MAX: Final = 40
 WHOLE_MAX: Final = 2**53
 
 ESCAPED: Final = re.compile(r"\\([,:\\])")
 PART: Final = re.compile(r"(?:\\[,:\\]|[^,])*")
-KEY: Final = re.compile(r"(?:\\[,:\\]|[^:])+?(?=:)")
-ONE_LABEL: Final = r"(\\[,:\\]|[^:,\x00])+:(\\[,:\\]|[^,\x00])*"
+KEY: Final = re.compile(r"(?:\\[,:\\]|\\(?![,:\\])|[^:\\])+(?=:)")
+ONE_LABEL: Final = r"(\\[,:\\]|\\(?![,:\\])|[^:,\\\x00])+:(\\[,:\\]|\\(?![,:\\])|[^,\\\x00])*"
 """How a label is written in a filter."""
 
 
@@ -138,4 +140,4 @@ def _is_storable_number(value: Any) -> bool:
 
 
 def _short(key: str) -> str:
-    return repr(key if len(key) <= 40 else f"{key[:39]}…")
+    return repr(cut(key, SHOWN_CHARACTERS_MAX))

@@ -91,7 +91,7 @@ def fit_tags(
     return kept[:tags_max]
 
 
-def few(notes: list[str], notes_max: int = NOTES_MAX) -> list[str]:
+def few(notes: Iterable[str], notes_max: int = NOTES_MAX) -> list[str]:
     """Return notes, each once; of very many the first ones, and how many more there are."""
     each_once = list(dict.fromkeys(notes))
     if len(each_once) <= notes_max:

@@ -7,7 +7,7 @@ what happened to it.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -29,10 +29,12 @@ from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, ImpossibleError, InvalidError
 from pagersync.events.publish import Cause
+from pagersync.fitting import with_notes
 from pagersync.jsonapi import iso
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.paging.models import Operation, OperationKind, OperationState, Page, PageStatus
 from pagersync.paging.service import NewPage, cancel_operation, create_page, request_operation
+from pagersync.texts import few
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class NewLocalAlert:
         status: what it is until PagerTree says otherwise; None for `open`.
         client_id: what its maker calls it.
         started_at: when it began, if not now.
+        notes: what of the request was cut or left out, for its history.
     """
 
     integration_id: UUID
@@ -127,6 +130,7 @@ class NewLocalAlert:
     external_url: str | None = None
     deduplication_key: str | None = None
     started_at: datetime | None = None
+    notes: Sequence[str] = ()
 
 
 async def count_duplicate(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:
@@ -145,7 +149,7 @@ async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
     event = local_event(
         key,
         "created",
-        f"Created by {new.cause.requested_by}.",
+        with_notes(f"Created by {new.cause.requested_by}.", few(new.notes)),
         cause=new.cause,
         values={
             "title": new.summary,
@@ -181,7 +185,11 @@ async def lock_alert(session: AsyncSession, alert: Alert) -> None:
 
 
 async def change_alert(
-    session: AsyncSession, alert: Alert, values: dict[str, Any], cause: Cause
+    session: AsyncSession,
+    alert: Alert,
+    values: dict[str, Any],
+    cause: Cause,
+    notes: Sequence[str] = (),
 ) -> Alert:
     """Change an alert's texts and labels here, and its texts in PagerTree if it lives there.
 
@@ -191,6 +199,7 @@ async def change_alert(
         values: `title`, `description`, `urgency`, `severity`, `labels`, `data`, `source`,
             `deduplication_key`, each optional.
         cause: who does it.
+        notes: what of the request was cut or left out, for its history.
 
     Raises:
         InvalidError: an urgency or a severity of an alert that lives here alone.
@@ -210,9 +219,8 @@ async def change_alert(
     other = await find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
     if other is not None and other.id != alert.id:
         raise ConflictError(f"alert {other.short_id} has this deduplication key")
-    changed = await _happened(
-        session, alert, "updated", f"Changed by {cause.requested_by}.", cause, values=here
-    )
+    details = with_notes(f"Changed by {cause.requested_by}.", few(notes))
+    changed = await _happened(session, alert, "updated", details, cause, values=here)
     for name in values.keys() & {"source", "deduplication_key"}:
         setattr(changed, name, values[name])
     return await _kept(session, changed)

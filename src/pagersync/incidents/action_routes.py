@@ -44,10 +44,9 @@ class Move:
     ) -> Document[IncidentAttributes]:
         """Move it, with the message that the request has, and answer with it."""
         incident = await self.wanted.lock()
-        message = body.message if body else None
-        return await self.answer.one(
-            await move_incident(self.session, incident, status, self.cause, message)
-        )
+        message, notes = (body.message, body.notes) if body else (None, [])
+        moved = await move_incident(self.session, incident, status, self.cause, message, notes)
+        return await self.answer.one(moved, notes=notes)
 
 
 MoveDep = Annotated[Move, Depends()]
@@ -125,7 +124,7 @@ async def mark_as_duplicate_incident(
         auto_cancel=said.auto_cancel_incident,
         reason=said.reason_for_cancellation,
     )
-    return await answer.one(marked)
+    return await answer.one(marked, notes=said.notes)
 
 
 @router.put(

@@ -129,12 +129,12 @@ class Answer:
     session: SessionDep
 
     async def one(
-        self, incident: Incident, shape: Wanted = NOTHING_MORE
+        self, incident: Incident, shape: Wanted = NOTHING_MORE, notes: Sequence[str] = ()
     ) -> Document[IncidentAttributes]:
-        """Return the answer about one incident, with its `ETag`."""
+        """Return the answer about one incident, with its `ETag` and notes about the request."""
         self.response.headers["ETag"] = etag(incident.version)
         (resource,) = await self.resources([incident])
-        return await shape.document(self.session, resource)
+        return (await shape.document(self.session, resource)).noting(notes)
 
     async def resources(self, rows: Sequence[Incident]) -> list[Resource[IncidentAttributes]]:
         """Return incidents as they are shown at the service's address, if it has one."""
@@ -161,7 +161,8 @@ async def create_incident(
     body: NewDocument[Literal["incidents"], requests.NewIncidentAttributes],
 ) -> Document[IncidentAttributes]:
     new = requests.to_new_incident(body.data.attributes)
-    return await answer.one(await service.create_incident(session, new, cause))
+    made = await service.create_incident(session, new, cause)
+    return await answer.one(made, notes=new.notes)
 
 
 @router.get(
@@ -213,12 +214,12 @@ async def update_incident(
     answer: AnswerDep,
     body: NewDocument[Literal["incidents"], requests.ChangedIncident],
 ) -> Document[IncidentAttributes]:
-    values = body.data.attributes.changes(never_null=requests.NEVER_NULL)
+    values, notes = requests.changed_values(body.data.attributes), body.data.attributes.notes
     alert_ids = values.pop("alert_ids", None) or []
-    values |= {"labels": values["labels"] or {}} if "labels" in values else {}
     incident = await wanted.lock()
     await attach_alerts(session, incident, alert_ids, cause)
-    return await answer.one(await service.change_incident(session, incident, values, cause))
+    changed = await service.change_incident(session, incident, values, cause, notes)
+    return await answer.one(changed, notes=notes)
 
 
 @router.delete(

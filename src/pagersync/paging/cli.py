@@ -52,7 +52,7 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
     integration: Annotated[
-        str | None, typer.Option(help="Name or id; needed when there are several.")
+        str | None, typer.Option(help="Name or id; by default the default account.")
     ] = None,
     expires_after_s: Annotated[
         float | None, typer.Option(min=1, help="Do not send it any more after this time.")
@@ -86,6 +86,8 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
     )
     sent = run(lambda context: _page(context, request, timeout_s if wait else 0))
     typer.echo(json.dumps(_shown(sent)) if as_json else _sentence(sent))
+    for note in sent.notes:
+        typer.echo(note, err=True)
     if wait:
         raise typer.Exit(exit_code(sent.status))
 

@@ -132,8 +132,8 @@ async def create_page(
     new = await to_new_page(session, body.data.attributes, requested_by=requester(request))
     if body.data.attributes.dry_run:
         response.status_code = 200
-        return await _preview(session, new)
-    return await _shown(session, await service.create_page(session, new))
+        return (await _preview(session, new)).noting(new.notes)
+    return (await _shown(session, await service.create_page(session, new))).noting(new.notes)
 
 
 @router.get(

@@ -208,7 +208,7 @@ async def _new_page(
         requested_by=context.cause.requested_by,
         alert_id=context.alert_id,
     )
-    context.notes += new.notes
+    context.notes.extend(new.notes)
     return replace(
         new,
         notes=few(context.notes),

@@ -40,9 +40,7 @@ def _shown(expression: Expression, context: RenderContext) -> str:
     return to_text(value)
 
 
-def _look(
-    expression: Expression, value: object, context: RenderContext, remarks: Remarks
-) -> None:
+def _look(expression: Expression, value: object, context: RenderContext, remarks: Remarks) -> None:
     if isinstance(value, Absent):
         remarks.is_empty(value.name)
     elif isinstance(expression, FilteredExpression) and isinstance(expression.left, Path):
