@@ -113,7 +113,7 @@ def _instead(
     """Return what stands in for a text that could not be rendered, and note it."""
     has_subject = any(variables.get(each) for each in SUBJECTS)
     if name == "title" and has_subject:
-        remarks.notes.append(f"title failed and was replaced: {error.detail}")
+        remarks.notes.append(f"title failed: {error.detail}")
         return ""  # the task takes the title of what it is about
     if name in TEXTS:
         remarks.notes.append(f"{name} ends where it failed: {error.detail}")
