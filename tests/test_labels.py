@@ -22,8 +22,11 @@ def escaped(text: str) -> str:
     return text
 
 
-@given(st.lists(JSON, max_size=60) | st.dictionaries(st.text(), JSON, max_size=60), st.booleans())
-def test_whatever_labels_are_given_they_can_be_kept(given_labels: Any, as_text: bool) -> None:
+@given(
+    given_labels=st.lists(JSON, max_size=60) | st.dictionaries(st.text(), JSON, max_size=60),
+    as_text=st.booleans(),
+)
+def test_whatever_labels_are_given_they_can_be_kept(given_labels: Any, *, as_text: bool) -> None:
     notes: list[str] = []
     kept = fit_labels(given_labels, notes, as_text=as_text)
     assert len(kept) <= LABELS_MAX
