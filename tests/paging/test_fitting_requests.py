@@ -34,6 +34,7 @@ async def test_a_page_with_texts_and_tags_that_do_not_fit_goes_out(
 ) -> None:
     team = {"name": directory.simulator.directory.teams[0].name}
     texts = {"title": f"a\x00{LONG}", "description": "d" * 21_000, "tags": TAGS}
+    answer: dict[str, Any] = {}
     for dry in (True, False):
         answer = await post(api, "/v1/pages", "pages", teams=[team], dry_run=dry, **texts)
         notes = answer["data"]["attributes"]["notes"]

@@ -158,7 +158,7 @@ async def test_a_call_is_made_as_it_was_meant_or_not_at_all(flows: Flows, server
     (run,) = await flows.ran(workflow_id)
     (task,) = await flows.tasks(run)
     assert task.status == "failed"
-    assert "line 1, column 31" in str(task.error)
+    assert "url: line 1, column 33" in str(task.error)
 
 
 async def test_conditions_are_looked_at_again_after_the_wait(

@@ -16,7 +16,7 @@ from tests.workflows.conftest import Flows
 PAGE: dict[str, Any] = {"task_type": "page_pagertree"}
 FAILS = "{{ 'soon' | date: '%Y' }}"
 SLOW = "{% for i in (1..5000) %}" + "{{''}}" * 1_300 + "{% endfor %}"
-VARIABLES = {"incident": {"title": "Down", "summary": None, "labels": {}}}
+VARIABLES: dict[str, Any] = {"incident": {"title": "Down", "summary": None, "labels": {}}}
 
 
 def told(params: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
