@@ -109,28 +109,35 @@ Included = Annotated[
 
 
 class Notes(BaseModel):
-    """What was done to a request so that it could be served."""
+    """What the caller should know about the request, beside its answer."""
 
     notes: list[str] = Field(
-        description="What was cut, replaced or left out, one sentence each.",
+        description="What was cut, dropped or not done, and who is not paged: a sentence each.",
         examples=[["summary was cut from 700 to 500 characters"]],
     )
+
+
+MaybeNotes = Annotated[
+    Notes | None,
+    Field(default=None, exclude_if=is_none, description="Only if there is something to note."),
+]
 
 
 class Document(BaseModel, Generic[A]):
     """An answer about one thing."""
 
     data: Resource[A]
+    meta: MaybeNotes = None
     included: Included = None
-    meta: Notes | None = Field(
-        default=None,
-        exclude_if=is_none,
-        description="Only if something of the request was cut, replaced or left out.",
-    )
 
     def noting(self, notes: AnyOf[str]) -> Self:
         """Return the document with notes about its request; without any it stays as it is."""
-        return self.model_copy(update={"meta": Notes(notes=few(notes))}) if notes else self
+        return self.model_copy(update={"meta": notes_of(notes)}) if notes else self
+
+
+def notes_of(notes: AnyOf[str]) -> Notes | None:
+    """Return the `meta` of an answer with these notes; None without any."""
+    return Notes(notes=few(notes)) if notes else None
 
 
 class Links(BaseModel):
@@ -155,6 +162,11 @@ class Meta(BaseModel):
         "the same however much is stored."
     )
     total_pages: int
+    notes: list[str] | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="What the caller should know about the request: a sentence each.",
+    )
 
 
 class Collection(BaseModel, Generic[A]):

@@ -163,3 +163,5 @@ async def test_an_incident_is_declared_whatever_its_title(flows: Flows, paging: 
     incident = await flows.incident(made.incident_id)
     assert (incident.title, incident.summary) == ("First", "So: ")
     assert len(made.notes) == 3
+    told = (await flows.timeline(incident.id))[0]
+    assert all(note in told for note in made.notes)

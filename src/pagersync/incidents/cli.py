@@ -64,9 +64,9 @@ def create(
             new = to_new_incident(attributes)
             incident = await create_incident(session, new, CAUSE)
             _tell(new.notes)
-            return (await _describe(session, [incident]))[0]
+            return (await describe(session, [incident]))[0]
 
-    _print(run(action), as_json=as_json)
+    show_row(run(action), as_json=as_json)
 
 
 @app.command("list")
@@ -94,7 +94,7 @@ def list_(
             .limit(limit)
         )
         async with context.sessions() as session:
-            return await _describe(session, (await session.scalars(statement)).all())
+            return await describe(session, (await session.scalars(statement)).all())
 
     rows = run(action)
     if as_json:
@@ -122,7 +122,7 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
             own = select(IncidentEvent).where(IncidentEvent.incident_id == incident.id)
             ordered = own.order_by(IncidentEvent.occurred_at, IncidentEvent.id)
             entries = (await session.scalars(ordered.limit(TIMELINE_MAX))).all()
-            return (await _describe(session, [incident]))[0], entries
+            return (await describe(session, [incident]))[0], entries
 
     incident, entries = run(action)
     if as_json:
@@ -158,9 +158,9 @@ def resolve(
                 session, incident, "resolved", CAUSE, said.resolution_message, said.notes
             )
             _tell(said.notes)
-            return (await _describe(session, [moved]))[0]
+            return (await describe(session, [moved]))[0]
 
-    _print(run(action), as_json=as_json)
+    show_row(run(action), as_json=as_json)
 
 
 def _split(label: str) -> tuple[str, str]:
@@ -195,7 +195,8 @@ def _checked(**values: Any) -> "NewIncidentAttributes":
         raise InvalidError(f"{wrong['loc'][0]}: {wrong['msg']}") from None
 
 
-def _print(row: Described, *, as_json: bool) -> None:
+def show_row(row: Described, *, as_json: bool) -> None:
+    """Print an incident: in one line, or as JSON."""
     typer.echo(
         json.dumps(row)
         if as_json
@@ -203,7 +204,7 @@ def _print(row: Described, *, as_json: bool) -> None:
     )
 
 
-async def _describe(session: "AsyncSession", rows: "Sequence[Incident]") -> list[Described]:
+async def describe(session: "AsyncSession", rows: "Sequence[Incident]") -> list[Described]:
     """Return incidents as JSON, by the API's names; a severity by its name."""
     from pagersync.incidents.severities import list_severities
 

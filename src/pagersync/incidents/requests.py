@@ -75,6 +75,13 @@ Kind = Annotated[IncidentKind, Field(strict=False), BeforeValidator(_not_mainten
 Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_storable_time)]
 GivenLabels = Annotated[Labels, labels_field({"platform": "osx", "version": "1.29"})]
 AlertIds = Annotated[list[Id], Field(max_length=ALERTS_MAX)]
+ResolveOpen = Annotated[
+    bool,
+    Field(
+        description="If the incident is over: resolve the attached alerts that are open. Without "
+        "it they stay open, and `meta.notes` of the answer names them."
+    ),
+]
 
 
 class IncidentTimes(Attributes):
@@ -102,6 +109,7 @@ class NewIncidentAttributes(UnknownOfNewIncident, IncidentTimes):
     labels: GivenLabels = None
     duplicate_incident_id: Id | None = None
     alert_ids: AlertIds | None = Field(default=None, description="Alerts to attach.")
+    resolve_open_alerts: ResolveOpen = False
 
 
 class ChangedIncident(UnknownOfIncident, IncidentTimes):
@@ -118,6 +126,7 @@ class ChangedIncident(UnknownOfIncident, IncidentTimes):
     labels: GivenLabels = None
     duplicate_incident_id: Id | None = None
     alert_ids: AlertIds | None = Field(default=None, description="Alerts to attach, too.")
+    resolve_open_alerts: ResolveOpen = False
     mitigation_message: Text | None = None
     resolution_message: Text | None = None
     cancellation_message: Text | None = None
@@ -238,6 +247,7 @@ class AlertAttachment(Attributes):
     """Alerts to attach to an incident."""
 
     alert_ids: AlertIds
+    resolve_open_alerts: ResolveOpen = False
 
 
 def to_new_incident(attributes: NewIncidentAttributes) -> NewIncident:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import select
 
 from pagersync.fitting import fit
+from pagersync.incidents.lifecycle import is_restart
 from pagersync.incidents.models import Severity
 from pagersync.incidents.requests import TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from pagersync.incidents.service import NewIncident, move_incident
@@ -15,6 +16,7 @@ from pagersync.incidents.timeline import add_entry
 from pagersync.workflows import paging_tasks as paging
 from pagersync.workflows.context import TaskContext, TaskResult
 from pagersync.workflows.page_texts import title_of
+from pagersync.workflows.restart import notes_on_restart
 from pagersync.workflows.task_params import (
     AddToTimelineParams,
     CreateIncidentParams,
@@ -29,9 +31,12 @@ Execute: TypeAlias = Callable[[TaskContext, Any], Awaitable[TaskResult]]
 async def update_status(context: TaskContext, params: UpdateStatusParams) -> TaskResult:
     """Move the incident to the status that the task names."""
     incident = await context.incident()
+    before = incident.status
     moved = await move_incident(
-        context.session, incident, params.status, context.cause, params.message
+        context.session, incident, params.status, context.cause, params.message, [*context.notes]
     )
+    if is_restart(before, moved.status):
+        context.notes.extend(await notes_on_restart(context.session, moved, before))
     return TaskResult({"incident_id": str(moved.id), "status": moved.status})
 
 
@@ -64,6 +69,7 @@ async def create_incident(context: TaskContext, params: CreateIncidentParams) ->
         severity_id=severity_id,
         private=params.private,
         source_alert_id=alert.id if alert else None,
+        notes=context.notes,
     )
     incident = await create_incident_once(session, new, context.cause)
     result = {"incident_id": str(incident.id), "number": incident.number}
