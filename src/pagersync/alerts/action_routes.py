@@ -16,6 +16,7 @@ from pagersync.access.models import Scope
 from pagersync.alerts import actions
 from pagersync.alerts.deduplication import find_duplicate, lock_key
 from pagersync.alerts.models import Alert, AlertStatus
+from pagersync.alerts.repeats import repeat
 from pagersync.alerts.requests import (
     URL_CHARACTERS_MAX,
     Acting,
@@ -32,6 +33,7 @@ from pagersync.alerts.requests import (
     urgency_of,
 )
 from pagersync.alerts.routes import find_alert
+from pagersync.alerts.urgency import with_severity
 from pagersync.alerts.views import AlertAttributes, alert_resource
 from pagersync.database.session import SessionDep
 from pagersync.errors import ForbiddenError
@@ -62,7 +64,9 @@ TARGETS: Final = ("teams", "users", "routers")
     "/alerts",
     summary="Create an alert",
     description="With targets it is created in PagerTree too, which pages them. With a "
-    "`deduplication_key` that an unresolved alert has, it is that alert, and nobody is paged.",
+    "`deduplication_key` that an unresolved alert has, it is that alert; `meta.notes` say who is "
+    "not paged. A higher urgency or severity raises it, here and in PagerTree. An alert whose "
+    "resolve is under way does not count: a new one is made.",
     status_code=201,
     responses=errors(400, 409, 422),
 )
@@ -73,7 +77,7 @@ async def create_alert(
     body: NewDocument[Literal["alerts"], NewAlertAttributes],
 ) -> Document[AlertAttributes]:
     new = body.data.attributes
-    return _shown(response, await _create(session, new, requester(request)), new.notes)
+    return _shown(response, *(await _create(session, new, requester(request))))
 
 
 @router.patch(
@@ -191,8 +195,10 @@ def _shown(
     return Document(data=alert_resource(alert)).noting(notes)
 
 
-async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: str) -> Alert:
-    """Make the alert that a request asks for; what had to be cut is noted on the request."""
+async def _create(
+    session: AsyncSession, new: NewAlertAttributes, requested_by: str
+) -> tuple[Alert, Sequence[str]]:
+    """Make the alert that a request asks for; return it and what the caller should know."""
     page = await requests.to_new_page(
         session,
         requests.PageRequest.model_construct(
@@ -212,8 +218,9 @@ async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: 
     notes += page.notes
     cause = Cause(requested_by)
     key = key_of("deduplication_key", new.deduplication_key, notes)
-    if duplicate := await find_duplicate(session, page.integration_id, key):
-        return await actions.count_duplicate(session, duplicate, cause)
+    duplicate = await find_duplicate(session, page.integration_id, key)
+    if duplicate is not None and (repeated := await repeat(session, duplicate, page, cause)):
+        return repeated[0], [*notes, *repeated[1]]
     alert = await actions.create_alert(
         session,
         actions.NewLocalAlert(
@@ -221,7 +228,8 @@ async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: 
             summary=page.title,
             description=page.description,
             labels=labels_of(new.labels, notes) or {},
-            data=data_of(new.data) or {},
+            data=with_severity(data_of(new.data) or {}, page.severity),
+            urgency=None if page.urgency == AUTO else page.urgency,
             cause=cause,
             status=AlertStatus(new.status) if new.status else None,
             source=new.source or "api",
@@ -234,7 +242,7 @@ async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: 
     )
     if page.targets:
         await create_page(session, replace(page, alert_id=alert.id, notes=few(notes)))
-    return alert
+    return alert, notes
 
 
 async def _page_about(

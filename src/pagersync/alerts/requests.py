@@ -85,8 +85,9 @@ class NewAlertAttributes(AlertAttributesOfRootly, Targets):
     )
     deduplication_key: str | None = Field(
         default=None,
-        description="While an alert with this key is not resolved, another request with it makes "
-        f"no alert and pages nobody: it answers with that alert. {KEY_FITS} A blank one is none.",
+        description="While an alert with this key goes on, another request with it makes no "
+        "alert: it answers with that alert, and `meta.notes` say who is not paged. "
+        f"{KEY_FITS} A blank one is none.",
     )
     started_at: Moment | None = None
     ended_at: Nothing = None
