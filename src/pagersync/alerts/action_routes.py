@@ -33,7 +33,7 @@ from pagersync.alerts.views import AlertAttributes, alert_resource
 from pagersync.database.session import SessionDep
 from pagersync.errors import ForbiddenError
 from pagersync.etag import IfMatch, check_if_match, etag_of, version_of
-from pagersync.events.publish import Cause
+from pagersync.events.publish import NO_INTEGRATION, Cause
 from pagersync.incidents.lifecycle import OVER
 from pagersync.incidents.models import Incident, IncidentAlert, IncidentStatus
 from pagersync.incidents.routes import CauseDep
@@ -234,6 +234,7 @@ async def _page_about(
     needs_targets: bool = True,
 ) -> NewPage:
     named = _named(escalation)
+    is_of_none = alert.integration_id == NO_INTEGRATION
     if escalation.escalation_policy_id is not None:
         named["teams"] = [*named["teams"], Reference(id=escalation.escalation_policy_id)]
     return await requests.to_new_page(
@@ -241,7 +242,7 @@ async def _page_about(
         requests.PageRequest.model_construct(
             title=alert.summary[: requests.TITLE_CHARACTERS_MAX],
             description=(alert.description or "")[: requests.DESCRIPTION_CHARACTERS_MAX],
-            integration=str(alert.integration_id),
+            integration=None if is_of_none else str(alert.integration_id),
             urgency=escalation.urgency,
             severity=escalation.severity,
             **named,

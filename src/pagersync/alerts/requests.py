@@ -97,7 +97,9 @@ class NewAlertAttributes(AlertAttributesOfRootly, Targets):
     severity: requests.SeverityText = None
     tags: requests.Tags = Field(default_factory=list)
     integration: str | None = Field(
-        default=None, description="Its name or id; needed when there are several."
+        default=None,
+        description="Its name or id; by default the default account. Without any account an alert "
+        "without targets is possible, too.",
     )
     notification_target_type: (
         Literal["User", "Group", "EscalationPolicy", "Service", "Functionality"] | None

@@ -33,7 +33,8 @@ def list_(*, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows))
     for row in [] if as_json else rows:
-        typer.echo(f"{row['id']}  {row['name']}  {'enabled' if row['enabled'] else 'disabled'}")
+        state = "enabled" if row["enabled"] else "disabled"
+        typer.echo(f"{row['id']}  {row['name']}  {state}{'  default' * row['default']}")
     for refusal in [] if as_json else strangers:
         typer.echo(
             f"\n{refusal.times} requests came to webhook addresses that do not exist, "
@@ -109,6 +110,13 @@ def enable(reference: Reference) -> None:
     typer.echo(f"{reference} is enabled.")
 
 
+@app.command("default")
+def default(reference: Reference) -> None:
+    """Make an account the default: used by pages, alerts and tasks that name no account."""
+    _change(reference, is_default=True)
+    typer.echo(f"{reference} is the default account.")
+
+
 @app.command()
 def remove(
     reference: Reference,
@@ -142,6 +150,7 @@ def _described(context: Context, row: Integration) -> dict[str, Any]:
         "id": str(row.id),
         "name": row.name,
         "enabled": row.enabled,
+        "default": row.is_default,
         "pagertree_url": row.pagertree_url,
         "webhook_url": service.webhook_url(context.settings, row.id),
         "alert_url_template": row.alert_url_template,

@@ -20,6 +20,7 @@ class Integration(UpdatedAt, Base):
     """One PagerTree account. A removed one keeps its row: alerts and deliveries name it.
 
     Attributes:
+        is_default: whether it is used for what names no account; at most one has it.
         directory_sync_at: when its teams, users and routers are to be listed again.
         directory_synced_at: as of when the directory is what PagerTree listed; None: never yet.
         directory_error: why the last try to list them failed; None: it did not.
@@ -36,6 +37,7 @@ class Integration(UpdatedAt, Base):
     alert_url_template: Mapped[str] = mapped_column(server_default=ALERT_URL_TEMPLATE)
     alerts_per_day_max: Mapped[int | None]
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_default: Mapped[bool] = mapped_column(server_default=text("false"))
     verified_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
     directory_sync_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -49,6 +51,12 @@ class Integration(UpdatedAt, Base):
             "name",
             unique=True,
             postgresql_where=text("removed_at IS NULL"),
+        ),
+        Index(
+            "integrations_default_key",
+            "is_default",
+            unique=True,
+            postgresql_where=text("is_default"),
         ),
     )
 

@@ -52,7 +52,7 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
     integration: Annotated[
-        str | None, typer.Option(help="Name or id; needed when there are several.")
+        str | None, typer.Option(help="Name or id; by default the default account.")
     ] = None,
     expires_after_s: Annotated[
         float | None, typer.Option(min=1, help="Do not send it any more after this time.")

@@ -9,7 +9,10 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.database.caller import CALLER
 from pagersync.errors import InvalidError, ManyInvalidError, NotFoundError
+from pagersync.events.publish import NO_INTEGRATION
+from pagersync.integrations.default_account import pick
 from pagersync.integrations.directory import resolve_targets
 from pagersync.integrations.models import Integration
 from pagersync.integrations.service import find_integration, list_integrations
@@ -68,7 +71,7 @@ class PageRequest(Targets):
     severity: SeverityText = None
     tags: Tags = Field(default_factory=list)
     integration: str | None = Field(
-        default=None, description="Its name or id; needed when there are several."
+        default=None, description="Its name or id; by default the default account."
     )
     incident_id: Annotated[UUID | None, Field(strict=False)] = None
     expires_at: Annotated[AwareDatetime | None, Field(strict=False)] = Field(
@@ -103,23 +106,24 @@ async def to_new_page(
         ManyInvalidError: values that cannot be right, every one of them.
     """
     problems = list(problems_of(request, title_name, now=datetime.now(UTC)))
-    integration: Integration | None = None
+    integration_id: UUID | None = None
     targets: list[dict[str, Any]] = []
+    pages = needs_targets or bool(request.teams or request.users or request.routers)
     try:
-        integration = await choose_integration(session, request.integration)
-        if needs_targets or request.teams or request.users or request.routers:
-            targets = await find_targets(session, integration.id, request)
+        integration_id = await _account_id(session, request.integration, pages=pages)
+        if pages:
+            targets = await find_targets(session, integration_id, request)
     except ManyInvalidError as error:
         problems += error.problems
     except InvalidError as error:
         problems.append(error)
         if needs_targets and not (request.teams or request.users or request.routers):
             problems.append(no_target())
-    if problems or integration is None:
+    if problems or integration_id is None:
         raise ManyInvalidError(problems)
     severity = read_severity(request.severity)
     return NewPage(
-        integration_id=integration.id,
+        integration_id=integration_id,
         title=request.title.strip(),
         description=request.description or None,
         targets=targets,
@@ -134,10 +138,12 @@ async def to_new_page(
 
 
 async def choose_integration(session: AsyncSession, reference: str | None) -> Integration:
-    """Return the integration that a request means: the named one, or the only one.
+    """Return the integration that a request means: the named one, or the default account.
+
+    A default account that is disabled is passed over for one that is enabled.
 
     Raises:
-        InvalidError: there is none, or several, or the named one cannot page.
+        InvalidError: there is none, or the named one is disabled.
     """
     pointer = "/data/attributes/integration"
     if reference is not None:
@@ -147,18 +153,33 @@ async def choose_integration(session: AsyncSession, reference: str | None) -> In
             raise InvalidError(error.detail, pointer=pointer) from None
     else:
         every = await list_integrations(session)
-        if len(every) != 1:
-            names = ", ".join(repr(each.name) for each in every[:10])
+        found = pick(every)
+        if found is None:
             raise InvalidError(
-                f"name the integration, one of {names}"
+                "every connected account is disabled: `pagersync integrations enable NAME`"
                 if every
                 else "no PagerTree account is connected: `pagersync integrations add NAME`",
                 pointer=pointer,
             )
-        (chosen,) = every
+        chosen = found
     if not chosen.enabled:
         raise InvalidError(f"the integration {chosen.name!r} is disabled", pointer=pointer)
     return chosen
+
+
+async def _account_id(session: AsyncSession, reference: str | None, *, pages: bool) -> UUID:
+    """Return the account of a request; what pages nobody needs none that could page.
+
+    Raises:
+        InvalidError: there is none that could page, or the named one is disabled.
+    """
+    if pages or reference is not None:
+        return (await choose_integration(session, reference)).id
+    every = await list_integrations(session)
+    if chosen := pick(every) or next(iter(every), None):
+        return chosen.id
+    caller = CALLER.get()  # who is bound to an account that is gone still sees only what is its
+    return caller.integration_id if caller and caller.integration_id else NO_INTEGRATION
 
 
 async def find_targets(

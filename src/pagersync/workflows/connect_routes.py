@@ -9,12 +9,8 @@ from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
 from pagersync.integrations.default_targets import list_named_kinds
-from pagersync.integrations.routes import (
-    IntegrationWithSecret,
-    NewIntegration,
-    new_api_key,
-    with_secret,
-)
+from pagersync.integrations.routes import new_api_key
+from pagersync.integrations.views import IntegrationWithSecret, NewIntegration, with_secret
 from pagersync.jsonapi import Document, JsonApiResponse, NewDocument, errors
 from pagersync.workflows.connect import connect_integration
 

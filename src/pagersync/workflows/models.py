@@ -52,7 +52,7 @@ class Workflow(UpdatedAt, Base):
 
     Attributes:
         integration_id: the account whose alerts and pages it is for, and that its tasks page
-            through; null for any, and for the only one.
+            through; null for any, and for the default account.
         off_reason: why it was made switched off, or was switched off by pagersync itself.
         trigger_params: triggers and conditions by Rootly's names.
         triggers: the triggers once more, so that publishing can ask who listens.
