@@ -25,7 +25,10 @@ EDGES = {
     "integrations/cli.py",
     "integrations/directory.py",  # a sync asks PagerTree between reading and writing
     "integrations/directory_schedule.py",  # a claim is committed before the sync it is for
+    "integrations/key_cli.py",
+    "integrations/reachability.py",  # how a call ended, after it
     "paging/cli.py",
+    "paging/waiting.py",  # the sender's tidying up
     "workflows/cli.py",
     "paging/confirm.py",  # PagerTree is asked between the claim and the record
     "paging/store.py",  # a call is marked as under way before it goes out

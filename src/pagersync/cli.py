@@ -10,6 +10,7 @@ from pagersync.doctor_cli import doctor
 from pagersync.incidents import cli as incidents
 from pagersync.integrations import cli as integrations
 from pagersync.integrations import directory_cli as directory
+from pagersync.integrations import key_cli
 from pagersync.paging import cli as paging
 from pagersync.simulator import cli as simulator
 from pagersync.workflows import cli as workflows
@@ -32,6 +33,7 @@ app.command()(paging.page)
 app.command()(why_cli.why)
 app.command()(doctor)
 integrations.app.command()(connect_cli.add)
+integrations.app.command("set-api-key")(key_cli.set_api_key)
 integrations.app.command()(connect_cli.default_targets)
 
 

@@ -34,6 +34,7 @@ from pagersync.integrations.directory_store import (
     write_listed,
 )
 from pagersync.integrations.models import Integration
+from pagersync.integrations.reachability import telling_rate_limiter
 from pagersync.integrations.targets import (
     Known,
     Target,
@@ -93,7 +94,8 @@ async def sync_integration(
     """
     try:
         pagertree = open_pagertree(http, vault, integration, timeout_s=timeout_s)
-        return await sync_directory(sessions, pagertree, integration.id)
+        async with telling_rate_limiter(sessions, integration):
+            return await sync_directory(sessions, pagertree, integration.id)
     except PagersyncError as error:
         async with sessions.begin() as session:
             await _change(session, integration.id, directory_error=error.detail)

@@ -18,6 +18,7 @@ from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKin
 from pagersync.integrations.directory_store import find_entry, is_shown
 from pagersync.integrations.models import Integration
 from pagersync.integrations.oncall import OnCallLayer, ask_current_oncall
+from pagersync.integrations.reachability import telling_rate_limiter
 from pagersync.integrations.vault import open_vault
 from pagersync.pagertree.client import create_http_client
 
@@ -110,7 +111,8 @@ def oncall(
         async with create_http_client(timeout_s=timeout_s) as http:
             vault = open_vault(context.settings)
             pagertree = open_pagertree(http, vault, account, timeout_s=timeout_s)
-            return entry, await ask_current_oncall(context.sessions, pagertree, entry)
+            async with telling_rate_limiter(context.sessions, account):
+                return entry, await ask_current_oncall(context.sessions, pagertree, entry)
 
     entry, layers = run(action)
     if as_json:

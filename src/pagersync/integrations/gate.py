@@ -1,9 +1,9 @@
-"""The gate before an account's PagerTree API: a rate shared by all processes, and a breaker.
+"""The rate limiter of an account's PagerTree API: a rate shared by all processes, and a breaker.
 
-One row an integration. Tokens that are not there yet are lent, up to `LENT_S`, and whoever borrows
-one waits until it is there. `open_until` is the breaker: while it lies ahead nothing is sent, and
-operations wait as they are, with no attempt used up. When it has passed, one call goes through to
-try, and the gate stays shut for everybody else until that call is over.
+There is one row per integration. The token balance may go negative, down to `LENT_S` seconds of
+the rate; the caller sleeps until its token is refilled. `open_until` is the breaker: nothing is
+sent before that time, and operations wait without using an attempt. After it, one call tries, and
+everybody else waits until that call is over. Any call that PagerTree accepts opens it at once.
 """
 
 from collections.abc import Sequence
@@ -50,6 +50,7 @@ class IntegrationGate(Base):
     Attributes:
         tokens: calls that may go out at once, as of `refilled_at`; below zero they wait.
         failures: calls in a row that PagerTree did not answer as it should.
+        failing_since: when the first of them ended; null while there is none.
         open_until: nothing is sent before this moment.
         probing_until: one call is trying a gate that was shut; the others wait for how it ends.
         names_urgency: PagerTree said that it wants an urgency, so none is left out any more.
@@ -61,6 +62,7 @@ class IntegrationGate(Base):
     tokens: Mapped[float]
     refilled_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     failures: Mapped[int] = mapped_column(server_default="0")
+    failing_since: Mapped[datetime | None]
     open_until: Mapped[datetime | None]
     probing_until: Mapped[datetime | None]
     reason: Mapped[str | None]
@@ -98,7 +100,14 @@ async def reset_gate(session: AsyncSession, integration_id: UUID) -> None:
     await session.execute(
         update(IntegrationGate)
         .where(IntegrationGate.integration_id == integration_id)
-        .values(failures=0, open_until=None, probing_until=None, reason=None, last_error=None)
+        .values(
+            failures=0,
+            failing_since=None,
+            open_until=None,
+            probing_until=None,
+            reason=None,
+            last_error=None,
+        )
     )
     await notify(session, "operations")
 
@@ -144,9 +153,9 @@ def is_working(error: PagerTreeError) -> bool:
 
 
 async def record_success(connection: Connection, integration_id: UUID) -> None:
-    """Open the gate, and wake who waited before it."""
-    await connection.execute(_SUCCESS, integration_id)
-    await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+    """Open the rate limiter if it was shut, and wake the operations that wait for it."""
+    if await connection.fetchval(_SUCCESS, integration_id):
+        await connection.execute("SELECT pg_notify('pagersync', 'operations')")
 
 
 async def record_failure(
@@ -206,17 +215,23 @@ RETURNING tokens, names_urgency, open_until IS NOT NULL AS is_probe,
 
 _SUCCESS = """
 UPDATE integration_gates
-SET failures = 0, open_until = NULL, probing_until = NULL, reason = NULL, last_error = NULL
-WHERE integration_id = $1
+SET failures = 0, failing_since = NULL, open_until = NULL, probing_until = NULL, reason = NULL,
+    last_error = NULL
+WHERE integration_id = $1 AND (failures > 0 OR open_until IS NOT NULL)
+RETURNING true
 """
 
 _KEY = "SELECT api_key_encrypted FROM integrations WHERE id = $1"
 
 _FAILURE = """
-UPDATE integration_gates
-SET failures = failures + 1, last_error = $2, probing_until = NULL
-WHERE integration_id = $1 RETURNING failures
+INSERT INTO integration_gates AS g (integration_id, tokens, failures, failing_since, last_error)
+VALUES ($1, 0, 1, now(), $2)
+ON CONFLICT (integration_id) DO UPDATE
+SET failures = g.failures + 1, failing_since = coalesce(g.failing_since, now()), last_error = $2,
+    probing_until = NULL
+RETURNING failures
 """
+"""A directory sync may be an account's first call."""
 
 _SHUT = """
 UPDATE integration_gates

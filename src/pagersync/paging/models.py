@@ -91,6 +91,7 @@ class Page(UpdatedAt, Base):
         pagertree_id: the id of the same alert in PagerTree's API.
         remote_status: PagerTree's newest known status of it, as of `remote_updated_ms`.
         check_at: when PagerTree is asked next how it stands; null when it no longer is.
+        wait_told_at: when the incident's timeline was told that the page waits, and why.
     """
 
     __tablename__ = "pages"
@@ -130,6 +131,7 @@ class Page(UpdatedAt, Base):
     unknown_at: Mapped[datetime | None]
     check_at: Mapped[datetime | None]
     checks: Mapped[int] = mapped_column(server_default="0")
+    wait_told_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index(
@@ -162,6 +164,14 @@ class Page(UpdatedAt, Base):
             postgresql_where=text("workflow_run_id IS NOT NULL"),
         ),
         Index("pages_status_idx", "status", "id"),
+        Index(
+            "pages_untold_idx",
+            "integration_id",
+            "created_at",
+            postgresql_where=text(
+                "status = 'queued' AND incident_id IS NOT NULL AND wait_told_at IS NULL"
+            ),
+        ),
         Index("pages_check_idx", "check_at", postgresql_where=text("check_at IS NOT NULL")),
         _is_one_of("status", PageStatus),
     )

@@ -7,12 +7,14 @@ from uuid import UUID
 
 import structlog
 
+from pagersync.database.engine import Connection
 from pagersync.database.pool import Pool
 from pagersync.database.queue import Queue
 from pagersync.integrations.gate import IS_OPEN, has_tokens
 from pagersync.metrics import OPERATION_SECONDS
 from pagersync.paging.store import show_lost
 from pagersync.paging.turn import Turns
+from pagersync.paging.waiting import tell_waits
 from pagersync.settings import Settings
 
 POLL_S: Final = 1.0
@@ -49,6 +51,11 @@ def operations_queue(settings: Settings) -> Queue:
     )
 
 
+async def _tidy_up(connection: Connection) -> None:
+    await show_lost(connection)
+    await tell_waits(connection)
+
+
 class Sender:
     """Works the operations of all integrations until it is told to stop."""
 
@@ -60,7 +67,7 @@ class Sender:
             self._take_turn,
             concurrency=settings.operation_concurrency,
             poll_s=POLL_S,
-            after_expiry=show_lost,
+            after_expiry=_tidy_up,
         )
 
     async def run(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
