@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, raw_connection
@@ -33,6 +33,7 @@ QUEUES: Final = {
 }
 """The queues, and the states of each that are counted: on their way, or waiting for a person."""
 
+SUBJECTS: Final = ["incident", "alert"]
 PAGES_COUNTED: Final = ["queued", "unknown", "failed", "dropped", "stuck"]
 
 log = structlog.get_logger()
@@ -54,6 +55,10 @@ class Readiness(BaseModel):
     database: str
     migrations: str
     queues: dict[str, QueueHealth]
+    unpaged: dict[str, int] = Field(
+        description="Incidents and alerts that somebody should have been paged for, and nobody "
+        "was. They do not make a process unready. `pagersync doctor` names them."
+    )
 
 
 @router.get("/livez", summary="The process runs")
@@ -95,20 +100,27 @@ async def check_readiness(engine: AsyncEngine) -> Readiness:
         async with asyncio.timeout(ANSWER_S):
             async with engine.connect() as connection:
                 revision = await current_revision(connection)
-            queues = {}
+            queues, unpaged = {}, {}
+            is_current = revision == newest_revision()
             if revision is not None:
                 async with raw_connection(engine) as raw:
                     queues = {name: await _queue_health(raw, name) for name in QUEUES}
+                    unpaged = await _unpaged(raw) if is_current else {}
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         log.warning("not ready: the database is away", error=repr(error))
-        return Readiness(ready=False, database="away", migrations="unknown", queues={})
-    is_current = revision == newest_revision()
+        return Readiness(ready=False, database="away", migrations="unknown", queues={}, unpaged={})
     return Readiness(
         ready=is_current,
         database="ok",
         migrations="ok" if is_current else "behind: run `pagersync migrate`",
         queues=queues,
+        unpaged=unpaged,
     )
+
+
+async def _unpaged(connection: Connection) -> dict[str, int]:
+    rows = await connection.fetch(_UNPAGED, ROWS_COUNTED_MAX, SUBJECTS)
+    return {row["kind"]: row["subjects"] for row in rows}
 
 
 async def _queue_health(connection: Connection, table: str) -> QueueHealth:
@@ -133,6 +145,12 @@ SELECT '{state}' AS state,
 """
 """States are written out, so that the indexes over rows of one state can be used."""
 
+
+_UNPAGED = """
+SELECT s.kind, (SELECT count(*) FROM (SELECT 1 FROM unpaged u
+    WHERE u.subject_type = s.kind AND u.ended_at IS NULL LIMIT $1) AS counted) AS subjects
+FROM unnest($2::text[]) AS s (kind)
+"""
 
 _PAGES = """
 SELECT s.status,
@@ -161,7 +179,8 @@ async def _read_database(engine: AsyncEngine) -> "DatabaseMetrics":
         refusals = await connection.fetch(
             "SELECT integration_id, reason, times FROM webhook_refusals"
         )
-    return DatabaseMetrics(queues, pages, gates, refusals)
+        unpaged = await _unpaged(connection)
+    return DatabaseMetrics(queues, pages, gates, refusals, unpaged)
 
 
 class DatabaseMetrics(Collector):
@@ -173,11 +192,13 @@ class DatabaseMetrics(Collector):
         pages: Iterable[Any],
         gates: Iterable[Any],
         refusals: Iterable[Any],
+        unpaged: dict[str, int],
     ) -> None:
         self._queues = queues
         self._pages = pages
         self._gates = gates
         self._refusals = refusals
+        self._unpaged = unpaged
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
@@ -212,4 +233,11 @@ class DatabaseMetrics(Collector):
         )
         for row in self._gates:
             shut.add_metric([str(row["integration_id"]), row["reason"]], 1)
-        yield from (lag, rows, refused, pages, shut)
+        unpaged = GaugeMetricFamily(
+            "pagersync_unpaged",
+            "Incidents and alerts that somebody should have been paged for, and nobody was.",
+            labels=["subject"],
+        )
+        for kind, count in self._unpaged.items():
+            unpaged.add_metric([kind], count)
+        yield from (lag, rows, refused, pages, shut, unpaged)

@@ -30,6 +30,7 @@ from pagersync.paging.confirm import Checker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
+from pagersync.unpaged.sweep import run_sweeps
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
 from pagersync.workflows.engine import Engine, runs_queue
@@ -151,6 +152,8 @@ async def run_workers(
         group.create_task(_send_webhooks(webhooks, listener, settings, stop))
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
         group.create_task(_run_retention(engine, settings, stop))
+        if settings.unpaged_s:
+            group.create_task(run_sweeps(engine, settings.unpaged_s, stop))
         if settings.directory_sync_s:
             syncing = run_directory(
                 create_sessions(engine),

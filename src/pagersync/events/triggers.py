@@ -19,8 +19,12 @@ INCIDENT_TRIGGERS: Final = (
     "severity_updated",
     "timeline_updated",
     "alert_attached",
+    "incident_unpaged",
 )
-ALERT_TRIGGERS: Final = ("alert_created", "alert_status_updated")
+ALERT_TRIGGERS: Final = ("alert_created", "alert_status_updated", "alert_unpaged")
+OWN_TRIGGERS: Final = frozenset({"incident_unpaged", "alert_unpaged"})
+"""Triggers of incidents and alerts that Rootly does not have."""
+
 PAGE_TRIGGERS: Final = (
     "page_confirmed",
     "page_acknowledged",
@@ -40,6 +44,8 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType(
         "alert.status_updated": "alert_status_updated",
         "incident.timeline_updated": "timeline_updated",
         "incident.alert_attached": "alert_attached",
+        "incident.unpaged": "incident_unpaged",
+        "alert.unpaged": "alert_unpaged",
         **{name.replace("_", ".", 1): name for name in PAGE_TRIGGERS},
     }
 )

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from pagersync.errors import InvalidError, ManyInvalidError, wording
-from pagersync.events.triggers import TRIGGERS
+from pagersync.events.triggers import OWN_TRIGGERS, TRIGGERS
 from pagersync.jsonapi import Attributes
 from pagersync.workflows.trigger_checks import problems_of
 
@@ -240,7 +240,8 @@ def fits_rootly(params: Mapping[str, Any]) -> bool:
     Its clients refuse a whole answer over a kind or an operator that it does not have.
     """
     is_presence = params.get("incident_condition_summary") in (None, *get_args(Presence))
-    return params["trigger_type"] != "page" and is_presence
+    is_of_rootly = OWN_TRIGGERS.isdisjoint(params.get("triggers", ()))
+    return params["trigger_type"] != "page" and is_presence and is_of_rootly
 
 
 def _problem(error: Any, pointer: str) -> InvalidError:
