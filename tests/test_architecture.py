@@ -34,6 +34,7 @@ EDGES = {
     "paging/store.py",  # a call is marked as under way before it goes out
     "paging/turn.py",  # what a turn came to
     "workflows/connect_cli.py",
+    "workflows/restart_cli.py",
     "workflows/engine.py",  # a transaction for each task of a run
     "workflows/trigger.py",  # the worker's transaction around a batch of events
     "webhooks/sender.py",  # an endpoint is called between the claim and the record

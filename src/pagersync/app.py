@@ -20,6 +20,7 @@ from pagersync.alerts import action_routes as alert_actions
 from pagersync.alerts import event_routes as alert_events
 from pagersync.alerts import incident_routes as incident_alerts
 from pagersync.alerts import routes as alerts
+from pagersync.alerts.attached import resolve_alerts
 from pagersync.alerts.views import alerts_of
 from pagersync.body_limit import BodyLimit
 from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
@@ -36,6 +37,7 @@ from pagersync.incidents import action_routes as incident_actions
 from pagersync.incidents import event_routes as incident_events
 from pagersync.incidents import routes as incidents
 from pagersync.incidents import severity_routes as severities
+from pagersync.incidents.hooks import HOOKS
 from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
 from pagersync.integrations import team_routes as teams
@@ -60,6 +62,7 @@ from pagersync.workflows import routes as workflows
 from pagersync.workflows import run_routes as workflow_runs
 from pagersync.workflows import task_routes as workflow_tasks
 from pagersync.workflows import trace_routes as traces
+from pagersync.workflows.restart import notes_on_restart
 
 WORKERS_STOP_S = 2
 
@@ -108,6 +111,8 @@ PARTS: Final = (
 """Everything that has routes, in the order of the API's document."""
 
 incidents.SHAPE.loaders["alerts"] = alerts_of
+HOOKS.resolve_alerts = resolve_alerts
+HOOKS.notes_on_restart = notes_on_restart
 
 
 class State(TypedDict):

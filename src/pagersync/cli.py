@@ -14,7 +14,7 @@ from pagersync.integrations import key_cli
 from pagersync.paging import cli as paging
 from pagersync.simulator import cli as simulator
 from pagersync.workflows import cli as workflows
-from pagersync.workflows import connect_cli, why_cli
+from pagersync.workflows import connect_cli, restart_cli, why_cli
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +32,7 @@ app.add_typer(simulator.app, name="simulator")
 app.command()(paging.page)
 app.command()(why_cli.why)
 app.command()(doctor)
+incidents.app.command()(restart_cli.restart)
 integrations.app.command()(connect_cli.add)
 integrations.app.command("set-api-key")(key_cli.set_api_key)
 integrations.app.command()(connect_cli.default_targets)

@@ -1,4 +1,4 @@
-"""The two workflows that come with an integration, to be reviewed, changed and switched off."""
+"""The workflows that come with an integration, to be reviewed, changed and switched on or off."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -19,25 +19,28 @@ NO_TARGET: Final = (
 
 CREATE: Final = "create"
 RESOLVE: Final = "resolve"
+RESTART: Final = "restart"
+KEYS: Final = (CREATE, RESOLVE, RESTART)
 
 
 async def create_default_workflows(
     session: AsyncSession, integration: Integration, requested_by: str
 ) -> list[Workflow]:
-    """Give an integration its two default workflows.
+    """Give an integration its default workflows.
 
-    If an account of the same name was connected before and removed since, its pair goes over to
-    the new one, as people have changed it meanwhile: there is never a second pair.
+    If an account of the same name was connected before and removed since, its workflows go over to
+    the new one, as people have changed them meanwhile: there are never two of a kind.
     """
     taken_over = await _take_over(session, integration)
     return taken_over or [
         await _add(session, integration, _page_on_creation(integration), requested_by),
         await _add(session, integration, _resolve_on_resolution(), requested_by),
+        await _add(session, integration, _page_on_restart(), requested_by),
     ]
 
 
 async def _take_over(session: AsyncSession, integration: Integration) -> list[Workflow]:
-    keys = (default_key(integration.id, CREATE), default_key(integration.id, RESOLVE))
+    keys = [default_key(integration.id, which) for which in KEYS]
     own = select(Workflow).where(Workflow.default_key.in_(keys))
     existing = list(await session.scalars(own))
     if existing:
@@ -93,14 +96,37 @@ def _page_on_creation(integration: Integration) -> dict[str, Any]:
             "incident_condition_kind": "IS",
             "incident_kinds": ["normal"],
         },
-        "task": {
-            "task_type": "create_pagertree_alert",
-            "title": "{{ incident.title }}",
-            "description": "{{ incident.summary }}",
-            "urgency": "auto",
-            "severity": "auto",
-            "incident": True,
+        "task": _page_task(),
+    }
+
+
+def _page_on_restart() -> dict[str, Any]:
+    return {
+        "which": RESTART,
+        "name": "Create a PagerTree alert when an incident is restarted",
+        "description": "Pages the integration's default targets each time an incident that had "
+        "ended is started again. Off unless you switch it on.",
+        "runs_per_minute_max": 60,
+        "enabled": False,
+        "off_reason": None,
+        "trigger_params": {
+            "trigger_type": "incident",
+            "triggers": ["incident_restarted"],
+            "incident_condition_kind": "IS",
+            "incident_kinds": ["normal"],
         },
+        "task": _page_task(),
+    }
+
+
+def _page_task() -> dict[str, Any]:
+    return {
+        "task_type": "create_pagertree_alert",
+        "title": "{{ incident.title }}",
+        "description": "{{ incident.summary }}",
+        "urgency": "auto",
+        "severity": "auto",
+        "incident": True,
     }
 
 
