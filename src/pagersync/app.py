@@ -42,7 +42,8 @@ from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
 from pagersync.integrations import team_routes as teams
 from pagersync.integrations import user_routes as users
-from pagersync.integrations.vault import Vault, open_vault
+from pagersync.integrations.secret_key import open_any_vault
+from pagersync.integrations.vault import Vault
 from pagersync.log import configure_logging
 from pagersync.openapi.document import describe_api
 from pagersync.openapi.events import Events
@@ -55,6 +56,7 @@ from pagersync.webhooks import routes as webhook_endpoints
 from pagersync.webhooks.payload import WebhookBody
 from pagersync.webhooks.signing import SIGNATURE_HEADER
 from pagersync.worker import create_clients, run_workers
+from pagersync.workflows import account_routes as accounts
 from pagersync.workflows import connect_routes as connect
 from pagersync.workflows import event_routes as domain_events
 from pagersync.workflows import preview_routes as previews
@@ -97,6 +99,7 @@ PARTS: Final = (
     inbox,
     connect,
     integrations,
+    accounts,
     teams,
     users,
     directory,
@@ -201,7 +204,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         settings=settings,
         engine=engine,
         sessions=create_sessions(engine),
-        vault=open_vault(settings),
+        vault=await open_any_vault(engine, settings),
         http=clients.pagertree,
         door=Door(engine, listener.subscribe("integrations")),
         inbox=InboxWriter(engine, settings),

@@ -19,7 +19,7 @@ from pagersync.integrations.directory_store import find_entry, is_shown
 from pagersync.integrations.models import Integration
 from pagersync.integrations.oncall import OnCallLayer, ask_current_oncall
 from pagersync.integrations.reachability import telling_rate_limiter
-from pagersync.integrations.vault import open_vault
+from pagersync.integrations.secret_key import open_checked_vault
 from pagersync.pagertree.client import create_http_client
 
 app = typer.Typer(no_args_is_help=True, help="PagerTree's teams, users and routers.")
@@ -109,7 +109,7 @@ def oncall(
             account = await service.get_integration(session, entry.integration_id)
         timeout_s = context.settings.pagertree_timeout_s
         async with create_http_client(timeout_s=timeout_s) as http:
-            vault = open_vault(context.settings)
+            vault = await open_checked_vault(context.sessions.kw["bind"], context.settings)
             pagertree = open_pagertree(http, vault, account, timeout_s=timeout_s)
             async with telling_rate_limiter(context.sessions, account):
                 return entry, await ask_current_oncall(context.sessions, pagertree, entry)
@@ -134,7 +134,7 @@ async def _sync_one(context: Context, http: AsyncClient, account: Integration) -
         result = await sync_integration(
             context.sessions,
             http,
-            open_vault(context.settings),
+            await open_checked_vault(context.sessions.kw["bind"], context.settings),
             account,
             timeout_s=context.settings.pagertree_timeout_s,
         )

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
@@ -59,6 +59,17 @@ class Integration(UpdatedAt, Base):
             postgresql_where=text("is_default"),
         ),
     )
+
+
+class SecretKeyFingerprint(UpdatedAt, Base):
+    """A constant, encrypted: who cannot decrypt it has another secret key. One row."""
+
+    __tablename__ = "secret_key_fingerprint"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    encrypted: Mapped[bytes]
+
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
 
 class WebhookSecret(CreatedAt, Base):

@@ -30,6 +30,13 @@ EXISTS (SELECT FROM integrations i WHERE i.id = q.integration_id
         AND (i.enabled OR i.removed_at IS NOT NULL))
 """
 
+IS_ENDED: Final = """
+(NOT q.may_have_been_sent AND q.kind = 'create_alert' AND EXISTS (
+    SELECT FROM integrations i WHERE i.id = q.integration_id
+    AND NOT i.enabled AND i.removed_at IS NULL))
+"""
+"""A page that was not sent when its account was disabled is canceled: it needs no call."""
+
 
 IS_EXPIRED: Final = """
 (NOT q.may_have_been_sent AND q.kind = 'create_alert' AND EXISTS (
@@ -46,7 +53,7 @@ def operations_queue(settings: Settings) -> Queue:
         columns=(),
         attempts_max=NEVER_BURIED,
         lease_s=settings.operation_lease_s,
-        where=f"({IS_EXPIRED} OR {IS_OPEN} AND {IS_ENABLED} AND {tokens})",
+        where=f"({IS_EXPIRED} OR {IS_ENDED} OR {IS_OPEN} AND {IS_ENABLED} AND {tokens})",
         order_by="q.id",
     )
 

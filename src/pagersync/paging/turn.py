@@ -22,12 +22,12 @@ from pagersync.database.queue import Outcome, Queue
 from pagersync.errors import PagerTreeError, Rejected
 from pagersync.http import AsyncClient
 from pagersync.integrations import gate
-from pagersync.integrations.vault import Vault
+from pagersync.integrations.vault import SecretKeyError, Vault
 from pagersync.metrics import OPERATIONS
 from pagersync.pagertree.client import Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
-from pagersync.paging import step
+from pagersync.paging import account_end, step
 from pagersync.paging.calls import call, is_refusal_of_state, new_alert
 from pagersync.paging.models import OperationKind, OperationState, marker_of
 from pagersync.paging.search import find_marked
@@ -121,19 +121,27 @@ class Turns:
 
     async def take(self, token: UUID, operation_id: UUID) -> None:
         """Take one turn at an operation that is held under `token`."""
+        try:
+            await self._take(token, operation_id)
+        except SecretKeyError as error:  # nothing was sent: the API key comes before everything
+            async with raw_connection(self.engine) as connection:
+                work = await load_work(connection, operation_id)
+            await self._record(token, work, account_end.without_key(work, error.detail))
+
+    async def _take(self, token: UUID, operation_id: UUID) -> None:
         async with self._in_line, raw_connection(self.engine) as connection:
             work = await load_work(connection, operation_id)
             account = await load_account(connection, work.integration_id)
             what = step.next_step(work, now=datetime.now(UTC), attempts_max=self._attempts_max)
             permit: gate.Permit | None = NEEDS_NONE
-            if what in CALLING:
+            if what in CALLING and account.can_be_called:
                 permit = await self.ask_gate(connection, work.integration_id)
             turn = self._turn(token, work, account, permit)
             is_free = permit is not None and not permit.wait_s and not permit.is_probe
             if turn is not None and what is Step.SEND and is_free:
                 turn.new = await self._announce(connection, turn)
-        if account.api_key_encrypted is None:
-            await self._record(token, work, step.after_removal(work))
+        if not account.can_be_called:
+            await self._record(token, work, account_end.without_account(work, account))
         elif turn is None:
             aside = Outcome.snooze(work.id, delay_s=GATE_S, reason="PagerTree is given a rest")
             await self._record(token, work, step.unchanged(work, aside))
@@ -176,10 +184,19 @@ class Turns:
             record=record,
         )
 
+    def has_key_of(self, account: Account) -> bool:
+        """Tell whether an account's API key can be decrypted; say so in the log if not."""
+        try:
+            self.open(account)
+        except SecretKeyError as error:
+            log.warning("an account cannot be asked", integration=account.name, error=error.detail)
+            return False
+        return True
+
     def _turn(
         self, token: UUID, work: Work, account: Account, permit: gate.Permit | None
     ) -> Turn | None:
-        if account.api_key_encrypted is None or permit is None:
+        if permit is None or not account.can_be_called:
             return None
         exchanges: list[Exchange] = []
         pagertree = self.open(account, exchanges.append)
@@ -193,7 +210,7 @@ class Turns:
             Step.LOOK: self._look,
             Step.CALL: self._call,
         }
-        end = await acts[what](turn) if what in acts else _end_without_a_call(turn.work, what)
+        end = await acts[what](turn) if what in acts else step.end_without_call(turn.work, what)
         if end is None:
             log.warning("an operation was taken over", operation_id=str(turn.work.id))
             return
@@ -374,19 +391,3 @@ def _learnt(page: PageState, end: End, remote: RemoteAlert | None, now: datetime
     if end.is_unknown and state.unknown_at is None:
         state = replace(state, unknown_at=now)
     return state
-
-
-def _end_without_a_call(work: Work, what: Step) -> End:
-    match what:
-        case Step.ADOPT:
-            return End(Outcome.done(work.id))
-        case Step.EXPIRE:
-            return End(Outcome(work.id, OperationState.EXPIRED, "too old to be sent: `expires_at`"))
-        case Step.CANCEL:
-            reason = step.CANCELED_BECAUSE[work.is_needless]
-            return End(Outcome(work.id, OperationState.CANCELED, reason))
-        case Step.WAIT:
-            reason = "waits until it is known whether its page is in PagerTree"
-            return End(Outcome.snooze(work.id, delay_s=step.HELD_BACK_S, reason=reason))
-        case _:
-            return step.buried(work)

@@ -3,10 +3,19 @@
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.integrations.models import Integration
+from pagersync.workflows.account_workflows import (
+    BY_ACCOUNT,
+    OTHER_ACCOUNT,
+    find_default_at_work,
+    off_by_account,
+    other_pages,
+    switch,
+    switch_on_workflows,
+)
 from pagersync.workflows.definition import RUNS_PER_MINUTE_MAX
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.slugs import unique_slug
@@ -30,13 +39,27 @@ async def create_default_workflows(
 
     If an account of the same name was connected before and removed since, its workflows go over to
     the new one, as people have changed them meanwhile: there are never two of a kind.
+
+    A workflow stays off while another account's does the same: nobody is paged twice.
     """
     taken_over = await _take_over(session, integration)
-    return taken_over or [
+    if taken_over:
+        return taken_over
+    made = [
         await _add(session, integration, _page_on_creation(integration), requested_by),
         await _add(session, integration, _resolve_on_resolution(), requested_by),
         await _add(session, integration, _page_on_restart(), requested_by),
     ]
+    for workflow in made:
+        await _yield_to_others(session, workflow)
+    return made
+
+
+async def _yield_to_others(session: AsyncSession, workflow: Workflow) -> None:
+    other = await find_default_at_work(session, workflow) if workflow.enabled else None
+    if other is not None:
+        await switch(session, workflow, off_by=OTHER_ACCOUNT, reason=other_pages(other))
+        await session.refresh(workflow)
 
 
 async def _take_over(session: AsyncSession, integration: Integration) -> list[Workflow]:
@@ -49,7 +72,7 @@ async def _take_over(session: AsyncSession, integration: Integration) -> list[Wo
         select(Workflow)
         .join(Integration, Integration.id == Workflow.integration_id)
         .where(
-            Workflow.default_key.is_not(None),
+            or_(Workflow.default_key.is_not(None), Workflow.off_by.startswith(BY_ACCOUNT)),
             Integration.removed_at.is_not(None),
             Integration.name == integration.name,
         )
@@ -57,12 +80,16 @@ async def _take_over(session: AsyncSession, integration: Integration) -> list[Wo
     )
     workflows = list(await session.scalars(former))
     for workflow in workflows:
-        which = str(workflow.default_key).rpartition(":")[2]
+        if workflow.default_key is not None:
+            which = workflow.default_key.rpartition(":")[2]
+            workflow.default_key = default_key(integration.id, which)
+        if workflow.off_by == off_by_account(workflow.integration_id):
+            workflow.off_by = off_by_account(integration.id)
         workflow.integration_id = integration.id
-        workflow.default_key = default_key(integration.id, which)
         workflow.version += 1
     await session.flush()
-    return workflows
+    await switch_on_workflows(session, integration)
+    return [workflow for workflow in workflows if workflow.default_key is not None]
 
 
 async def find_default_workflow(
