@@ -44,7 +44,7 @@ offs = st.builds(
     workflow=st.just("Page"),
     slug=st.just("page"),
     reason=st.none() | st.just("there is nobody to page"),
-    is_default=st.booleans(),
+    is_spare=st.booleans(),
 )
 evidence = st.builds(
     Evidence,
@@ -107,7 +107,7 @@ def test_a_workflow_that_is_off_is_a_problem_where_no_other_one_decided() -> Non
     assert reason(listened=True, off=[OFF]) is None
     by_pagersync = replace(OFF, reason="there is nobody to page")
     assert reason(listened=True, off=[by_pagersync]) == "workflow_off"
-    assert reason(listened=True, off=[replace(by_pagersync, is_default=True)]) is None
+    assert reason(listened=True, off=[replace(by_pagersync, is_spare=True)]) is None
 
 
 @given(evidence)

@@ -83,13 +83,13 @@ class OffSeen:
 
     Attributes:
         reason: why pagersync switched it off; None if a person did.
-        is_default: it came with an account.
+        is_spare: it is off because a workflow of another account does its work.
     """
 
     workflow: str
     slug: str
     reason: str | None = None
-    is_default: bool = False
+    is_spare: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,11 +188,11 @@ def _of_events(evidence: Evidence) -> Iterator[Problem]:
 def _of_off(evidence: Evidence) -> Iterator[Problem]:
     """Yield workflows that are off, where no other one was there to decide.
 
-    One that pagersync itself switched off counts in any case, unless it came with an account: a
-    second account's is off because the first one's is on.
+    One that pagersync itself switched off counts in any case, unless a workflow of another account
+    does its work.
     """
     for off in evidence.off:
-        counts = not evidence.listened or (off.reason is not None and not off.is_default)
+        counts = not evidence.listened or (off.reason is not None and not off.is_spare)
         if counts:
             why = f": {off.reason.rstrip('.')}" if off.reason else ""
             text = f"the workflow {off.workflow!r} is off{why}"

@@ -11,6 +11,7 @@ import asyncpg
 
 from pagersync.database.engine import Connection
 from pagersync.unpaged.decision import FINE, PAGES, Evidence, OffSeen, PageSeen, RunSeen
+from pagersync.workflows.account_workflows import OTHER_ACCOUNT
 from pagersync.workflows.conditions import Subject, conditions_of
 from pagersync.workflows.subjects import load_subjects
 from pagersync.workflows.trace_story import LEADING_TASKS, PAGING_TASKS
@@ -72,7 +73,7 @@ async def find_known(connection: Connection, after: UUID, rows_max: int) -> list
 
 async def gather(connection: Connection, found: Sequence[Candidate]) -> dict[UUID, Evidence]:
     """Return all that is known of incidents and alerts."""
-    workflows = await connection.fetch(_WORKFLOWS, [*PAGING_TASKS])
+    workflows = await connection.fetch(_WORKFLOWS, [*PAGING_TASKS], OTHER_ACCOUNT)
     paging = {row["id"] for row in workflows}
     pieces = Pieces()
     for kind, tasks in (("incident", PAGING_TASKS), ("alert", LEADING_TASKS)):
@@ -135,7 +136,7 @@ def _off(
             workflow=row["name"],
             slug=row["slug"],
             reason=row["off_reason"],
-            is_default=row["is_default"],
+            is_spare=row["is_spare"],
         )
         for row in workflows
         if not row["enabled"]
@@ -235,7 +236,7 @@ ORDER BY u.subject_id LIMIT $2
 """  # noqa: S608 - constants of this module
 
 _WORKFLOWS: Final = """
-SELECT w.id, w.name, w.slug, w.enabled, w.off_reason, w.default_key IS NOT NULL AS is_default,
+SELECT w.id, w.name, w.slug, w.enabled, w.off_reason, w.off_by IS NOT DISTINCT FROM $2 AS is_spare,
     w.triggers, w.trigger_params, w.created_at
 FROM workflows w
 WHERE w.removed_at IS NULL AND EXISTS (
