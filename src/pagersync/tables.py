@@ -9,6 +9,7 @@ import pagersync.incidents.unpaged
 import pagersync.integrations.directory_models
 import pagersync.integrations.gate
 import pagersync.integrations.models
+import pagersync.paging.lags
 import pagersync.paging.models
 import pagersync.webhooks.models
 import pagersync.workflows.models

@@ -176,6 +176,8 @@ def page_text(page: Page) -> str:
         whom += f" (not to {', '.join(left_out)})"
     if page.fallback_of is not None:
         return f"page to {whom} instead: {short(page.title)}"
+    if page.repeat_of is not None:
+        return f"page to {whom}, perhaps again: {short(page.title)}"
     by = "" if page.workflow_run_id else f"{page.requested_by} asked for a "
     return f"{by}page to {whom}: {short(page.title)}"
 
