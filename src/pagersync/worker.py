@@ -135,17 +135,7 @@ async def run_workers(
                 )
             )
         group.create_task(Sender(turns, settings).run(listener.subscribe("operations"), stop))
-        trigger = Trigger(depth_max=settings.workflow_depth_max)
-        group.create_task(
-            run_queue(
-                engine,
-                events_queue(settings),
-                trigger.work,
-                rows_max=EVENTS_MAX,
-                wake=listener.subscribe("domain_events"),
-                stop=stop,
-            )
-        )
+        group.create_task(_look_at_events(engine, listener, settings, stop))
         group.create_task(_run_workflows(engine, listener, settings, stop, clients.outbound))
         webhooks = WebhookSender(
             engine, webhooks_queue(), http=clients.webhooks, vault=vault, settings=settings
@@ -165,6 +155,19 @@ async def run_workers(
                 wake=listener.subscribe("integrations"),
             )
             group.create_task(_end_at(stop, group.create_task(syncing)))
+
+
+async def _look_at_events(
+    engine: AsyncEngine, listener: Listener, settings: Settings, stop: asyncio.Event
+) -> None:
+    await run_queue(
+        engine,
+        events_queue(settings),
+        Trigger(depth_max=settings.workflow_depth_max).work,
+        rows_max=EVENTS_MAX,
+        wake=listener.subscribe("domain_events"),
+        stop=stop,
+    )
 
 
 async def _run_workflows(
