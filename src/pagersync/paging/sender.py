@@ -10,8 +10,8 @@ import structlog
 from pagersync.database.engine import Connection
 from pagersync.database.pool import Pool
 from pagersync.database.queue import Queue
-from pagersync.integrations.gate import IS_OPEN, has_tokens
 from pagersync.metrics import OPERATION_SECONDS
+from pagersync.paging.claim import claimable
 from pagersync.paging.store import show_lost
 from pagersync.paging.turn import Turns
 from pagersync.paging.waiting import tell_waits
@@ -20,34 +20,23 @@ from pagersync.settings import Settings
 POLL_S: Final = 1.0
 """How long a gate that opens by itself, or a lost wake-up call, can delay an operation."""
 
+HELD_PER_CALL: Final = 2
+"""While some operations are called about, as many others are loaded or recorded."""
+
 NEVER_BURIED: Final = 2**31 - 1
 """The sender itself ends what has used up its attempts: the page must learn of it too."""
 
 log = structlog.get_logger()
 
-IS_ENABLED: Final = """
-EXISTS (SELECT FROM integrations i WHERE i.id = q.integration_id
-        AND (i.enabled OR i.removed_at IS NOT NULL))
-"""
-
-
-IS_EXPIRED: Final = """
-(NOT q.may_have_been_sent AND q.kind = 'create_alert' AND EXISTS (
-    SELECT FROM pages p WHERE p.id = q.page_id AND p.expires_at <= now()))
-"""
-"""Needs no call, so it is said whatever the gate does."""
-
 
 def operations_queue(settings: Settings) -> Queue:
     """Return the queue of calls that PagerTree must see."""
-    tokens = has_tokens(settings.pagertree_calls_per_s)
     return Queue(
         "operations",
         columns=(),
         attempts_max=NEVER_BURIED,
         lease_s=settings.operation_lease_s,
-        where=f"({IS_EXPIRED} OR {IS_OPEN} AND {IS_ENABLED} AND {tokens})",
-        order_by="q.id",
+        head=claimable(settings.pagertree_calls_per_s),
     )
 
 
@@ -65,14 +54,17 @@ class Sender:
             turns.engine,
             turns.queue,
             self._take_turn,
-            concurrency=settings.operation_concurrency,
+            concurrency=HELD_PER_CALL * settings.operation_concurrency,
             poll_s=POLL_S,
             after_expiry=_tidy_up,
         )
 
     async def run(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was claimed by then is finished first."""
-        await self._pool.run(wake, stop)
+        try:
+            await self._pool.run(wake, stop)
+        finally:
+            await self._turns.aclose()
 
     async def _take_turn(self, token: UUID, operation_id: UUID) -> None:
         try:
