@@ -34,10 +34,13 @@ EDGES = {
     "paging/store.py",  # a call is marked as under way before it goes out
     "paging/turn.py",  # what a turn came to
     "workflows/connect_cli.py",
+    "workflows/restart_cli.py",
     "workflows/engine.py",  # a transaction for each task of a run
     "workflows/trigger.py",  # the worker's transaction around a batch of events
     "webhooks/sender.py",  # an endpoint is called between the claim and the record
-    "integrations/routes.py",  # a change asks PagerTree between reading and writing
+    "integrations/secret_key.py",  # commands of an operator, and what is checked at start
+    "workflows/account_cli.py",  # what would follow is shown first, and rolled back
+    "workflows/account_routes.py",  # a change asks PagerTree between reading and writing
 }
 """Where a transaction may begin or be committed."""
 

@@ -96,44 +96,11 @@ def rotate_secret(
     run(action)
 
 
-@app.command()
-def disable(reference: Reference) -> None:
-    """Refuse the account's webhooks until it is enabled again."""
-    _change(reference, enabled=False)
-    typer.echo(f"{reference} is disabled: its webhooks are answered 403.")
-
-
-@app.command()
-def enable(reference: Reference) -> None:
-    """Let the account's webhooks in again."""
-    _change(reference, enabled=True)
-    typer.echo(f"{reference} is enabled.")
-
-
 @app.command("default")
 def default(reference: Reference) -> None:
     """Make an account the default: used by pages, alerts and tasks that name no account."""
     _change(reference, is_default=True)
     typer.echo(f"{reference} is the default account.")
-
-
-@app.command()
-def remove(
-    reference: Reference,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Disconnect an account. Its API key and secrets are erased; its alerts stay."""
-    if not yes:
-        typer.confirm(f"Disconnect {reference!r}?", abort=True)
-
-    async def action(context: Context) -> None:
-        async with context.sessions.begin() as session:
-            integration = await service.find_integration(session, reference)
-            await service.remove_integration(session, integration.id)
-
-    run(action)
-    typer.echo(f"{reference} is removed.")
 
 
 def _change(reference: str, **columns: Any) -> None:

@@ -32,15 +32,16 @@ def set_api_key(
 
     async def action(context: Context) -> str:
         from pagersync.integrations.connect import take_api_key
-        from pagersync.integrations.vault import open_vault
+        from pagersync.integrations.secret_key import open_checked_vault
         from pagersync.pagertree.client import create_http_client
 
+        vault = await open_checked_vault(context.sessions.kw["bind"], context.settings)
         async with context.sessions() as session:
             before = await find_integration(session, reference)
         async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as client:
             columns = await take_api_key(
                 client,
-                open_vault(context.settings),
+                vault,
                 api_key=key.get_secret_value(),
                 pagertree_url=before.pagertree_url,
                 verify=verify,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
@@ -23,7 +23,7 @@ class Integration(UpdatedAt, Base):
         is_default: whether it is used for what names no account; at most one has it.
         directory_sync_at: when its teams, users and routers are to be listed again.
         directory_synced_at: as of when the directory is what PagerTree listed; None: never yet.
-        directory_error: why the last try to list them failed; None: it did not.
+        directory_error: why the last try to list them failed, or was not believed; None: neither.
         default_targets: whom workflows page that name nobody: `teams`, `users` and `routers`, each
             a list of `{"id", "name"}` as a request names them.
     """
@@ -59,6 +59,17 @@ class Integration(UpdatedAt, Base):
             postgresql_where=text("is_default"),
         ),
     )
+
+
+class SecretKeyFingerprint(UpdatedAt, Base):
+    """A constant, encrypted: who cannot decrypt it has another secret key. One row."""
+
+    __tablename__ = "secret_key_fingerprint"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    encrypted: Mapped[bytes]
+
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
 
 class WebhookSecret(CreatedAt, Base):

@@ -13,12 +13,11 @@ from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
-from pagersync.errors import ForbiddenError, InvalidError
+from pagersync.errors import InvalidError
 from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.filters import Filters
 from pagersync.integrations import service
 from pagersync.integrations.connect import take_api_key
-from pagersync.integrations.default_targets import check_default_targets, list_named_kinds
 from pagersync.integrations.models import Integration
 from pagersync.integrations.views import (
     REQUIRED,
@@ -77,52 +76,6 @@ async def get_integration(
     return Document(data=(await integration_resources(request, session, [integration]))[0])
 
 
-@router.patch(
-    "/integrations/{id}",
-    summary="Change an integration",
-    description="A new API key is asked of PagerTree before it is stored; a new address needs one.",
-    dependencies=[needs(Scope.ADMIN, bound=True)],
-    responses=errors(400, 404, 409, 412, 422, 502),
-)
-async def change_integration(
-    request: Request,
-    response: Response,
-    id: UUID,
-    body: NewDocument[Literal["integrations"], ChangedIntegration],
-    if_match: IfMatch = None,
-) -> Document[IntegrationAttributes]:
-    changes = body.data.attributes
-    if changes.is_default and request.state.api_key.integration_id is not None:
-        raise ForbiddenError("is_default needs an API key that is not bound to one integration")
-    async with request.state.sessions() as session:
-        before = await _checked(session, id, if_match)
-    columns = await _changed_columns(request, before, changes)
-    listed = await list_named_kinds(
-        request.state.http, columns, api_key=changes.api_key, verify=changes.verify_api_key
-    )
-    async with request.state.sessions.begin() as session:
-        before = await _checked(session, id, if_match, lock=True)
-        is_known = listed is not None or (before.directory_synced_at and not changes.api_key)
-        if changes.default_targets and is_known:
-            await check_default_targets(session, id, columns["default_targets"], listed)
-        integration = await service.change_integration(session, id, **columns)
-        response.headers["ETag"] = etag(await service.integration_version(session, integration))
-        return Document(data=(await integration_resources(request, session, [integration]))[0])
-
-
-@router.delete(
-    "/integrations/{id}",
-    summary="Disconnect an account",
-    description="Its secrets and API key are erased; its alerts and deliveries stay.",
-    status_code=204,
-    dependencies=[needs(Scope.ADMIN, bound=True)],
-    responses=errors(404, 412, 422),
-)
-async def remove_integration(session: SessionDep, id: UUID, if_match: IfMatch = None) -> None:
-    await _checked(session, id, if_match, lock=True)
-    await service.remove_integration(session, id)
-
-
 @router.post(
     "/integrations/{id}/rotate_secret",
     summary="Make a new webhook secret",
@@ -140,13 +93,13 @@ async def rotate_secret(
 ) -> Document[IntegrationWithSecret]:
     asked = body.data.attributes.grace_hours if body else None
     hours = request.state.settings.secret_grace_hours if asked is None else asked
-    await _checked(session, id, if_match, lock=True)
+    await checked_version(session, id, if_match, lock=True)
     new = await service.rotate_secret(session, id, grace=timedelta(hours=hours))
     response.headers["ETag"] = etag(await service.integration_version(session, new.integration))
     return with_secret(request, new)
 
 
-async def _checked(
+async def checked_version(
     session: AsyncSession, integration_id: UUID, if_match: str | None, *, lock: bool = False
 ) -> Integration:
     """Return an integration that is at the version that a change was made of.
@@ -160,7 +113,7 @@ async def _checked(
     return integration
 
 
-async def _changed_columns(
+async def changed_columns(
     request: Request, before: Integration, changes: ChangedIntegration
 ) -> dict[str, Any]:
     """Return the columns to set. A key and its address change together or not at all.

@@ -29,7 +29,7 @@ class Loaded:
 async def load_many(connection: Connection, ids: Sequence[UUID]) -> list[Loaded]:
     """Return claimed operations with what they need of their pages and accounts.
 
-    An account that was removed has no key.
+    An account that is not there any more is as one that was removed.
     """
     rows = {row["id"]: dict(row) for row in await connection.fetch(_WORK, list(ids))}
     return [_loaded(rows[id_]) for id_ in ids]
@@ -38,10 +38,17 @@ async def load_many(connection: Connection, ids: Sequence[UUID]) -> list[Loaded]
 def _loaded(row: dict[str, Any]) -> Loaded:
     texts = {name: row.pop(name) for name in PageContent.__dataclass_fields__}
     content = PageContent(**texts) if row["page_id"] else None
-    url, key = row.pop("pagertree_url"), row.pop("api_key_encrypted")
+    account = Account(
+        row["integration_id"],
+        row.pop("pagertree_url") or "",
+        row.pop("api_key_encrypted"),
+        row.pop("name") or "",
+        is_enabled=row.pop("is_enabled"),
+        is_removed=row.pop("is_removed"),
+    )
     kind, creation = OperationKind(row.pop("kind")), row.pop("creation")
     work = Work(**row, kind=kind, creation=creation and OperationState(creation))
-    return Loaded(work, Account(work.integration_id, url or "", key), content)
+    return Loaded(work, account, content)
 
 
 async def mark_sending(
@@ -111,7 +118,8 @@ SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page
     o.lookups,
     p.send_at IS NOT NULL AND EXISTS (
         SELECT FROM alerts a WHERE a.id = p.alert_id AND a.status = 'resolved') AS is_needless,
-    i.pagertree_url, i.api_key_encrypted,
+    i.pagertree_url, i.api_key_encrypted, i.name, coalesce(i.enabled, false) AS is_enabled,
+    i.id IS NULL OR i.removed_at IS NOT NULL AS is_removed,
     p.title, p.description, p.urgency, p.severity, p.tags, p.targets, p.is_incident
 FROM operations o
 LEFT JOIN pages p ON p.id = o.page_id

@@ -6,7 +6,7 @@ search may lag behind. An empty answer counts only if the same search finds an a
 certainly there; else the page stays `unknown`, and is looked for again later.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from random import random
@@ -207,16 +207,6 @@ def after_empty_lookup(
     return End(outcome, may_have_been_sent=True, lookups=lookups, is_unknown=True)
 
 
-def after_removal(work: Work) -> End:
-    """Return the end of an operation whose integration was removed: nothing can be asked now."""
-    if work.may_have_been_sent:
-        reason = "it may have been sent, and its integration was removed"
-        outcome = Outcome(work.id, OperationState.UNKNOWN, reason)
-    else:
-        outcome = Outcome(work.id, OperationState.CANCELED, "the integration was removed")
-    return replace(unchanged(work, outcome), is_unknown=work.may_have_been_sent)
-
-
 def after_collision(work: Work) -> End:
     """Return the end of an operation that PagerTree answered with the alert of another page."""
     reason = "PagerTree answered with the alert of another page: look there which it is"
@@ -267,6 +257,23 @@ def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_m
     if status == "queued":
         return End(_again(work, f"the alert is still queued: {error.detail}", attempts_max))
     return End(Outcome(work.id, OperationState.FAILED, error.detail))
+
+
+def end_without_call(work: Work, what: Step) -> End:
+    """Return the end of a turn at which PagerTree need not be called."""
+    match what:
+        case Step.ADOPT:
+            return End(Outcome.done(work.id))
+        case Step.EXPIRE:
+            return End(Outcome(work.id, OperationState.EXPIRED, "too old to be sent: `expires_at`"))
+        case Step.CANCEL:
+            reason = CANCELED_BECAUSE[work.is_needless]
+            return End(Outcome(work.id, OperationState.CANCELED, reason))
+        case Step.WAIT:
+            reason = "waits until it is known whether its page is in PagerTree"
+            return End(Outcome.snooze(work.id, delay_s=HELD_BACK_S, reason=reason))
+        case _:
+            return buried(work)
 
 
 def _look_soon(work: Work, detail: str, *, attempts_max: int, settle_s: float) -> End:

@@ -66,15 +66,24 @@ class Account:
     id: UUID
     pagertree_url: str
     api_key_encrypted: bytes | None
+    name: str = ""
+    is_enabled: bool = True
+    is_removed: bool = False
+
+    @property
+    def can_be_called(self) -> bool:
+        """Whether it is there, enabled, and has an API key."""
+        return self.is_enabled and not self.is_removed and self.api_key_encrypted is not None
 
 
 async def load_account(connection: Connection, integration_id: UUID) -> Account:
     """Return where an integration's PagerTree is; one that was removed has no key."""
     row = await connection.fetchrow(
-        "SELECT id, pagertree_url, api_key_encrypted FROM integrations WHERE id = $1",
+        "SELECT id, pagertree_url, api_key_encrypted, name, enabled AS is_enabled, "
+        "removed_at IS NOT NULL AS is_removed FROM integrations WHERE id = $1",
         integration_id,
     )
-    return Account(**row) if row else Account(integration_id, "", None)
+    return Account(**row) if row else Account(integration_id, "", None, is_removed=True)
 
 
 async def load_references(connection: Connection, work: Work) -> list[tuple[UUID, datetime]]:

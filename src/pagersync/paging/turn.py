@@ -24,15 +24,15 @@ from pagersync.database.queue import Outcome, Queue
 from pagersync.errors import PagerTreeError, Rejected
 from pagersync.http import AsyncClient
 from pagersync.integrations import gate
-from pagersync.integrations.vault import Vault
+from pagersync.integrations.vault import SecretKeyError, Vault
 from pagersync.metrics import OPERATIONS
 from pagersync.pagertree.client import Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
-from pagersync.paging import step
+from pagersync.paging import account_end, step
 from pagersync.paging.batches import Loaded, load_many, mark_sending
 from pagersync.paging.calls import PageContent, call, is_refusal_of_state, new_alert
-from pagersync.paging.models import OperationState, marker_of
+from pagersync.paging.models import marker_of
 from pagersync.paging.record import Ended, ReadBack, record
 from pagersync.paging.search import find_marked
 from pagersync.paging.step import End, Step, Work
@@ -101,22 +101,28 @@ class Turns:
     async def take(self, token: UUID, operation_id: UUID) -> None:
         """Take one turn at an operation that is held under `token`."""
         loaded = await self._loading.do(operation_id)
-        work = loaded.work
-        if loaded.account.api_key_encrypted is None:
-            await self._record(Ended(token, work, step.after_removal(work)))
+        work, account = loaded.work, loaded.account
+        if not account.can_be_called:
+            await self._record(Ended(token, work, account_end.without_account(work, account)))
             return
-        if (what := self._next_step(work)) not in CALLING:
-            await self._record(Ended(token, work, _end_without_a_call(work, what)))
-            return
-        async with self._calling:  # so that few are announced at a time
+        try:
             ended = await self._take(token, loaded)
+        except SecretKeyError as error:  # nothing was sent: the API key comes before everything
+            ended = Ended(token, work, account_end.without_key(work, error.detail))
         if ended is not None:
             await self._record_or_collide(ended)
 
     async def _take(self, token: UUID, loaded: Loaded) -> Ended | None:
         work = loaded.work
+        if (what := self._next_step(work)) in CALLING:
+            async with self._calling:  # so that few are announced at a time
+                return await self._call_now(token, loaded)
+        return Ended(token, work, step.end_without_call(work, what))
+
+    async def _call_now(self, token: UUID, loaded: Loaded) -> Ended | None:
+        work = loaded.work
         if (what := self._next_step(work)) not in CALLING:  # it expired while it waited for others
-            return Ended(token, work, _end_without_a_call(work, what))
+            return Ended(token, work, step.end_without_call(work, what))
         permit = await self._permits.do(work.integration_id)
         if permit is None:
             aside = Outcome.snooze(work.id, delay_s=GATE_S, reason="PagerTree is given a rest")
@@ -165,6 +171,15 @@ class Turns:
             timeout_s=self._settings.pagertree_timeout_s,
             record=record,
         )
+
+    def has_key_of(self, account: Account) -> bool:
+        """Tell whether an account's API key can be decrypted; say so in the log if not."""
+        try:
+            self.open(account)
+        except SecretKeyError as error:
+            log.warning("an account cannot be asked", integration=account.name, error=error.detail)
+            return False
+        return True
 
     def _turn(self, token: UUID, loaded: Loaded, permit: gate.Permit) -> Turn:
         exchanges: list[Exchange] = []
@@ -346,19 +361,3 @@ class Turns:
             await gate.record_success(connection, account.id)
         if isinstance(error, Rejected) and is_urgency_demanded(error):
             await gate.remember_urgency(connection, account.id)
-
-
-def _end_without_a_call(work: Work, what: Step) -> End:
-    match what:
-        case Step.ADOPT:
-            return End(Outcome.done(work.id))
-        case Step.EXPIRE:
-            return End(Outcome(work.id, OperationState.EXPIRED, "too old to be sent: `expires_at`"))
-        case Step.CANCEL:
-            reason = step.CANCELED_BECAUSE[work.is_needless]
-            return End(Outcome(work.id, OperationState.CANCELED, reason))
-        case Step.WAIT:
-            reason = "waits until it is known whether its page is in PagerTree"
-            return End(Outcome.snooze(work.id, delay_s=step.HELD_BACK_S, reason=reason))
-        case _:
-            return step.buried(work)

@@ -26,7 +26,7 @@ router = APIRouter(
     "/integrations",
     summary="Connect a PagerTree account",
     description="The answer holds the webhook's secret, shown only here, and what is left to do. "
-    "Two workflows come with it: `GET /v1/workflows` shows them.",
+    "Three workflows come with it: `GET /v1/workflows` shows them.",
     status_code=201,
     dependencies=[needs(Scope.ADMIN)],
     responses=errors(400, 409, 422, 502),
