@@ -4,7 +4,8 @@ Whoever locks pages does so in the order of their ids, and locks operations afte
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,11 +20,16 @@ from pagersync.paging.store import Account
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An operation that is held, with its account and what its page says, which never changes."""
+    """An operation that is held, with its account and what its page says, which never changes.
+
+    Attributes:
+        at_s: when it was loaded, by the monotonic clock.
+    """
 
     work: Work
     account: Account
     content: PageContent | None
+    at_s: float = field(default_factory=monotonic)
 
 
 async def load_many(connection: Connection, ids: Sequence[UUID]) -> list[Loaded]:
@@ -82,6 +88,7 @@ async def note_operations(connection: Connection, ends: Sequence[tuple[Work, End
         [end.may_have_been_sent for _, end in ends],
         [end.lookups for _, end in ends],
         [end.may_have_been_sent and not work.may_have_been_sent for work, end in ends],
+        [end.grace_s for _, end in ends],
     )
 
 
@@ -115,7 +122,8 @@ SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page
     o.pagertree_alert_id,
     coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
     c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
-    o.lookups,
+    o.lookups, extract(epoch FROM clock_timestamp() - o.last_sent_at)::float8 AS sent_ago_s,
+    greatest(0, extract(epoch FROM clock_timestamp() - o.run_at))::float8 AS late_s,
     p.send_at IS NOT NULL AND EXISTS (
         SELECT FROM alerts a WHERE a.id = p.alert_id AND a.status = 'resolved') AS is_needless,
     i.pagertree_url, i.api_key_encrypted, i.name, coalesce(i.enabled, false) AS is_enabled,
@@ -155,9 +163,10 @@ lock is there, and is not `free` any more."""
 _NOTE: Final = """
 UPDATE operations o
 SET may_have_been_sent = k.may_have_been_sent, lookups = k.lookups,
-    last_sent_at = CASE WHEN k.has_just_ended THEN now() ELSE o.last_sent_at END
-FROM unnest($1::uuid[], $2::bool[], $3::int[], $4::bool[])
-  AS k (id, may_have_been_sent, lookups, has_just_ended)
+    last_sent_at = CASE WHEN k.has_just_ended THEN now() + make_interval(secs => k.grace_s)
+                        ELSE o.last_sent_at END
+FROM unnest($1::uuid[], $2::bool[], $3::int[], $4::bool[], $5::float8[])
+  AS k (id, may_have_been_sent, lookups, has_just_ended, grace_s)
 WHERE o.id = k.id
 """
 

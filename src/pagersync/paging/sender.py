@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -23,10 +24,19 @@ POLL_S: Final = 1.0
 HELD_PER_CALL: Final = 2
 """While some operations are called about, as many others are loaded or recorded."""
 
+CALL_BACK_S_MAX: Final = 10.0
+"""After longer pauses an operation waits for the next poll."""
+
 NEVER_BURIED: Final = 2**31 - 1
 """The sender itself ends what has used up its attempts: the page must learn of it too."""
 
 log = structlog.get_logger()
+
+
+def _wake_in(loop: asyncio.AbstractEventLoop, wake: asyncio.Event, delay_s: float) -> None:
+    """Look for work when a short pause is over, which the poll would see late."""
+    if delay_s <= CALL_BACK_S_MAX:
+        loop.call_later(delay_s, wake.set)
 
 
 def operations_queue(settings: Settings) -> Queue:
@@ -61,9 +71,12 @@ class Sender:
 
     async def run(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was claimed by then is finished first."""
+        self._turns.lags.start()
+        self._turns.call_back = partial(_wake_in, asyncio.get_running_loop(), wake)
         try:
             await self._pool.run(wake, stop)
         finally:
+            await self._turns.lags.aclose()
             await self._turns.aclose()
 
     async def _take_turn(self, token: UUID, operation_id: UUID) -> None:

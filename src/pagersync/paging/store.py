@@ -6,7 +6,7 @@ Whoever changes pages locks them first, in the order of their ids, and locks ale
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,12 +16,9 @@ from pagersync.events.publish import Fact, publish
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.paging.activity import page_activity
 from pagersync.paging.checks import next_check_at
-from pagersync.paging.fallback import fall_back, resolve_late
+from pagersync.paging.fallback import fall_back, resolve_late, tell_found
 from pagersync.paging.models import OperationState, PageStatus
 from pagersync.paging.status import Creation, PageState, events_between, status_of
-from pagersync.paging.step import Work
-
-REFERENCES_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +81,6 @@ async def load_account(connection: Connection, integration_id: UUID) -> Account:
         integration_id,
     )
     return Account(**row) if row else Account(integration_id, "", None, is_removed=True)
-
-
-async def load_references(connection: Connection, work: Work) -> list[tuple[UUID, datetime]]:
-    """Return creating operations whose alerts are certainly in PagerTree, newest first."""
-    rows = await connection.fetch(_REFERENCES, work.integration_id, work.id, REFERENCES_MAX)
-    return [(row["id"], row["sent_at"]) for row in rows]
 
 
 async def show_lost(connection: Connection) -> None:
@@ -173,9 +164,16 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
     known = [change.page.id for change in changes if change.state.is_created]
     if settled := await connection.fetch(_SETTLE_CREATES, known):
         await resolve_late(connection, [row["page_id"] for row in settled])
+    if late := [c.page.id for c in changes if _is_found_late(c)]:
+        await tell_found(connection, late)
     moved = [c.page.id for c in changes if c.state.remote_status != c.page.state.remote_status]
     if await connection.fetch(_WAKE_OPERATIONS, moved):
         await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+
+
+def _is_found_late(change: Change) -> bool:
+    was = change.page.state
+    return change.state.is_created and not was.is_created and was.status == PageStatus.UNKNOWN
 
 
 def _facts(change: Change, status: PageStatus) -> list[Fact]:
@@ -203,14 +201,6 @@ def _facts(change: Change, status: PageStatus) -> list[Fact]:
         for event in events_between(page.state, after)
     ]
 
-
-_REFERENCES = """
-SELECT o.id, coalesce(o.first_sent_at, o.created_at) AS sent_at
-FROM operations o JOIN pages p ON p.id = o.page_id
-WHERE o.integration_id = $1 AND o.kind = 'create_alert' AND o.state = 'done' AND o.id <> $2
-  AND coalesce(p.pagertree_id, p.pagertree_alert_id) IS NOT NULL
-ORDER BY o.id DESC LIMIT $3
-"""
 
 _SHOW_LOST = """
 WITH lost AS MATERIALIZED (

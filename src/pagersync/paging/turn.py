@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
@@ -26,17 +27,18 @@ from pagersync.http import AsyncClient
 from pagersync.integrations import gate
 from pagersync.integrations.vault import SecretKeyError, Vault
 from pagersync.metrics import OPERATIONS
-from pagersync.pagertree.client import Exchange, PagerTree
+from pagersync.pagertree.client import ATTEMPTS_MAX, Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
 from pagersync.paging import account_end, step
 from pagersync.paging.batches import Loaded, load_many, mark_sending
 from pagersync.paging.calls import PageContent, call, is_refusal_of_state, new_alert
-from pagersync.paging.models import marker_of
+from pagersync.paging.lag_meter import LagMeter
+from pagersync.paging.look import READS_MAX, Looking
+from pagersync.paging.models import OperationKind, OperationState, marker_of
 from pagersync.paging.record import Ended, ReadBack, record
-from pagersync.paging.search import find_marked
 from pagersync.paging.step import End, Step, Work
-from pagersync.paging.store import Account, load_references
+from pagersync.paging.store import Account
 from pagersync.settings import Settings
 
 GATE_S: Final = 1.0
@@ -58,6 +60,7 @@ class Turn:
     pagertree: PagerTree
     content: PageContent | None
     exchanges: list[Exchange] = field(default_factory=list)
+    begun_s: float = field(default_factory=monotonic)
     remote: RemoteAlert | None = None
     error: PagerTreeError | None = None
 
@@ -72,6 +75,10 @@ class Turns:
         vault: decrypts API keys.
         settings: limits.
         read_back: told of every alert that PagerTree shows, in the transaction that records it.
+
+    Attributes:
+        lags: measures how far the searches of accounts lag behind.
+        call_back: called with the seconds after which an operation can be claimed again.
     """
 
     def __init__(
@@ -90,8 +97,10 @@ class Turns:
         self._vault = vault
         self._settings = settings
         self.read_back = read_back
+        self.lags = LagMeter(engine, settings, self.open)
+        self.call_back: Callable[[float], None] = lambda _delay_s: None
         self._attempts_max = settings.operation_attempts_max
-        self._settle_s = settings.search_settle_s
+        self._looking = Looking(engine, settings)
         self._calling = asyncio.Semaphore(settings.operation_concurrency)
         self._loading = Group(engine, load_many)
         self._permits = Group(engine, self._enter)
@@ -110,7 +119,7 @@ class Turns:
         except SecretKeyError as error:  # nothing was sent: the API key comes before everything
             ended = Ended(token, work, account_end.without_key(work, error.detail))
         if ended is not None:
-            await self._record_or_collide(ended)
+            await self._record_or_collide(account, ended)
 
     async def _take(self, token: UUID, loaded: Loaded) -> Ended | None:
         work = loaded.work
@@ -127,7 +136,7 @@ class Turns:
         if permit is None:
             aside = Outcome.snooze(work.id, delay_s=GATE_S, reason="PagerTree is given a rest")
             return Ended(token, work, step.unchanged(work, aside))
-        return await self._act(self._turn(token, loaded, permit), what)
+        return await self._act(self._turn(token, loaded, permit, what), what)
 
     def _next_step(self, work: Work) -> Step:
         return step.next_step(work, now=datetime.now(UTC), attempts_max=self._attempts_max)
@@ -157,7 +166,13 @@ class Turns:
             burst=self._settings.pagertree_burst_calls,
         )
 
-    def open(self, account: Account, record: Callable[[Exchange], None] | None = None) -> PagerTree:
+    def open(
+        self,
+        account: Account,
+        record: Callable[[Exchange], None] | None = None,
+        *,
+        reads_max: int = ATTEMPTS_MAX,
+    ) -> PagerTree:
         """Return a client of an account's PagerTree.
 
         Raises:
@@ -170,6 +185,7 @@ class Turns:
             api_key=self._vault.decrypt(account.api_key_encrypted),
             timeout_s=self._settings.pagertree_timeout_s,
             record=record,
+            reads_max=reads_max,
         )
 
     def has_key_of(self, account: Account) -> bool:
@@ -181,11 +197,19 @@ class Turns:
             return False
         return True
 
-    def _turn(self, token: UUID, loaded: Loaded, permit: gate.Permit) -> Turn:
+    def _turn(self, token: UUID, loaded: Loaded, permit: gate.Permit, what: Step) -> Turn:
         exchanges: list[Exchange] = []
-        pagertree = self.open(loaded.account, exchanges.append)
+        is_tried_often = what is Step.LOOK and not permit.is_probe
+        reads_max = READS_MAX if is_tried_often else ATTEMPTS_MAX
         return Turn(
-            token, loaded.work, loaded.account, permit, pagertree, loaded.content, exchanges
+            token,
+            loaded.work,
+            loaded.account,
+            permit,
+            self.open(loaded.account, exchanges.append, reads_max=reads_max),
+            loaded.content,
+            exchanges,
+            begun_s=loaded.at_s,
         )
 
     async def _act(self, turn: Turn, what: Step) -> Ended | None:
@@ -224,6 +248,8 @@ class Turns:
             except PagerTreeError as error:
                 turn.error = error
                 return step.after_failed_probe(work, error)
+            async with raw_connection(self.engine) as connection:
+                await gate.record_success(connection, turn.account.id)
         new = await self._announce(turn)
         if new is None:
             return None
@@ -233,47 +259,17 @@ class Turns:
             turn.error = error
             if new.urgency is None and isinstance(error, Rejected) and is_urgency_demanded(error):
                 return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
-            return step.after_error(
-                work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
-            )
+            took_s = turn.exchanges[-1].duration_ms / 1000 if turn.exchanges else 0.0
+            return step.after_error(work, error, attempts_max=self._attempts_max, took_s=took_s)
         return End(Outcome.done(work.id))
 
     async def _look(self, turn: Turn) -> End:
         """Search for the alert that may have been created."""
-        work = turn.work
-        sent_after = work.first_sent_at or work.created_at
-        try:
-            search = await find_marked(turn.pagertree, marker_of(work.id), sent_after=sent_after)
-            turn.remote = search.alert
-            if turn.remote is not None:
-                return End(Outcome.done(work.id))
-            finds_others = None
-            if step.is_settled(work, now=datetime.now(UTC), settle_s=self._settle_s):
-                finds_others = await self._finds_others(turn, is_whole=search.is_whole)
-        except PagerTreeError as error:
-            turn.error = error
-            return step.after_failed_lookup(work, error, attempts_max=self._attempts_max)
-        return step.after_empty_lookup(
-            work,
-            finds_others=finds_others,
-            attempts_max=self._attempts_max,
-            settle_s=self._settle_s,
+        delayed_s = monotonic() - turn.begun_s
+        end, turn.remote, turn.error = await self._looking.look(
+            turn.pagertree, turn.work, delayed_s=delayed_s
         )
-
-    async def _finds_others(self, turn: Turn, *, is_whole: bool) -> bool:
-        """Tell whether the search finds an alert that was certainly created.
-
-        Where its own list was cut off, ours could be among what was not seen: then only what is
-        found by its third-party id counts.
-        """
-        async with raw_connection(self.engine) as connection:
-            references = await load_references(connection, turn.work)
-        for operation_id, sent_at in references:
-            marker = marker_of(operation_id)
-            other = await find_marked(turn.pagertree, marker, sent_after=sent_at)
-            if other.alert is not None and (is_whole or other.is_filtered):
-                return True
-        return False
+        return end
 
     async def _call(self, turn: Turn) -> End:
         """Make a call that may be made twice: updating, acknowledging, resolving, commenting."""
@@ -285,9 +281,7 @@ class Turns:
             turn.error = error
             if isinstance(error, Rejected) and is_refusal_of_state(work, error):
                 return await self._after_refusal(turn, error)
-            return step.after_error(
-                work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
-            )
+            return step.after_error(work, error, attempts_max=self._attempts_max)
         if turn.remote is None:  # an empty answer: how the alert looks now is good to know
             with suppress(PagerTreeError):
                 turn.remote = await turn.pagertree.get_alert(work.target)
@@ -298,16 +292,18 @@ class Turns:
         try:
             turn.remote = await turn.pagertree.get_alert(turn.work.target)
         except PagerTreeError as error:
-            return step.after_error(
-                turn.work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
-            )
+            return step.after_error(turn.work, error, attempts_max=self._attempts_max)
         return step.after_refusal(
             turn.work, refusal, turn.remote.status, attempts_max=self._attempts_max
         )
 
-    async def _record_or_collide(self, ended: Ended) -> None:
+    async def _record_or_collide(self, account: Account, ended: Ended) -> None:
         try:
             await self._record(ended)
+            last = ended.exchanges[-1] if ended.exchanges else None
+            is_create = ended.work.kind == OperationKind.CREATE_ALERT
+            if is_create and ended.remote is not None and last and last.method == "POST":
+                self.lags.consider(account, ended.work.id, last.started_at)
         except asyncpg.UniqueViolationError:
             log.exception("PagerTree answered with another page's alert")
             end = step.after_collision(ended.work)
@@ -318,6 +314,8 @@ class Turns:
         outcome = ended.end.outcome
         if await self._recording.do(ended):
             OPERATIONS.labels(kind=ended.work.kind.value, state=outcome.state).inc()
+            if outcome.state == OperationState.QUEUED:
+                self.call_back(outcome.delay_s)
 
     async def _enter(
         self, connection: Connection, integration_ids: Sequence[UUID]
