@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.program import Setup, embedded_setup
 
-
 WORKFLOWS = 2
 """Default workflows that are on."""
 
