@@ -357,6 +357,8 @@ async def _ask(
         page = None  # it waits for a snooze's end: until then the alert is not there
     if page is None and is_local(alert):
         return False
+    if kind in ONCE and await _is_asked(session, alert, kind, page):
+        return True
     await request_operation(
         session,
         kind,
@@ -370,6 +372,19 @@ async def _ask(
     )
     return True
 
+
+async def _is_asked(
+    session: AsyncSession, alert: Alert, kind: OperationKind, page: Page | None
+) -> bool:
+    """Tell whether the same is asked of an alert already, and is waiting or under way."""
+    own = Operation.page_id == page.id if page else Operation.alert_id == alert.id
+    waits = Operation.state.in_((OperationState.QUEUED, OperationState.RUNNING))
+    statement = select(Operation.id).where(own, waits, Operation.kind == kind).limit(1)
+    return await session.scalar(statement) is not None
+
+
+ONCE: Final = (OperationKind.ACKNOWLEDGE_ALERT, OperationKind.RESOLVE_ALERT)
+"""Operations that are asked for once, however many people and workflows want them."""
 
 MOVES_MAX: Final = 3
 FOLDED: Final = ("title", "description", "labels", "data")

@@ -121,12 +121,14 @@ class End:
         may_have_been_sent: what is known now about the creating call.
         lookups: searches that found nothing since it went out.
         is_unknown: the ambiguity has outlasted the search.
+        is_final: another try cannot help.
     """
 
     outcome: Outcome
     may_have_been_sent: bool = False
     lookups: int = 0
     is_unknown: bool = False
+    is_final: bool = False
 
 
 def unchanged(work: Work, outcome: Outcome) -> End:
@@ -246,7 +248,7 @@ def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_m
     Args:
         work: the operation.
         error: PagerTree's refusal.
-        status: of the alert, asked for after the refusal.
+        status: of the alert, asked for after the refusal; None if PagerTree no longer has it.
         attempts_max: attempts before it is given up.
     """
     if status in _REACHED.get(work.kind, ()):
@@ -254,6 +256,9 @@ def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_m
     if status in _ALLOWED_FROM.get(work.kind, ()) and work.lookups + 1 < STALE_REFUSALS_MAX:
         again = _again(work, f"refused, perhaps just too early: {error.detail}", attempts_max)
         return End(again, lookups=work.lookups + 1)
+    if status is None:
+        detail = f"PagerTree no longer has the alert: {error.detail}"
+        return End(Outcome(work.id, OperationState.FAILED, detail), is_final=True)
     if status == "queued":
         return End(_again(work, f"the alert is still queued: {error.detail}", attempts_max))
     return End(Outcome(work.id, OperationState.FAILED, error.detail))

@@ -29,6 +29,7 @@ from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
 from pagersync.paging import account_end, step
 from pagersync.paging.calls import call, is_refusal_of_state, new_alert
+from pagersync.paging.failed_calls import follow_failure, revive_due
 from pagersync.paging.models import OperationKind, OperationState, marker_of
 from pagersync.paging.search import find_marked
 from pagersync.paging.status import Creation, PageState, see, seen_in
@@ -168,6 +169,10 @@ class Turns:
             calls_per_s=self._settings.pagertree_calls_per_s,
             burst=self._settings.pagertree_burst_calls,
         )
+
+    async def revive_resolves(self, connection: Connection) -> None:
+        """Queue failed resolves whose time has come, for one more try."""
+        await revive_due(connection, attempts_max=self._attempts_max)
 
     def open(self, account: Account, record: Callable[[Exchange], None] | None = None) -> PagerTree:
         """Return a client of an account's PagerTree.
@@ -321,12 +326,12 @@ class Turns:
         try:
             turn.remote = await turn.pagertree.get_alert(turn.work.target)
         except PagerTreeError as error:
-            return step.after_error(
-                turn.work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
-            )
-        return step.after_refusal(
-            turn.work, refusal, turn.remote.status, attempts_max=self._attempts_max
-        )
+            if error.http_status not in (404, 410):
+                return step.after_error(
+                    turn.work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
+                )
+        status = turn.remote.status if turn.remote else None
+        return step.after_refusal(turn.work, refusal, status, attempts_max=self._attempts_max)
 
     async def _record(
         self,
@@ -345,6 +350,7 @@ class Turns:
                 await note_operation(connection, work, end)
                 page = pages.get(work.page_id) if work.page_id else None
                 await self._write(connection, work, end, page, remote)
+                await follow_failure(connection, work, end)
         if held:
             OPERATIONS.labels(kind=work.kind.value, state=end.outcome.state).inc()
 
