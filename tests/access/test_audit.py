@@ -50,6 +50,7 @@ NOT_AUDITED = {
     "deliveries": "a queue; its bodies are large, and a replay is in the log as an act",
     "idempotency_keys": "of a request that is in the log by itself",
     "incident_numbers": "a count",
+    "directory_watches": "what is doubted and broken in a directory, as the last sync found it",
     "integration_gates": "how PagerTree's API is doing",
     "request_counts": "a count",
     "webhook_attempts": "written by the sender, and never changed",

@@ -32,6 +32,7 @@ from pagersync.events.publish import Cause
 from pagersync.jsonapi import iso
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.paging.models import Operation, OperationKind, OperationState, Page, PageStatus
+from pagersync.paging.page_targets import paged
 from pagersync.paging.service import NewPage, cancel_operation, create_page, request_operation
 
 
@@ -269,7 +270,7 @@ async def escalate_alert(session: AsyncSession, alert: Alert, page: NewPage) -> 
     """
     _check_not_resolved(alert)
     await create_page(session, page)
-    names = ", ".join(target["name"] for target in page.targets)
+    names = ", ".join(target["name"] for target in paged(page.targets))
     details = f"Escalated to {names} by {page.requested_by}."
     cause = Cause(page.requested_by, "api", page.workflow_run_id, page.depth)
     return await _happened(session, alert, "escalated", details, cause, values={})

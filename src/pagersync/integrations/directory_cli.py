@@ -31,7 +31,14 @@ Account = Annotated[
 
 
 @app.command()
-def sync(integration: Account = None) -> None:
+def sync(
+    integration: Account = None,
+    *,
+    believe: Annotated[
+        bool,
+        typer.Option("--believe", help="Believe a listing at once that lost much of the last one."),
+    ] = False,
+) -> None:
     """List the teams, users and routers of every enabled account anew, or those of one."""
 
     async def action(context: Context) -> bool:
@@ -46,7 +53,9 @@ def sync(integration: Account = None) -> None:
         if not accounts:
             typer.echo("No account is connected: `pagersync integrations add` does that.")
         async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as http:
-            return all([await _sync_one(context, http, account) for account in accounts])
+            return all(
+                [await _sync_one(context, http, account, believe=believe) for account in accounts]
+            )
 
     if not run(action):
         raise typer.Exit(1)
@@ -128,7 +137,9 @@ def oncall(
             typer.echo(f"layer {layer.layer}  {name}  {user.email or '-'}{until}")
 
 
-async def _sync_one(context: Context, http: AsyncClient, account: Integration) -> bool:
+async def _sync_one(
+    context: Context, http: AsyncClient, account: Integration, *, believe: bool
+) -> bool:
     """Sync one account and say how it went; return whether it went well."""
     try:
         result = await sync_integration(
@@ -137,12 +148,15 @@ async def _sync_one(context: Context, http: AsyncClient, account: Integration) -
             await open_checked_vault(context.sessions.kw["bind"], context.settings),
             account,
             timeout_s=context.settings.pagertree_timeout_s,
+            believe=believe,
         )
     except PagersyncError as error:
         typer.echo(f"{account.name}: {error.detail}", err=True)
         return False
     typer.echo(f"{account.name}: {_counted(result)}")
-    return True
+    if result.doubt is not None:
+        typer.echo(f"{account.name}: {result.doubt}", err=True)
+    return result.doubt is None
 
 
 def _counted(result: SyncResult) -> str:

@@ -23,7 +23,7 @@ class Integration(UpdatedAt, Base):
         is_default: whether it is used for what names no account; at most one has it.
         directory_sync_at: when its teams, users and routers are to be listed again.
         directory_synced_at: as of when the directory is what PagerTree listed; None: never yet.
-        directory_error: why the last try to list them failed; None: it did not.
+        directory_error: why the last try to list them failed, or was not believed; None: neither.
         default_targets: whom workflows page that name nobody: `teams`, `users` and `routers`, each
             a list of `{"id", "name"}` as a request names them.
     """

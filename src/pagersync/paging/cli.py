@@ -141,10 +141,11 @@ def exit_code(status: str) -> int:
 
 
 def _sentence(sent: "Page", reason: str | None) -> str:
-    names = ", ".join(target["name"] for target in sent.targets)
+    names = ", ".join(target["name"] for target in sent.targets if not target.get("skipped"))
     hint = " (is `pagersync serve` or `worker` running?)" if sent.status == "queued" else ""
-    why = f"\n{reason}" if reason else ""
-    return f"{sent.id}  {sent.status}{'' if reason else hint}  to {names}: {sent.title}{why}"
+    why = [reason] if reason else []
+    said = f"{sent.id}  {sent.status}{'' if reason else hint}  to {names}: {sent.title}"
+    return "\n".join([said, *why, *(f"  note: {note}" for note in sent.notes)])
 
 
 def _shown(sent: "Page", reason: str | None) -> dict[str, Any]:
@@ -153,6 +154,7 @@ def _shown(sent: "Page", reason: str | None) -> dict[str, Any]:
         "status": sent.status,
         "title": sent.title,
         "targets": sent.targets,
+        "notes": sent.notes,
         "pagertree_alert_id": sent.pagertree_alert_id,
         "waits_because": reason,
     }

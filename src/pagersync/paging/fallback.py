@@ -14,6 +14,7 @@ import asyncpg
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection
 from pagersync.incidents.activity import Activity, add_activity
+from pagersync.paging.page_targets import names_of
 
 
 async def fall_back(connection: Connection, page_ids: Sequence[UUID]) -> None:
@@ -38,7 +39,7 @@ async def resolve_late(connection: Connection, page_ids: Sequence[UUID]) -> None
 
 def _told(row: asyncpg.Record) -> Activity:
     """Return that the fallback is paged, for the timeline of the incident."""
-    names = ", ".join(f"{target['kind']} {target['name']}" for target in row["targets"])
+    names = names_of(row["targets"])
     return Activity(
         incident_id=row["incident_id"],
         event=f"Paged {names} instead, because a page was dropped: {row['title']}",

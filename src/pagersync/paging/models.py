@@ -85,7 +85,7 @@ class Page(UpdatedAt, Base):
         workflow_run_id: the run that asked for it, if one did.
         depth: how many runs lie between it and what a person or PagerTree did.
         send_at: not before then, and only if its alert is not resolved by then; null: at once.
-        targets: `[{"kind": "team", "pagertree_id", "prefix_id", "name"}]`.
+        targets: as `page_targets.py` has them: those that were skipped stand there with the reason.
         urgency: one of PagerTree's, or `auto`.
         pagertree_alert_id: PagerTree's id of the alert as its webhooks name it.
         pagertree_id: the id of the same alert in PagerTree's API.

@@ -1,7 +1,6 @@
 """What a request for a page says, and everything that is wrong with it at once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -13,15 +12,16 @@ from pagersync.database.caller import CALLER
 from pagersync.errors import InvalidError, ManyInvalidError, NotFoundError
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.integrations.default_account import pick
-from pagersync.integrations.directory import resolve_targets
 from pagersync.integrations.models import Integration
+from pagersync.integrations.resolving import resolve_targets
 from pagersync.integrations.service import find_integration, list_integrations
-from pagersync.integrations.target_params import Reference, Targets
-from pagersync.integrations.targets import TargetReference
+from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.payloads import YEARS, storable
 from pagersync.pagertree.severity import AUTO, SEV, Severity, Urgency, read_severity
 from pagersync.paging.models import MARKER_PREFIX
+from pagersync.paging.page_targets import kept
 from pagersync.paging.service import NewPage
+from pagersync.paging.whom import references_of
 
 TITLE_CHARACTERS_MAX: Final = 500
 DESCRIPTION_CHARACTERS_MAX: Final = 20_000
@@ -108,11 +108,12 @@ async def to_new_page(
     problems = list(problems_of(request, title_name, now=datetime.now(UTC)))
     integration_id: UUID | None = None
     targets: list[dict[str, Any]] = []
+    target_notes: list[str] = []
     pages = needs_targets or bool(request.teams or request.users or request.routers)
     try:
         integration_id = await _account_id(session, request.integration, pages=pages)
         if pages:
-            targets = await find_targets(session, integration_id, request)
+            targets = await find_targets(session, integration_id, request, target_notes)
     except ManyInvalidError as error:
         problems += error.problems
     except InvalidError as error:
@@ -134,6 +135,7 @@ async def to_new_page(
         alert_id=alert_id,
         expires_at=request.expires_at,
         requested_by=requested_by,
+        notes=target_notes,
     )
 
 
@@ -183,23 +185,17 @@ async def _account_id(session: AsyncSession, reference: str | None, *, pages: bo
 
 
 async def find_targets(
-    session: AsyncSession, integration_id: UUID, request: Targets
+    session: AsyncSession, integration_id: UUID, request: Targets, notes: list[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return the targets of a request as a page keeps them.
+    """Return the targets of a request as a page keeps them; notes say what has changed of them.
 
     Raises:
         ManyInvalidError: there is none, or one cannot be found.
     """
     if not (request.teams or request.users or request.routers):
         raise ManyInvalidError([no_target()])
-    found = await resolve_targets(
-        session,
-        integration_id,
-        teams=_references(request.teams),
-        users=_references(request.users),
-        routers=_references(request.routers),
-    )
-    return [asdict(target) for target in found]
+    found = await resolve_targets(session, integration_id, **references_of(request), notes=notes)
+    return [kept(target) for target in found]
 
 
 def no_target() -> InvalidError:
@@ -207,10 +203,6 @@ def no_target() -> InvalidError:
     return InvalidError(
         "name at least one target: a team, a user or a router", pointer="/data/attributes/teams"
     )
-
-
-def _references(references: Sequence[Reference]) -> list[TargetReference]:
-    return [TargetReference(id=each.id, name=each.name) for each in references]
 
 
 def problems_of(request: PageRequest, title_name: str, *, now: datetime) -> Iterator[InvalidError]:

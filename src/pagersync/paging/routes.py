@@ -58,8 +58,9 @@ class TargetAttributes(BaseModel):
 
     kind: str
     name: str
-    pagertree_id: str
+    pagertree_id: str | None = Field(description="Null only for one that was skipped.")
     prefix_id: str | None
+    skipped: str | None = Field(default=None, description="Why it was not paged; null: it was.")
 
 
 class PageAttributes(BaseModel):
