@@ -385,7 +385,6 @@ async def _is_asked(
 
 
 ONCE: Final = (OperationKind.ACKNOWLEDGE_ALERT, OperationKind.RESOLVE_ALERT)
-"""Operations that are asked for once, however many people and workflows want them."""
 
 MOVES_MAX: Final = 3
 FOLDED: Final = ("title", "description", "labels", "data")
