@@ -377,15 +377,15 @@ async def _ask(
 async def _is_asked(
     session: AsyncSession, alert: Alert, kind: OperationKind, page: Page | None
 ) -> bool:
-    """Tell whether the same is asked of an alert already, and is waiting or under way."""
-    own = Operation.page_id == page.id if page else Operation.alert_id == alert.id
+    """Tell whether the same is asked of an alert already, and is not done yet."""
+    about = Operation.page_id.is_(None) & (Operation.alert_id == alert.id)
+    own = Operation.page_id == page.id if page else about
     waits = Operation.state.in_((OperationState.QUEUED, OperationState.RUNNING))
-    statement = select(Operation.id).where(own, waits, Operation.kind == kind).limit(1)
-    return await session.scalar(statement) is not None
+    asked = select(Operation.id).where(own, waits, Operation.kind == kind)
+    return await session.scalar(asked.limit(1)) is not None
 
 
 ONCE: Final = (OperationKind.ACKNOWLEDGE_ALERT, OperationKind.RESOLVE_ALERT)
-
 MOVES_MAX: Final = 3
 FOLDED: Final = ("title", "description", "labels", "data")
 KEPT_THERE: Final = ("title", "description", "urgency", "severity")

@@ -191,7 +191,8 @@ async def _take_over_retries(
     session: AsyncSession, page: Page | None, alert_id: UUID | None
 ) -> None:
     """Keep failed resolves from being made again: a new one takes their place."""
-    own = Operation.page_id == page.id if page else Operation.alert_id == alert_id
+    about = Operation.page_id.is_(None) & (Operation.alert_id == alert_id)
+    own = Operation.page_id == page.id if page else about
     await session.execute(
         update(Operation).where(own, Operation.retry_at.is_not(None)).values(retry_at=None)
     )
