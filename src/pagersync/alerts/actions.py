@@ -112,6 +112,7 @@ class NewLocalAlert:
 
     Attributes:
         status: what it is until PagerTree says otherwise; None for `open`.
+        urgency: one of PagerTree's, if it was asked for.
         client_id: what its maker calls it.
         started_at: when it began, if not now.
     """
@@ -123,6 +124,7 @@ class NewLocalAlert:
     data: dict[str, Any]
     cause: Cause
     status: AlertStatus | None = None
+    urgency: str | None = None
     source: str = "api"
     client_id: str | None = None
     external_url: str | None = None
@@ -133,14 +135,13 @@ class NewLocalAlert:
 async def count_duplicate(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:
     """Note that somebody asked for an alert that there is already."""
     details = f"Asked for again, with the same deduplication key, by {cause.requested_by}."
-    return await _happened(session, alert, "ignored_alert_request", details, cause, values={})
+    return await happened_to(session, alert, "ignored_alert_request", details, cause, values={})
 
 
 async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
     """Make an alert that lives here; it moves to PagerTree when a page of it is sent.
 
-    Raises:
-        ConflictError: the integration's limit of new alerts per day is reached.
+    The limit of new alerts a day is for what PagerTree sends: who asks may need a page.
     """
     key = AlertKey(new.integration_id, f"{LOCAL_PREFIX}{new_id()}")
     event = local_event(
@@ -154,12 +155,12 @@ async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
             "labels": new.labels,
             "data": json.dumps(new.data),
             **({"status": new.status} if new.status else {}),
+            **({"urgency": new.urgency} if new.urgency else {}),
         },
         times={"started_at": new.started_at or datetime.now(UTC)},
     )
-    limited = await write_events(await driver_connection(session), {key: [event]}, {})
-    if limited:
-        raise ConflictError("the integration's limit of new alerts per day is reached")
+    connection = await driver_connection(session)
+    await write_events(connection, {key: [event]}, {}, is_limited=False)
     alert = await get_by_key(session, key)
     alert.source = new.source
     alert.client_id = new.client_id
@@ -201,7 +202,7 @@ async def change_alert(
     if "data" in here:
         here["data"] = json.dumps(here["data"])
     there = {name: value for name, value in values.items() if name in KEPT_THERE}
-    is_there = there and await _ask(session, alert, OperationKind.UPDATE_ALERT, cause, there)
+    is_there = there and await ask(session, alert, OperationKind.UPDATE_ALERT, cause, there)
     for name in () if is_there else ("urgency", "severity"):
         if name in values:
             raise InvalidError(
@@ -211,7 +212,7 @@ async def change_alert(
     other = await find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
     if other is not None and other.id != alert.id:
         raise ConflictError(f"alert {other.short_id} has this deduplication key")
-    changed = await _happened(
+    changed = await happened_to(
         session, alert, "updated", f"Changed by {cause.requested_by}.", cause, values=here
     )
     for name in values.keys() & {"source", "deduplication_key"}:
@@ -228,9 +229,9 @@ async def acknowledge_alert(session: AsyncSession, alert: Alert, cause: Cause) -
     _check_not_resolved(alert)
     if alert.status == AlertStatus.ACKNOWLEDGED:
         return alert
-    if await _ask(session, alert, OperationKind.ACKNOWLEDGE_ALERT, cause):
+    if await ask(session, alert, OperationKind.ACKNOWLEDGE_ALERT, cause):
         return alert
-    return await _happened(
+    return await happened_to(
         session,
         alert,
         "acknowledged",
@@ -249,9 +250,9 @@ async def resolve_alert(
         await add_note(session, alert, message, cause)
     if alert.status == AlertStatus.RESOLVED:
         return alert
-    if await _ask(session, alert, OperationKind.RESOLVE_ALERT, cause):
+    if await ask(session, alert, OperationKind.RESOLVE_ALERT, cause):
         return alert
-    return await _happened(
+    return await happened_to(
         session,
         alert,
         "resolved",
@@ -273,7 +274,7 @@ async def escalate_alert(session: AsyncSession, alert: Alert, page: NewPage) -> 
     names = ", ".join(target["name"] for target in paged(page.targets))
     details = f"Escalated to {names} by {page.requested_by}."
     cause = Cause(page.requested_by, "api", page.workflow_run_id, page.depth)
-    return await _happened(session, alert, "escalated", details, cause, values={})
+    return await happened_to(session, alert, "escalated", details, cause, values={})
 
 
 async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Alert:
@@ -301,7 +302,7 @@ async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Al
     await create_page(session, page)
     assert page.send_at is not None  # noqa: S101 - that is what a snooze is
     details = f"Snoozed by {page.requested_by} until {iso(page.send_at)}."
-    return await _happened(session, alert, "snoozed", details, cause, values={})
+    return await happened_to(session, alert, "snoozed", details, cause, values={})
 
 
 async def find_home(session: AsyncSession, alert: Alert) -> Page | None:
@@ -324,7 +325,7 @@ async def get_by_key(session: AsyncSession, key: AlertKey) -> Alert:
     return (await session.scalars(statement)).one()
 
 
-async def _happened(  # noqa: PLR0913 - what an event is made of
+async def happened_to(  # noqa: PLR0913 - what an event is made of
     session: AsyncSession,
     alert: Alert,
     action: str,
@@ -345,7 +346,7 @@ async def _happened(  # noqa: PLR0913 - what an event is made of
     raise ConflictError(f"alert {alert.short_id} is changed by others: try again")
 
 
-async def _ask(
+async def ask(
     session: AsyncSession,
     alert: Alert,
     kind: OperationKind,
@@ -358,7 +359,7 @@ async def _ask(
         page = None  # it waits for a snooze's end: until then the alert is not there
     if page is None and is_local(alert):
         return False
-    if kind in ONCE and await _is_asked(session, alert, kind, page):
+    if params is None and await _is_asked(session, alert, kind, page):
         return True
     await request_operation(
         session,
@@ -385,7 +386,6 @@ async def _is_asked(
     return await session.scalar(asked.limit(1)) is not None
 
 
-ONCE: Final = (OperationKind.ACKNOWLEDGE_ALERT, OperationKind.RESOLVE_ALERT)
 MOVES_MAX: Final = 3
 FOLDED: Final = ("title", "description", "labels", "data")
 KEPT_THERE: Final = ("title", "description", "urgency", "severity")

@@ -42,6 +42,7 @@ from pagersync.workflows.task_params import (
     ResolvePagerTreeAlertParams,
     UpdatePagerTreeAlertParams,
 )
+from pagersync.workflows.waiting import name_waiting
 
 TITLE_MAX: Final = requests.TITLE_CHARACTERS_MAX
 DESCRIPTION_MAX: Final = requests.DESCRIPTION_CHARACTERS_MAX
@@ -54,7 +55,8 @@ async def create_pagertree_alert(
 ) -> TaskResult:
     """Page those whom the task names, or the integration's default targets."""
     await _wait_for_directory(context, params)
-    return await _page(context, await plan_page(context, params))
+    planned = await plan_page(context, params)
+    return await _page(context, await name_waiting(context, planned))
 
 
 async def _wait_for_directory(context: TaskContext, params: PagerTreeAlertParams) -> None:
