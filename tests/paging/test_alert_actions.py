@@ -162,7 +162,6 @@ async def test_escalating_pages_others_about_the_same_alert(
     [
         ({"summary": "", "urgency": "loud"}, {"summary", "urgency"}),
         ({"teams": [{"name": "Nobody"}], "severity": "x"}, {"teams/0", "severity"}),
-        ({"labels": [{"key": "a:b", "value": "c"}]}, {"labels/0/key"}),
     ],
 )
 @pytest.mark.usefixtures("directory")

@@ -131,19 +131,34 @@ async def test_a_task_that_is_switched_off_is_left_out(flows: Flows, server: str
     assert run.status == "completed"
 
 
-async def test_a_template_that_cannot_be_rendered_fails_its_task_with_line_and_column(
+async def test_a_template_that_fails_ends_there_and_its_task_notes_line_and_column(
     flows: Flows, server: str
 ) -> None:
     del server
     workflow_id = await flows.add(
-        {"task_type": "print", "message": "a\n{{ incident.labels.nothing }}"}
+        {"task_type": "print", "message": "a\n{{ 'soon' | date: '%Y' }} b {{ incident.summary }}"}
+    )
+    await flows.declare()
+    (run,) = await flows.ran(workflow_id)
+    (task,) = await flows.tasks(run)
+    assert (run.status, task.result) == ("completed", {"message": "a\n"})
+    assert task.notes == ["message ends where it failed: line 2, column 13: 'soon' is no time"]
+
+
+async def test_a_call_is_made_as_it_was_meant_or_not_at_all(flows: Flows, server: str) -> None:
+    del server
+    workflow_id = await flows.add(
+        {
+            "task_type": "http_client",
+            "url": "https://example.com/{{ 'soon' | date: '%Y' }}",
+            "succeed_on_status": "200",
+        }
     )
     await flows.declare()
     (run,) = await flows.ran(workflow_id)
     (task,) = await flows.tasks(run)
     assert task.status == "failed"
-    assert task.error is not None
-    assert "line 2" in task.error
+    assert "url: line 1, column 33" in str(task.error)
 
 
 async def test_conditions_are_looked_at_again_after_the_wait(
