@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts.apply import write_events
+from pagersync.alerts.asked import is_asked
 from pagersync.alerts.deduplication import find_duplicate
 from pagersync.alerts.events import Event
 from pagersync.alerts.fold import AlertState, Field, Version
@@ -367,7 +368,7 @@ async def ask(
         page = None  # it waits for a snooze's end: until then the alert is not there
     if page is None and is_local(alert):
         return False
-    if params is None and await _is_asked(session, alert, kind, page):
+    if params is None and await is_asked(session, alert, kind, page):
         return True
     await request_operation(
         session,
@@ -381,17 +382,6 @@ async def ask(
         params=params,
     )
     return True
-
-
-async def _is_asked(
-    session: AsyncSession, alert: Alert, kind: OperationKind, page: Page | None
-) -> bool:
-    """Tell whether the same is asked of an alert already, and is not done yet."""
-    about = Operation.page_id.is_(None) & (Operation.alert_id == alert.id)
-    own = Operation.page_id == page.id if page else about
-    waits = Operation.state.in_((OperationState.QUEUED, OperationState.RUNNING))
-    asked = select(Operation.id).where(own, waits, Operation.kind == kind)
-    return await session.scalar(asked.limit(1)) is not None
 
 
 MOVES_MAX: Final = 3
