@@ -264,9 +264,19 @@ class Turns:
             turn.error = error
             if new.urgency is None and isinstance(error, Rejected) and is_urgency_demanded(error):
                 return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
-            took_s = turn.exchanges[-1].duration_ms / 1000 if turn.exchanges else 0.0
-            return step.after_error(work, error, attempts_max=self._attempts_max, took_s=took_s)
+            return await self._after_failed_create(turn, error)
         return End(Outcome.done(work.id))
+
+    async def _after_failed_create(self, turn: Turn, error: PagerTreeError) -> End:
+        """Return how a create goes on; what may have arrived is looked for at once."""
+        took_s = turn.exchanges[-1].duration_ms / 1000 if turn.exchanges else 0.0
+        end = step.after_error(turn.work, error, attempts_max=self._attempts_max, took_s=took_s)
+        if not step.may_look_at_once(end, error):
+            return end
+        end, turn.remote, turn.error = await self._looking.look_at_once(
+            turn.pagertree, turn.work, took_s=took_s
+        )
+        return end
 
     async def _look(self, turn: Turn) -> End:
         """Search for the alert that may have been created."""
