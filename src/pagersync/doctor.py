@@ -14,6 +14,7 @@ from pagersync.integrations.findings import find_account_problems
 from pagersync.paging.findings import find_page_problems
 from pagersync.settings import Settings
 from pagersync.workflows.findings import find_workflow_problems
+from pagersync.workflows.reference_check import find_reference_problems
 
 Check: TypeAlias = Callable[[AsyncSession, Settings], Awaitable[Sequence[Finding]]]
 
@@ -21,6 +22,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     find_account_problems,
     find_page_problems,
     find_workflow_problems,
+    find_reference_problems,
 )
 
 

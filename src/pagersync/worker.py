@@ -33,6 +33,7 @@ from pagersync.settings import Settings
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
 from pagersync.workflows.engine import Engine, runs_queue
+from pagersync.workflows.reference_check import check_due
 from pagersync.workflows.trigger import Trigger, events_queue
 
 POLL_S: Final = 2.0
@@ -236,6 +237,8 @@ async def run_directory(
         wake.clear()
         try:
             while await sync_due(sessions, http, vault, settings):
+                pass
+            while await check_due(sessions):
                 pass
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
             log.warning("syncing directories was interrupted", error=repr(error))

@@ -31,8 +31,15 @@ PAGE_TRIGGERS: Final = (
     "page_failed",
     "page_unknown",
 )
+ACCOUNT_TRIGGERS: Final = ("reference_broken",)
 TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"incident": INCIDENT_TRIGGERS, "alert": ALERT_TRIGGERS, "page": PAGE_TRIGGERS, "simple": ()}
+    {
+        "incident": INCIDENT_TRIGGERS,
+        "alert": ALERT_TRIGGERS,
+        "page": PAGE_TRIGGERS,
+        "account": ACCOUNT_TRIGGERS,
+        "simple": (),
+    }
 )
 """The triggers of each kind of workflow; a simple one is started by hand only."""
 
@@ -42,6 +49,7 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType(
         "alert.status_updated": "alert_status_updated",
         "incident.timeline_updated": "timeline_updated",
         "incident.alert_attached": "alert_attached",
+        "directory.reference_broken": "reference_broken",
         **{name.replace("_", ".", 1): name for name in PAGE_TRIGGERS},
     }
 )

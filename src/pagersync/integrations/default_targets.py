@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.errors import InvalidError, ManyInvalidError
 from pagersync.http import AsyncClient
-from pagersync.integrations.directory import LISTS, TargetReference, resolve_targets
+from pagersync.integrations.directory import LISTS, resolve_targets
 from pagersync.integrations.directory_models import DirectoryKind
 from pagersync.integrations.directory_store import Listed, write_listed
-from pagersync.integrations.saved_references import KINDS, settle
+from pagersync.integrations.saved_references import KINDS, reference_of, settle
 from pagersync.integrations.service import get_integration
 from pagersync.pagertree.client import VERIFY_TIMEOUT_S, PagerTree
 
@@ -76,11 +76,7 @@ async def check_default_targets(
     if listed is not None and integration.directory_synced_at is None:
         # The kinds that are named have just been listed: what they lack is not there.
         teams, users, routers = (
-            [
-                TargetReference(id=one.get("id"), name=one.get("name"))
-                for one in targets.get(kind, ())
-            ]
-            for kind in KINDS
+            [reference_of(one) for one in targets.get(kind, ())] for kind in KINDS
         )
         try:
             await resolve_targets(

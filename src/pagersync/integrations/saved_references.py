@@ -48,7 +48,7 @@ async def settle(
                 settled[kind][index] = dict(known)
             elif not is_template(reference):
                 open_.append(index)
-        references = [_reference(settled[kind][index]) for index in open_]
+        references = [reference_of(settled[kind][index]) for index in open_]
         found = await resolve_each(session, integration.id, **{kind: references})
         for index, one in zip(open_, found, strict=True):
             if one.target is not None:
@@ -79,7 +79,8 @@ def _saved(
     return None
 
 
-def _reference(one: Mapping[str, Any]) -> TargetReference:
+def reference_of(one: Mapping[str, Any]) -> TargetReference:
+    """Return a reference as the directory looks it up."""
     return TargetReference(id=one.get("id"), name=one.get("name"))
 
 

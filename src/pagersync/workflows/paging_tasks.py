@@ -241,9 +241,20 @@ async def _title(context: TaskContext) -> str:
         return cut(incident.title, TITLE_MAX)
     if alert := await context.alert():
         return cut(alert.summary, TITLE_MAX)
+    if title := await _title_of_event(context):
+        return cut(title, TITLE_MAX)
     raise TaskFailedError(
         "the task needs a title: this run is about neither an incident nor an alert"
     )
+
+
+async def _title_of_event(context: TaskContext) -> str | None:
+    """Return what an event about an account says."""
+    own = select(DomainEvent.data).where(
+        DomainEvent.id == context.run.domain_event_id, DomainEvent.subject_type == "integration"
+    )
+    data = await context.session.scalar(own)
+    return f"{data['where']}: {data['detail']}" if data else None
 
 
 async def _changes(context: TaskContext, params: UpdatePagerTreeAlertParams) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.base import new_id
 from pagersync.errors import ConflictError, InvalidError, ManyInvalidError, NotFoundError
+from pagersync.integrations.directory_store import forget_check
 from pagersync.integrations.models import Integration
 from pagersync.integrations.values import to_uuid
 from pagersync.workflows.definition import (
@@ -370,6 +371,7 @@ def _set_task(
 
 async def _counted(session: AsyncSession, workflow: Workflow) -> Workflow:
     workflow.version += 1
+    await forget_check(session)
     await session.flush()
     await session.refresh(workflow)
     return workflow

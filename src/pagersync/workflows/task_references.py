@@ -48,7 +48,7 @@ async def settle_tasks(
         account = await account_of(session, params, integration_id, trigger_type)
         if account is not None:
             where = f"{pointer}/{index}/task_params"
-            params, wrong = await _settle_params(session, account, params, saved, where)
+            params, wrong = await settle_params(session, account, params, saved, where)
             problems += wrong
         settled.append({**task, "task_params": params})
     if problems:
@@ -114,13 +114,14 @@ def lists_of(params: Params) -> Iterator[tuple[str, Params]]:
             yield "fallback", fallback
 
 
-async def _settle_params(
+async def settle_params(
     session: AsyncSession,
     account: Integration,
     params: Params,
     saved: Sequence[Params],
     pointer: str,
 ) -> tuple[dict[str, Any], list[InvalidError]]:
+    """Return a task's parameters with PagerTree's ids, and what is wrong with its references."""
     known = {
         kind: [
             one for each in saved for _, holder in lists_of(each) for one in holder.get(kind) or ()
