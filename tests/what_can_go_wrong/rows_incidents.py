@@ -5,9 +5,59 @@ from tests.what_can_go_wrong.row import Row
 TITLE: Final = "Incidents and the alerts they are made of"
 
 LATE: Final = "tests/incidents/test_attached_late.py"
+AGAIN: Final = "tests/alerts/test_repeats.py"
 RESTART: Final = "tests/workflows/test_restart.py"
 
 ROWS: Final = [
+    Row(
+        "A trigger comes while the resolve of its alert waits or is under way.",
+        "integrator",
+        "It counted as a duplicate; the resolve ended both, and nobody was paged.",
+        "A new alert is made and pages.",
+        f"{AGAIN}::test_an_alert_whose_resolve_waits_is_no_duplicate",
+    ),
+    Row(
+        "A trigger comes again after PagerTree dropped its alert: nobody was on call.",
+        "PagerTree",
+        "It counted as a duplicate of an alert that pages nobody.",
+        "A new alert is made and pages.",
+        f"{AGAIN}::test_an_alert_that_pagertree_dropped_is_no_duplicate",
+    ),
+    Row(
+        "A trigger comes again when the incident of its alert is over.",
+        "colleague",
+        "It counted as a duplicate of an alert that was about to be resolved.",
+        "A new alert is made and pages.",
+        f"{AGAIN}::test_an_alert_whose_end_was_asked_for_elsewhere_is_no_duplicate",
+    ),
+    Row(
+        "A trigger comes again, more urgent or more severe.",
+        "integrator",
+        "The alert stayed as urgent as before.",
+        "The alert is raised here and in PagerTree; its incident's timeline tells it.",
+        f"{AGAIN}::test_a_repeat_that_is_more_urgent_raises_the_alert_here_and_in_pagertree",
+    ),
+    Row(
+        "A trigger comes again, more urgent than what somebody acknowledged.",
+        "integrator",
+        "Nobody was paged, and the answer did not say so.",
+        "People are paged again; a repeat that is not more urgent says that nobody is.",
+        f"{AGAIN}::test_a_repeat_of_an_acknowledged_alert_says_that_nobody_is_paged",
+    ),
+    Row(
+        "An alert is snoozed, and its trigger comes again, more urgent.",
+        "colleague",
+        "Nobody was paged before the snooze's end.",
+        "The snooze ends: people are paged at once.",
+        f"{AGAIN}::test_a_snooze_ends_when_the_alert_is_asked_for_more_urgently",
+    ),
+    Row(
+        "A trigger without targets made an alert; the next one names a team.",
+        "integrator",
+        "It counted as a duplicate, and the team was never paged.",
+        "The team is paged for the alert.",
+        f"{AGAIN}::test_a_repeat_with_targets_pages_for_an_alert_that_paged_nobody",
+    ),
     Row(
         "An incident that was resolved is restarted.",
         "colleague",

@@ -7,7 +7,7 @@ what happened to it.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -29,11 +29,13 @@ from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, ImpossibleError, InvalidError
 from pagersync.events.publish import Cause
+from pagersync.fitting import with_notes
 from pagersync.jsonapi import iso
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.paging.models import Operation, OperationKind, OperationState, Page, PageStatus
 from pagersync.paging.page_targets import paged
 from pagersync.paging.service import NewPage, cancel_operation, create_page, request_operation
+from pagersync.texts import few
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,10 @@ class NewLocalAlert:
 
     Attributes:
         status: what it is until PagerTree says otherwise; None for `open`.
+        urgency: one of PagerTree's, if it was asked for.
         client_id: what its maker calls it.
         started_at: when it began, if not now.
+        notes: what of the request was cut or left out, for its history.
     """
 
     integration_id: UUID
@@ -123,30 +127,31 @@ class NewLocalAlert:
     data: dict[str, Any]
     cause: Cause
     status: AlertStatus | None = None
+    urgency: str | None = None
     source: str = "api"
     client_id: str | None = None
     external_url: str | None = None
     deduplication_key: str | None = None
     started_at: datetime | None = None
+    notes: Sequence[str] = ()
 
 
 async def count_duplicate(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:
     """Note that somebody asked for an alert that there is already."""
     details = f"Asked for again, with the same deduplication key, by {cause.requested_by}."
-    return await _happened(session, alert, "ignored_alert_request", details, cause, values={})
+    return await happened_to(session, alert, "ignored_alert_request", details, cause, values={})
 
 
 async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
     """Make an alert that lives here; it moves to PagerTree when a page of it is sent.
 
-    Raises:
-        ConflictError: the integration's limit of new alerts per day is reached.
+    The limit of new alerts a day is for what PagerTree sends: who asks may need a page.
     """
     key = AlertKey(new.integration_id, f"{LOCAL_PREFIX}{new_id()}")
     event = local_event(
         key,
         "created",
-        f"Created by {new.cause.requested_by}.",
+        with_notes(f"Created by {new.cause.requested_by}.", few(new.notes)),
         cause=new.cause,
         values={
             "title": new.summary,
@@ -154,12 +159,12 @@ async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
             "labels": new.labels,
             "data": json.dumps(new.data),
             **({"status": new.status} if new.status else {}),
+            **({"urgency": new.urgency} if new.urgency else {}),
         },
         times={"started_at": new.started_at or datetime.now(UTC)},
     )
-    limited = await write_events(await driver_connection(session), {key: [event]}, {})
-    if limited:
-        raise ConflictError("the integration's limit of new alerts per day is reached")
+    connection = await driver_connection(session)
+    await write_events(connection, {key: [event]}, {}, is_limited=False)
     alert = await get_by_key(session, key)
     alert.source = new.source
     alert.client_id = new.client_id
@@ -182,7 +187,11 @@ async def lock_alert(session: AsyncSession, alert: Alert) -> None:
 
 
 async def change_alert(
-    session: AsyncSession, alert: Alert, values: dict[str, Any], cause: Cause
+    session: AsyncSession,
+    alert: Alert,
+    values: dict[str, Any],
+    cause: Cause,
+    notes: Sequence[str] = (),
 ) -> Alert:
     """Change an alert's texts and labels here, and its texts in PagerTree if it lives there.
 
@@ -192,6 +201,7 @@ async def change_alert(
         values: `title`, `description`, `urgency`, `severity`, `labels`, `data`, `source`,
             `deduplication_key`, each optional.
         cause: who does it.
+        notes: what of the request was cut or left out, for its history.
 
     Raises:
         InvalidError: an urgency or a severity of an alert that lives here alone.
@@ -201,7 +211,7 @@ async def change_alert(
     if "data" in here:
         here["data"] = json.dumps(here["data"])
     there = {name: value for name, value in values.items() if name in KEPT_THERE}
-    is_there = there and await _ask(session, alert, OperationKind.UPDATE_ALERT, cause, there)
+    is_there = there and await ask(session, alert, OperationKind.UPDATE_ALERT, cause, there)
     for name in () if is_there else ("urgency", "severity"):
         if name in values:
             raise InvalidError(
@@ -211,9 +221,8 @@ async def change_alert(
     other = await find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
     if other is not None and other.id != alert.id:
         raise ConflictError(f"alert {other.short_id} has this deduplication key")
-    changed = await _happened(
-        session, alert, "updated", f"Changed by {cause.requested_by}.", cause, values=here
-    )
+    details = with_notes(f"Changed by {cause.requested_by}.", few(notes))
+    changed = await happened_to(session, alert, "updated", details, cause, values=here)
     for name in values.keys() & {"source", "deduplication_key"}:
         setattr(changed, name, values[name])
     return await _kept(session, changed)
@@ -228,9 +237,9 @@ async def acknowledge_alert(session: AsyncSession, alert: Alert, cause: Cause) -
     _check_not_resolved(alert)
     if alert.status == AlertStatus.ACKNOWLEDGED:
         return alert
-    if await _ask(session, alert, OperationKind.ACKNOWLEDGE_ALERT, cause):
+    if await ask(session, alert, OperationKind.ACKNOWLEDGE_ALERT, cause):
         return alert
-    return await _happened(
+    return await happened_to(
         session,
         alert,
         "acknowledged",
@@ -249,9 +258,9 @@ async def resolve_alert(
         await add_note(session, alert, message, cause)
     if alert.status == AlertStatus.RESOLVED:
         return alert
-    if await _ask(session, alert, OperationKind.RESOLVE_ALERT, cause):
+    if await ask(session, alert, OperationKind.RESOLVE_ALERT, cause):
         return alert
-    return await _happened(
+    return await happened_to(
         session,
         alert,
         "resolved",
@@ -273,7 +282,7 @@ async def escalate_alert(session: AsyncSession, alert: Alert, page: NewPage) -> 
     names = ", ".join(target["name"] for target in paged(page.targets))
     details = f"Escalated to {names} by {page.requested_by}."
     cause = Cause(page.requested_by, "api", page.workflow_run_id, page.depth)
-    return await _happened(session, alert, "escalated", details, cause, values={})
+    return await happened_to(session, alert, "escalated", details, cause, values={})
 
 
 async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Alert:
@@ -301,7 +310,7 @@ async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Al
     await create_page(session, page)
     assert page.send_at is not None  # noqa: S101 - that is what a snooze is
     details = f"Snoozed by {page.requested_by} until {iso(page.send_at)}."
-    return await _happened(session, alert, "snoozed", details, cause, values={})
+    return await happened_to(session, alert, "snoozed", details, cause, values={})
 
 
 async def find_home(session: AsyncSession, alert: Alert) -> Page | None:
@@ -324,7 +333,7 @@ async def get_by_key(session: AsyncSession, key: AlertKey) -> Alert:
     return (await session.scalars(statement)).one()
 
 
-async def _happened(  # noqa: PLR0913 - what an event is made of
+async def happened_to(  # noqa: PLR0913 - what an event is made of
     session: AsyncSession,
     alert: Alert,
     action: str,
@@ -345,7 +354,7 @@ async def _happened(  # noqa: PLR0913 - what an event is made of
     raise ConflictError(f"alert {alert.short_id} is changed by others: try again")
 
 
-async def _ask(
+async def ask(
     session: AsyncSession,
     alert: Alert,
     kind: OperationKind,
