@@ -158,6 +158,12 @@ def after_error(
     return End(_again(work, error.detail, attempts_max, retry_after_s=error.retry_after_s))
 
 
+def may_look_at_once(end: End, error: PagerTreeError) -> bool:
+    """Tell whether a create that ended so may be looked for in the same turn."""
+    is_queued = end.outcome.state == OperationState.QUEUED
+    return end.may_have_been_sent and is_queued and error.retry_after_s is None
+
+
 def after_failed_probe(work: Work, error: PagerTreeError) -> End:
     """Return how a create goes on that was not sent: PagerTree is still not well."""
     outcome = Outcome.snooze(work.id, delay_s=error.retry_after_s or 0, reason=error.detail)
