@@ -68,6 +68,20 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     EventType("page.stuck", "PagerTree has a page and pages nobody for it.", "pages"),
     EventType("page.failed", "A page was not sent: PagerTree refused, or was away.", "pages"),
     EventType("page.unknown", "Nobody can tell whether PagerTree has a page.", "pages"),
+    EventType(
+        "page.resolve_failed",
+        "A page could not be resolved in PagerTree: people may still be paged.",
+        "pages",
+    ),
+    EventType("page.acknowledge_failed", "A page could not be acknowledged.", "pages"),
+    EventType("page.update_failed", "A page could not be changed.", "pages"),
+    EventType(
+        "alert.resolve_failed",
+        "An alert could not be resolved in PagerTree: people may still be paged.",
+        "alerts",
+    ),
+    EventType("alert.acknowledge_failed", "An alert could not be acknowledged.", "alerts"),
+    EventType("alert.update_failed", "An alert could not be changed.", "alerts"),
     EventType("page.canceled", "A page was canceled before it was sent.", "pages"),
     EventType("page.expired", "A page was too old to be sent.", "pages"),
     EventType(

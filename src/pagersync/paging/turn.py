@@ -33,6 +33,7 @@ from pagersync.pagertree.resources import NewAlert, RemoteAlert
 from pagersync.paging import account_end, step
 from pagersync.paging.batches import Loaded, load_many, mark_sending
 from pagersync.paging.calls import PageContent, call, is_refusal_of_state, new_alert
+from pagersync.paging.failed_calls import revive_due
 from pagersync.paging.lag_meter import LagMeter
 from pagersync.paging.look import READS_MAX, Looking
 from pagersync.paging.models import OperationKind, OperationState, marker_of
@@ -165,6 +166,10 @@ class Turns:
             calls_per_s=self._settings.pagertree_calls_per_s,
             burst=self._settings.pagertree_burst_calls,
         )
+
+    async def revive_resolves(self, connection: Connection) -> None:
+        """Queue failed resolves whose time has come, for one more try."""
+        await revive_due(connection, attempts_max=self._attempts_max)
 
     def open(
         self,
@@ -302,10 +307,10 @@ class Turns:
         try:
             turn.remote = await turn.pagertree.get_alert(turn.work.target)
         except PagerTreeError as error:
-            return step.after_error(turn.work, error, attempts_max=self._attempts_max)
-        return step.after_refusal(
-            turn.work, refusal, turn.remote.status, attempts_max=self._attempts_max
-        )
+            if error.http_status not in (404, 410):
+                return step.after_error(turn.work, error, attempts_max=self._attempts_max)
+        status = turn.remote.status if turn.remote else None
+        return step.after_refusal(turn.work, refusal, status, attempts_max=self._attempts_max)
 
     async def _record_or_collide(self, account: Account, ended: Ended) -> None:
         try:
