@@ -77,7 +77,7 @@ async def test_somebody_is_paged_or_a_loud_failure_exists_whatever_people_change
     pagertree.simulator.reset()
     world = World(rng, api, pagertree)
     team = pagertree.simulator.directory.teams[0].name
-    await world.connect("acme", default_targets={"teams": [{"name": team}]})
+    assert await world.connect("acme", default_targets={"teams": [{"name": team}]})
     await play(world, rng.randint(1, MOVES_MAX))
     answer = await declare(world)
     assert answer.status_code == 201, (seed, world.told)

