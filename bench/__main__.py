@@ -23,7 +23,7 @@ import uvloop
 
 from bench.applying import measure_drain, measure_latency
 from bench.bodies import write_templates
-from bench.database import connect_account, open_database
+from bench.database import Database, connect_account, open_database
 from bench.figures import Figure, to_json, to_table
 from bench.ingest import Ingest
 from bench.listing import measure_lists
@@ -65,7 +65,14 @@ def main() -> None:
         figures = list(_announced(_measure(Path(directory), options, probes)))
     machine["duration_s"] = round(time.monotonic() - began, 1)
     print("\n".join(f"{key}: {value}" for key, value in machine.items()), end="\n\n")
-    print(to_table(figures), "", describe_drift(probes), EXPLANATION, sep="\n", end="")
+    print(
+        to_table(figures),
+        "",
+        describe_drift(probes) if probes else "",
+        EXPLANATION,
+        sep="\n",
+        end="",
+    )
     if options.json is not None:
         report = {
             "machine": machine,
@@ -81,6 +88,7 @@ def _read_options() -> argparse.Namespace:
         "--seconds", type=int, metavar="N", help="length of each load (default: 5, quick: 1)"
     )
     parser.add_argument("--quick", action="store_true", help="short and rough")
+    parser.add_argument("--paging", action="store_true", help="only what ends in a page")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     options = parser.parse_args()
     options.seconds = options.seconds or (1 if options.quick else 5)
@@ -96,6 +104,9 @@ def _measure(directory: Path, options: argparse.Namespace, probes: list[Probe]) 
     templates = write_templates(file)
     yield from measure_starts(data_dir, log)
     with open_database(data_dir) as database, serving_no_op(log) as no_op:
+        if options.paging:
+            yield from _measure_paging(database, log, options)
+            return
         account = uvloop.run(connect_account(database))
         references = References(database, no_op.url + "/", file, templates, probes)
         ingest = Ingest(database, account, file, log, options.seconds)
@@ -115,6 +126,15 @@ def _measure(directory: Path, options: argparse.Namespace, probes: list[Probe]) 
             sending = partial(measure_sending, database, paging, log, pages=options.pages)
             yield references.beside(sending)
             yield measure_incident_call(database, paging, log, samples=options.samples)
+
+
+def _measure_paging(database: Database, log: Path, options: argparse.Namespace) -> Iterator[Figure]:
+    """Measure what ends in a page, without the references of the other parts."""
+    with serving_stub(log) as stub:
+        paging = uvloop.run(connect_paging_account(database, stub.url))
+        yield from measure_call_latency(database, paging, log, samples=options.samples)
+        yield measure_sending(database, paging, log, pages=options.pages)
+        yield measure_incident_call(database, paging, log, samples=options.samples)
 
 
 def _announced(figures: Iterator[Figure]) -> Iterator[Figure]:

@@ -25,16 +25,23 @@ EDGES = {
     "integrations/cli.py",
     "integrations/directory.py",  # a sync asks PagerTree between reading and writing
     "integrations/directory_schedule.py",  # a claim is committed before the sync it is for
+    "integrations/key_cli.py",
+    "integrations/reachability.py",  # how a call ended, after it
     "paging/cli.py",
+    "paging/waiting.py",  # the sender's tidying up
     "workflows/cli.py",
+    "paging/repeats.py",  # a worker's check of pages that stay unknown
     "paging/confirm.py",  # PagerTree is asked between the claim and the record
     "paging/store.py",  # a call is marked as under way before it goes out
     "paging/turn.py",  # what a turn came to
     "workflows/connect_cli.py",
+    "workflows/restart_cli.py",
     "workflows/engine.py",  # a transaction for each task of a run
     "workflows/trigger.py",  # the worker's transaction around a batch of events
     "webhooks/sender.py",  # an endpoint is called between the claim and the record
-    "integrations/routes.py",  # a change asks PagerTree between reading and writing
+    "integrations/secret_key.py",  # commands of an operator, and what is checked at start
+    "workflows/account_cli.py",  # what would follow is shown first, and rolled back
+    "workflows/account_routes.py",  # a change asks PagerTree between reading and writing
 }
 """Where a transaction may begin or be committed."""
 

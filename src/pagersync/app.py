@@ -20,6 +20,7 @@ from pagersync.alerts import action_routes as alert_actions
 from pagersync.alerts import event_routes as alert_events
 from pagersync.alerts import incident_routes as incident_alerts
 from pagersync.alerts import routes as alerts
+from pagersync.alerts.attached import resolve_alerts
 from pagersync.alerts.views import alerts_of
 from pagersync.body_limit import BodyLimit
 from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
@@ -36,11 +37,13 @@ from pagersync.incidents import action_routes as incident_actions
 from pagersync.incidents import event_routes as incident_events
 from pagersync.incidents import routes as incidents
 from pagersync.incidents import severity_routes as severities
+from pagersync.incidents.hooks import HOOKS
 from pagersync.integrations import directory_routes as directory
 from pagersync.integrations import routes as integrations
 from pagersync.integrations import team_routes as teams
 from pagersync.integrations import user_routes as users
-from pagersync.integrations.vault import Vault, open_vault
+from pagersync.integrations.secret_key import open_any_vault
+from pagersync.integrations.vault import Vault
 from pagersync.log import configure_logging
 from pagersync.openapi.document import describe_api
 from pagersync.openapi.events import Events
@@ -53,6 +56,7 @@ from pagersync.webhooks import routes as webhook_endpoints
 from pagersync.webhooks.payload import WebhookBody
 from pagersync.webhooks.signing import SIGNATURE_HEADER
 from pagersync.worker import create_clients, run_workers
+from pagersync.workflows import account_routes as accounts
 from pagersync.workflows import connect_routes as connect
 from pagersync.workflows import event_routes as domain_events
 from pagersync.workflows import preview_routes as previews
@@ -60,6 +64,7 @@ from pagersync.workflows import routes as workflows
 from pagersync.workflows import run_routes as workflow_runs
 from pagersync.workflows import task_routes as workflow_tasks
 from pagersync.workflows import trace_routes as traces
+from pagersync.workflows.restart import notes_on_restart
 
 WORKERS_STOP_S = 2
 
@@ -94,6 +99,7 @@ PARTS: Final = (
     inbox,
     connect,
     integrations,
+    accounts,
     teams,
     users,
     directory,
@@ -107,6 +113,8 @@ PARTS: Final = (
 """Everything that has routes, in the order of the API's document."""
 
 incidents.SHAPE.loaders["alerts"] = alerts_of
+HOOKS.resolve_alerts = resolve_alerts
+HOOKS.notes_on_restart = notes_on_restart
 
 
 class State(TypedDict):
@@ -195,7 +203,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         settings=settings,
         engine=engine,
         sessions=create_sessions(engine),
-        vault=open_vault(settings),
+        vault=await open_any_vault(engine, settings),
         http=clients.pagertree,
         door=Door(engine, listener.subscribe("integrations")),
         inbox=InboxWriter(engine, settings),

@@ -10,10 +10,11 @@ from pagersync.doctor_cli import doctor
 from pagersync.incidents import cli as incidents
 from pagersync.integrations import cli as integrations
 from pagersync.integrations import directory_cli as directory
+from pagersync.integrations import key_cli, secret_key_cli
 from pagersync.paging import cli as paging
 from pagersync.simulator import cli as simulator
+from pagersync.workflows import account_cli, connect_cli, restart_cli, why_cli
 from pagersync.workflows import cli as workflows
-from pagersync.workflows import connect_cli, why_cli
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.add_typer(integrations.app, name="integrations")
 app.add_typer(directory.app, name="directory")
 app.add_typer(keys.app, name="keys")
+app.add_typer(secret_key_cli.app, name="secret-key")
 app.add_typer(paging.app, name="operations")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(workflows.app, name="workflows")
@@ -31,7 +33,11 @@ app.add_typer(simulator.app, name="simulator")
 app.command()(paging.page)
 app.command()(why_cli.why)
 app.command()(doctor)
+incidents.app.command()(restart_cli.restart)
 integrations.app.command()(connect_cli.add)
+for account_command in (account_cli.disable, account_cli.enable, account_cli.remove):
+    integrations.app.command()(account_command)
+integrations.app.command("set-api-key")(key_cli.set_api_key)
 integrations.app.command()(connect_cli.default_targets)
 
 
@@ -56,6 +62,10 @@ def serve(
     migrate: Annotated[
         bool, typer.Option("--migrate", help="First bring an external database up to date.")
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Start even with a wrong secret key: nobody is paged then."),
+    ] = False,
 ) -> None:
     """Receive webhooks, serve the API and work the queues."""
     import asyncio
@@ -64,13 +74,14 @@ def serve(
     from pagersync.access.first_key import ensure_key
     from pagersync.app import create_service
     from pagersync.database.access import open_database
-    from pagersync.integrations.vault import open_vault
+    from pagersync.serve import check_key
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load_settings().model_copy(update=given)
     factory = "create_service_from_environment" if workers else "create_api_from_environment"
     with open_database(settings, keep=True, migrate=migrate) as found:
-        open_vault(found)  # a key that cannot be right is said here, in one line
+        if not force:  # a key that cannot be right is said here, in one line
+            asyncio.run(check_key(found))
         if (token := asyncio.run(ensure_key(found))) is not None:
             typer.echo(FIRST_KEY.format(token=token))
         serving.serve(
@@ -101,14 +112,6 @@ def migrate() -> None:
 
     with open_database(load_settings(), migrate=True):
         typer.echo(f"The database is at revision {newest_revision()}.")
-
-
-@app.command("secret-key")
-def secret_key() -> None:
-    """Print a new key for PAGERSYNC_SECRET_KEY."""
-    from pagersync.integrations.vault import new_secret_key
-
-    typer.echo(new_secret_key())
 
 
 @app.command()

@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.migrate import current_revision, newest_revision
+from pagersync.integrations.secret_key import key_problem
+from pagersync.integrations.vault import Vault
 
 ANSWER_S: Final = 2
 """Whoever watches waits no longer than this for the database."""
@@ -53,6 +55,7 @@ class Readiness(BaseModel):
     ready: bool
     database: str
     migrations: str
+    secret_key: str | None = None
     queues: dict[str, QueueHealth]
 
 
@@ -65,13 +68,13 @@ async def livez() -> dict[str, str]:
 @router.get(
     "/readyz",
     summary="The process can work",
-    description="Looks at the database, its migrations and the queues. A queue that is behind does "
-    "not make a process unready: taking it out of service would not help.",
+    description="Looks at the database, its migrations, the secret key and the queues. A queue "
+    "that is behind does not make a process unready: taking it out of service would not help.",
     responses={200: {"model": Readiness}, 503: {"model": Readiness}},
 )
 async def readyz(request: Request) -> Response:
     """Answer 200 or 503, with the reasons."""
-    readiness = await check_readiness(request.state.engine)
+    readiness = await check_readiness(request.state.engine, request.state.vault)
     return JSONResponse(readiness.model_dump(), status_code=200 if readiness.ready else 503)
 
 
@@ -89,24 +92,26 @@ async def metrics(request: Request) -> Response:
     return Response(counted, media_type=CONTENT_TYPE_LATEST)
 
 
-async def check_readiness(engine: AsyncEngine) -> Readiness:
+async def check_readiness(engine: AsyncEngine, vault: Vault) -> Readiness:
     """Look at everything that this process needs."""
     try:
         async with asyncio.timeout(ANSWER_S):
             async with engine.connect() as connection:
                 revision = await current_revision(connection)
-            queues = {}
+            queues, problem = {}, None
+            is_current = revision == newest_revision()
             if revision is not None:
                 async with raw_connection(engine) as raw:
+                    problem = await key_problem(raw, vault) if is_current else None
                     queues = {name: await _queue_health(raw, name) for name in QUEUES}
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         log.warning("not ready: the database is away", error=repr(error))
         return Readiness(ready=False, database="away", migrations="unknown", queues={})
-    is_current = revision == newest_revision()
     return Readiness(
-        ready=is_current,
+        ready=is_current and problem is None,
         database="ok",
         migrations="ok" if is_current else "behind: run `pagersync migrate`",
+        secret_key=problem or ("ok" if is_current else None),
         queues=queues,
     )
 

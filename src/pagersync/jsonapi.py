@@ -104,11 +104,31 @@ Included = Annotated[
 ]
 
 
+class Notes(BaseModel):
+    """What the caller should know about the request, beside its answer."""
+
+    notes: list[str] = Field(
+        description="What was cut, dropped or not done, and who is not paged: a sentence each."
+    )
+
+
+MaybeNotes = Annotated[
+    Notes | None,
+    Field(default=None, exclude_if=is_none, description="Only if there is something to note."),
+]
+
+
 class Document(BaseModel, Generic[A]):
     """An answer about one thing."""
 
     data: Resource[A]
+    meta: MaybeNotes = None
     included: Included = None
+
+
+def notes_of(notes: AnyOf[str]) -> Notes | None:
+    """Return the `meta` of an answer with these notes; None without any."""
+    return Notes(notes=[*dict.fromkeys(notes)]) if notes else None
 
 
 class Links(BaseModel):
@@ -133,6 +153,11 @@ class Meta(BaseModel):
         "the same however much is stored."
     )
     total_pages: int
+    notes: list[str] | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="What the caller should know about the request: a sentence each.",
+    )
 
 
 class Collection(BaseModel, Generic[A]):

@@ -27,7 +27,7 @@ from uvicorn.supervisors import Multiprocess
 from pagersync.database.engine import create_engine, dispose
 from pagersync.database.notify import Listener
 from pagersync.errors import PagersyncError
-from pagersync.integrations.vault import open_vault
+from pagersync.integrations.secret_key import open_checked_vault
 from pagersync.settings import Settings
 from pagersync.worker import create_clients, run_workers
 
@@ -202,6 +202,19 @@ def _shared_environment(settings: Settings) -> Iterator[None]:
         yield
 
 
+async def check_key(settings: Settings) -> None:
+    """Return if the secret key is the one that the database's credentials need.
+
+    Raises:
+        SecretKeyError: it is not.
+    """
+    engine = create_engine(settings)
+    try:
+        await open_checked_vault(engine, settings)
+    finally:
+        await dispose(engine)
+
+
 async def work(settings: Settings) -> None:
     """Work the queues, without HTTP, until SIGTERM or SIGINT.
 
@@ -211,9 +224,9 @@ async def work(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    vault = open_vault(settings)
-    gc.freeze()  # as `ProcessConfig.load`
     engine = create_engine(settings)
+    vault = await open_checked_vault(engine, settings)
+    gc.freeze()  # as `ProcessConfig.load`
     clients = create_clients(settings)
     listener = Listener(engine)
     listening = asyncio.create_task(listener.run())

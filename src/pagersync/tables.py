@@ -8,6 +8,7 @@ import pagersync.incidents.models
 import pagersync.integrations.directory_models
 import pagersync.integrations.gate
 import pagersync.integrations.models
+import pagersync.paging.lags
 import pagersync.paging.models
 import pagersync.webhooks.models
 import pagersync.workflows.models

@@ -27,6 +27,7 @@ from pagersync.metrics import BATCH_ROWS, BATCH_SECONDS
 from pagersync.outbound import create_outbound_client
 from pagersync.pagertree.client import create_http_client
 from pagersync.paging.confirm import Checker
+from pagersync.paging.repeats import RepeatChecker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
@@ -150,6 +151,7 @@ async def run_workers(
         )
         group.create_task(_send_webhooks(webhooks, listener, settings, stop))
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
+        group.create_task(RepeatChecker(engine, settings).run(stop))
         group.create_task(_run_retention(engine, settings, stop))
         if settings.directory_sync_s:
             syncing = run_directory(

@@ -21,7 +21,7 @@ async def test_commands_work_on_an_embedded_database_that_nobody_runs(setup: Set
     rotated = await setup.ask("integrations", "rotate-secret", "acme")
     assert rotated["id"] == added["id"]
     assert rotated["webhook_secret"] != added["webhook_secret"]
-    await setup.tell("integrations", "disable", added["id"])
+    await setup.tell("integrations", "disable", added["id"], "--yes")
     (listed,) = await setup.ask("integrations", "list")
     assert (listed["id"], listed["name"], listed["enabled"]) == (added["id"], "acme", False)
     await setup.tell("integrations", "enable", "acme")
@@ -56,7 +56,7 @@ async def test_commands_beside_a_running_serve_take_effect_in_it(setup: Setup) -
         async def status_now() -> int:
             return await status(rotated["webhook_secret"])
 
-        await setup.tell("integrations", "disable", "beside")
+        await setup.tell("integrations", "disable", "beside", "--yes")
         await eventually(status_now, lambda code: code == 403)
         await setup.tell("integrations", "enable", "beside")
         await eventually(status_now, lambda code: code == 202)

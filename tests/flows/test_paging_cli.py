@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.pagertree import API_KEY, simulated_pagertree
+from tests.support.pagertree import API_KEY, SimulatedPagerTree, simulated_pagertree
 from tests.support.program import Setup, embedded_setup
+from tests.support.wait import eventually
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,24 @@ async def test_a_person_pages_a_team_from_a_terminal_and_learns_how_it_ended(set
         again = await setup.run("operations", "redrive", first["id"])
         assert again.returncode == 1
         assert "done already" in again.stderr
+        await the_key_is_refused_for_a_while(setup, pagertree)
         pagertree.simulator.change(webhooks="off")
+
+
+async def the_key_is_refused_for_a_while(setup: Setup, pagertree: SimulatedPagerTree) -> None:
+    """A page waits, says why at each place, and goes out when the key is entered again."""
+    pagertree.simulator.change(key_refused=True)
+    page = ("page", "--team", "Platform", "--title", "Later", "--wait", "--timeout-s", "2")
+    waiting = await setup.run(*page)
+    assert waiting.returncode == 3
+    (listed,) = await setup.ask("operations", "list")
+    shown = await setup.tell("operations", "show", listed["id"])
+    for said in (waiting.stderr, waiting.stdout, listed["waits_because"], shown):
+        assert "PagerTree refused the API key of the account 'acme'" in said
+        assert "pagersync integrations set-api-key acme" in said
+    pagertree.simulator.change(key_refused=False)
+    await setup.tell("integrations", "set-api-key", "acme")
+    await eventually(lambda: setup.ask("operations", "list"), lambda rows: rows == [])
 
 
 async def test_a_page_that_nobody_sends_yet_waits_and_can_be_canceled(setup: Setup) -> None:

@@ -96,7 +96,8 @@ async def test_an_account_gets_default_targets_and_its_workflow_is_switched_on(
         await setup.tell("directory", "sync")
         name = pagertree.simulator.directory.teams[0].name
     defaults = [each for each in await setup.ask("workflows", "list") if each["default"]]
-    (off,) = [each for each in defaults if not each["enabled"]]
+    off, restarts = [each for each in defaults if not each["enabled"]]
+    assert restarts["off_reason"] is None
     assert "default-targets" in off["off_reason"]
     assert off["off_reason"] in await setup.tell("workflows", "list")
 

@@ -44,10 +44,14 @@ async def test_a_sync_on_demand_answers_what_it_found(
     assert answer.json()["data"] == {
         "id": str(integration.id),
         "type": "directory_syncs",
-        "attributes": {"teams": 2, "users": 2, "routers": 1, "added": 5, "missing": 0},
+        "attributes": {"teams": 2, "users": 2, "routers": 1, "added": 5, "missing": 0}
+        | {"doubt": None},
     }
     lists.rows["routers"].clear()
-    again = (await sync(api, integration)).json()["data"]["attributes"]
+    doubted = (await sync(api, integration)).json()["data"]["attributes"]
+    assert "only 0 of the 1 routers" in doubted["doubt"]
+    answer = await api.post(f"/v1/integrations/{integration.id}/sync?believe=true")
+    again = answer.json()["data"]["attributes"]
     assert (again["added"], again["missing"]) == (0, 1)
     shown = (await api.get(f"/v1/integrations/{integration.id}")).json()["data"]["attributes"]
     assert shown["directory_synced_at"]

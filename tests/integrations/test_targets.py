@@ -148,7 +148,6 @@ async def test_the_id_that_the_api_shows_finds_its_row(
         ("teams", ref(name="tem_1"), "no team is called 'tem_1'"),
         ("teams", ref(id="SRE"), "PagerTree lists no team with the id 'SRE' so far"),
         ("teams", ref(id="usr_1"), "PagerTree lists no team with the id 'usr_1' so far"),
-        ("teams", ref(id="tem_1", name="Ops"), "the team tem_1 is called 'SRE', not 'Ops'"),
         ("teams", ref(), "name the team: give an id or a name"),
         ("users", ref(id=" ", name=""), "name the user: give an id or a name"),
         ("users", ref(name="gone girl"), "PagerTree no longer lists the user 'Gone Girl' (usr_4)"),
@@ -172,7 +171,7 @@ async def test_every_wrong_reference_is_named_with_its_place(resolve: Resolve) -
     with pytest.raises(ManyInvalidError) as refused:
         await resolve(
             teams=[ref(name="SRE"), ref(name="nobody"), ref(name="ops")],
-            users=[ref(id="usr_1"), ref(id="usr_9")],
+            users=[ref(id="usr_1"), ref(id="tem_9")],
             routers=[ref(name="weekend")],
         )
     assert [problem.pointer for problem in refused.value.problems] == [
@@ -181,6 +180,39 @@ async def test_every_wrong_reference_is_named_with_its_place(resolve: Resolve) -
         "/data/attributes/users/1",
         "/data/attributes/routers/0",
     ]
+
+
+async def test_the_id_wins_and_an_outdated_name_is_a_note(
+    sessions: Sessions, account: UUID
+) -> None:
+    notes: list[str] = []
+    async with sessions() as session:
+        (target,) = await resolve_targets(
+            session, account, teams=[ref(id="tem_1", name="Ops")], notes=notes
+        )
+    assert target.name == "SRE"
+    assert notes == ["the team 'Ops' is called 'SRE' now"]
+
+
+async def test_an_unknown_id_is_taken_as_it_is_until_the_directory_can_be_trusted(
+    sessions: Sessions, account: UUID
+) -> None:
+    notes: list[str] = []
+    unlisted = ref(id="01HZZZZZZZZZZZZZZZZZZZZZZZ", name="Night")
+    async with sessions() as session:
+        (target,) = await resolve_targets(session, account, teams=[unlisted], notes=notes)
+    assert target == Target(DirectoryKind.TEAM, "01HZZZZZZZZZZZZZZZZZZZZZZZ", None, "Night")
+    assert len(notes) == 1
+    now = datetime.now(UTC)
+    async with sessions.begin() as session:
+        await service.change_integration(session, account, directory_synced_at=now)
+    async with sessions() as session:
+        with pytest.raises(ManyInvalidError):
+            await resolve_targets(session, account, teams=[unlisted])
+    async with sessions.begin() as session:
+        await service.change_integration(session, account, directory_error="PagerTree is away")
+    async with sessions() as session:
+        assert await resolve_targets(session, account, teams=[unlisted]) == [target]
 
 
 async def test_references_to_one_target_are_one_target(resolve: Resolve) -> None:
@@ -200,7 +232,7 @@ async def test_another_account_has_another_directory(sessions: Sessions) -> None
     other = await add_account(sessions, "other")
     async with sessions() as session:
         with pytest.raises(ManyInvalidError) as refused:
-            await resolve_targets(session, other, teams=[ref(name="SRE"), ref(id="tem_1")])
+            await resolve_targets(session, other, teams=[ref(name="SRE"), ref(id="platform")])
     assert [problem.detail for problem in refused.value.problems] == [
         "no teams are known: run `pagersync directory sync`"
     ] * 2

@@ -1,11 +1,12 @@
-import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+from sqlalchemy import func, update
 
 from pagersync.errors import ConflictError
 from pagersync.http import AsyncClient
 from pagersync.integrations import service as integrations
-from pagersync.paging.models import OperationKind
+from pagersync.paging.models import Operation, OperationKind
 from pagersync.paging.service import get_page, redrive_operation, request_operation
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
@@ -120,14 +121,49 @@ async def test_a_refused_key_is_shown_and_burns_no_attempt_until_a_new_one_is_th
     assert len(paging.simulator.alerts()) == 1
 
 
-async def test_a_disabled_account_pages_nobody_until_it_is_enabled(paging: Paging) -> None:
+async def test_a_page_for_a_disabled_account_ends_at_once_with_the_reason(paging: Paging) -> None:
     await set_enabled(paging, enabled=False)
     page_id = await paging.page()
-    await asyncio.sleep(0.2)
-    assert (await paging.get(page_id)).status == "queued"
+    await paging.reaches(page_id, "canceled")
+    (operation,) = await paging.operations(page_id)
+    assert operation.last_error == "the account 'acme' is disabled"
+    assert await paging.events(page_id) == ["page.canceled"]
     assert paging.simulator.alerts() == []
-    await set_enabled(paging, enabled=True)
+
+
+async def test_what_is_asked_of_an_alert_waits_until_its_account_is_enabled(paging: Paging) -> None:
+    page_id = await paging.page()
     await paging.reaches(page_id, "confirmed")
+    await set_enabled(paging, enabled=False)
+    await ask(paging, page_id, OperationKind.RESOLVE_ALERT)
+    await set_enabled(paging, enabled=True)
+    await paging.reaches(page_id, "resolved")
+
+
+async def test_an_account_without_an_api_key_keeps_its_pages_until_it_has_one(
+    idle: Paging, paging_settings: Settings
+) -> None:
+    async def set_key(key: bytes | None) -> None:
+        async with idle.sessions.begin() as session:
+            account = await integrations.get_integration(session, idle.integration_id)
+            before.append(account.api_key_encrypted)
+            account.api_key_encrypted = key
+
+    before: list[bytes | None] = []
+    await set_key(None)
+    page_id = await idle.page()
+    async with running_server(paging_settings):
+
+        async def reason() -> str:
+            (operation,) = await idle.operations(page_id)
+            return f"{operation.state} {operation.attempt} {operation.last_error}"
+
+        expected = "queued 0 the account 'acme' has no API key: enter one"
+        await eventually(reason, lambda text: text == expected)
+        await set_key(before[0])
+        async with idle.sessions.begin() as session:
+            await session.execute(update(Operation).values(run_at=func.now()))
+        await idle.reaches(page_id, "confirmed")
 
 
 async def test_what_waits_for_a_removed_account_is_canceled(

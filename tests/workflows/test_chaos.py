@@ -107,7 +107,7 @@ async def write_rules(directory: Paging, flows: Flows, seed: int) -> Rules:
             session, directory.integration_id, default_targets={"teams": [team]}
         )
         integration = await get_integration(session, directory.integration_id)
-        pages, resolves = await create_default_workflows(session, integration, "a test")
+        pages, resolves, _ = await create_default_workflows(session, integration, "a test")
         for workflow in (pages, resolves):
             workflow.runs_per_minute_max = MUCH
         if if_dropped == "fallback":

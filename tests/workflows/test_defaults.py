@@ -18,6 +18,7 @@ from tests.workflows.conftest import Flows
 
 CREATING = "Create a PagerTree alert when an incident is created"
 RESOLVING = "Resolve linked PagerTree alerts when the incident is resolved"
+RESTARTING = "Create a PagerTree alert when an incident is restarted"
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ async def test_an_account_comes_with_both_and_says_why_one_is_off(
 ) -> None:
     answer = await connect(api, pagertree)
     made = await workflows.all()
-    assert list(made) == [CREATING, RESOLVING]
+    assert list(made) == [CREATING, RESOLVING, RESTARTING]
     assert not made[CREATING].enabled
     assert "default targets" in str(made[CREATING].off_reason)
     assert made[RESOLVING].enabled
@@ -74,8 +75,18 @@ async def test_with_default_targets_both_are_on(
     api: AsyncClient, pagertree: SimulatedPagerTree, workflows: Reader
 ) -> None:
     answer = await connect(api, pagertree, default_targets={"teams": [{"name": "Platform"}]})
-    assert all(workflow.enabled for workflow in (await workflows.all()).values())
+    enabled = {name for name, each in (await workflows.all()).items() if each.enabled}
+    assert enabled == {CREATING, RESOLVING}
     assert not any("is off" in step for step in answer["attributes"]["setup"])
+
+
+async def test_a_new_account_says_that_nobody_is_paged_by_a_restart_and_how_to_change_that(
+    api: AsyncClient, pagertree: SimulatedPagerTree, workflows: Reader
+) -> None:
+    answer = await connect(api, pagertree, default_targets={"teams": [{"name": "Platform"}]})
+    slug = (await workflows.all())[RESTARTING].slug
+    (step,) = [each for each in answer["attributes"]["setup"] if "restarted" in each]
+    assert f"`pagersync workflows enable {slug}`" in step
 
 
 async def test_a_default_target_that_pagertree_does_not_have_is_refused(
@@ -140,18 +151,18 @@ async def test_connecting_again_makes_no_second_pair_and_keeps_what_people_chang
         await remove_integration(session, UUID(first["id"]))
     second = await connect(api, pagertree)
     made = await workflows.all()
-    assert sorted(made) == ["Ours", RESOLVING]
+    assert sorted(made) == sorted(["Ours", RESOLVING, RESTARTING])
     assert {str(workflow.integration_id) for workflow in made.values()} == {second["id"]}
     async with sessions() as session:
-        assert len(list(await session.scalars(select(WorkflowTask)))) == 2
+        assert len(list(await session.scalars(select(WorkflowTask)))) == 3
 
 
-async def test_two_accounts_have_a_pair_each(
+async def test_two_accounts_have_their_workflows_each(
     api: AsyncClient, pagertree: SimulatedPagerTree, workflows: Reader
 ) -> None:
     await connect(api, pagertree)
     await connect(api, pagertree, name="other")
-    assert await workflows.count() == 4
+    assert await workflows.count() == 6
 
 
 class TestTheWholeWay:
@@ -242,7 +253,7 @@ async def test_they_can_be_reviewed_changed_and_switched_off(
 ) -> None:
     await connect(api, pagertree, default_targets={"teams": [{"name": "Platform"}]})
     listed = (await api.get("/v1/workflows")).json()["data"]
-    assert {row["attributes"]["name"] for row in listed} == {CREATING, RESOLVING}
+    assert {row["attributes"]["name"] for row in listed} == {CREATING, RESOLVING, RESTARTING}
     for row in listed:
         assert row["attributes"]["description"]
         change = {"name": f"Our {row['attributes']['name']}", "enabled": False}

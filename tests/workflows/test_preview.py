@@ -115,6 +115,7 @@ async def test_a_preview_says_whom_a_task_would_page(
         "severity": "critical",
         "targets": [team["name"]],
         "fallback_targets": [team["name"]],
+        "notes": [],
     }
     assert "no team is called 'Nobody'" in unknown["error"]
     assert "names nobody to page" in default["error"]

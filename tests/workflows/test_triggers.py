@@ -47,6 +47,8 @@ async def test_every_trigger_of_incidents_starts_the_workflow_that_waits_for_it(
         {"summary": "On db-1"},
         {"severity_id": severity["data"]["id"]},
         {"status": "started"},
+        {"status": "mitigated"},
+        {"status": "started"},
     ):
         await _send(service_api, "PUT", "/v1/incidents/1", "incidents", **change)
     entry = {"event": "Ada is on it."}
@@ -54,7 +56,7 @@ async def test_every_trigger_of_incidents_starts_the_workflow_that_waits_for_it(
     await _send(service_api, "POST", "/v1/incidents/1/alerts", "alerts", alert_ids=alerts)
 
     once = dict.fromkeys(INCIDENT_TRIGGERS, 1)
-    expected = once | {"incident_updated": 4}
+    expected = once | {"incident_updated": 6, "status_updated": 3, "incident_started": 2}
     await eventually(started(flows, workflows), lambda counts: counts == expected)
 
 

@@ -1,5 +1,6 @@
 """`/v1/alerts`: alerts made, changed, acknowledged, resolved, snoozed and escalated."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
@@ -15,6 +16,7 @@ from pagersync.access.models import Scope
 from pagersync.alerts import actions
 from pagersync.alerts.deduplication import find_duplicate, lock_key
 from pagersync.alerts.models import Alert, AlertStatus
+from pagersync.alerts.repeats import repeat
 from pagersync.alerts.requests import (
     Acting,
     AlertResolution,
@@ -29,17 +31,18 @@ from pagersync.alerts.requests import (
     urgency_of,
 )
 from pagersync.alerts.routes import find_alert
+from pagersync.alerts.urgency import with_severity
 from pagersync.alerts.views import AlertAttributes, alert_resource
 from pagersync.database.session import SessionDep
 from pagersync.errors import ForbiddenError
 from pagersync.etag import IfMatch, check_if_match, etag_of, version_of
-from pagersync.events.publish import Cause
+from pagersync.events.publish import NO_INTEGRATION, Cause
 from pagersync.incidents.lifecycle import OVER
 from pagersync.incidents.models import Incident, IncidentAlert, IncidentStatus
 from pagersync.incidents.routes import CauseDep
 from pagersync.incidents.service import move_incident
 from pagersync.integrations.target_params import Reference, Targets
-from pagersync.jsonapi import Document, JsonApiResponse, NewDocument, errors
+from pagersync.jsonapi import Document, JsonApiResponse, NewDocument, errors, notes_of
 from pagersync.pagertree.severity import AUTO
 from pagersync.paging import requests
 from pagersync.paging.service import NewPage, create_page
@@ -58,7 +61,9 @@ TARGETS: Final = ("teams", "users", "routers")
     "/alerts",
     summary="Create an alert",
     description="With targets it is created in PagerTree too, which pages them. With a "
-    "`deduplication_key` that an unresolved alert has, it is that alert, and nobody is paged.",
+    "`deduplication_key` that an unresolved alert has, it is that alert; `meta.notes` say who is "
+    "not paged. A higher urgency or severity raises it, here and in PagerTree. An alert whose "
+    "resolve is under way does not count: a new one is made.",
     status_code=201,
     responses=errors(400, 409, 422),
 )
@@ -69,7 +74,7 @@ async def create_alert(
     body: NewDocument[Literal["alerts"], NewAlertAttributes],
 ) -> Document[AlertAttributes]:
     new = body.data.attributes
-    return _shown(response, await _create(session, new, requester(request)))
+    return _shown(response, *(await _create(session, new, requester(request))))
 
 
 @router.patch(
@@ -178,12 +183,16 @@ async def escalate_alert(
     return _shown(response, await actions.escalate_alert(session, alert, page))
 
 
-def _shown(response: Response, alert: Alert) -> Document[AlertAttributes]:
+def _shown(
+    response: Response, alert: Alert, notes: Sequence[str] = ()
+) -> Document[AlertAttributes]:
     response.headers["ETag"] = etag_of(alert.updated_at)
-    return Document(data=alert_resource(alert))
+    return Document(data=alert_resource(alert), meta=notes_of(notes))
 
 
-async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: str) -> Alert:
+async def _create(
+    session: AsyncSession, new: NewAlertAttributes, requested_by: str
+) -> tuple[Alert, Sequence[str]]:
     page = await requests.to_new_page(
         session,
         requests.PageRequest.model_construct(
@@ -201,8 +210,9 @@ async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: 
     )
     cause = Cause(requested_by)
     key = new.deduplication_key
-    if duplicate := await find_duplicate(session, page.integration_id, key):
-        return await actions.count_duplicate(session, duplicate, cause)
+    duplicate = await find_duplicate(session, page.integration_id, key)
+    if duplicate is not None and (repeated := await repeat(session, duplicate, page, cause)):
+        return repeated
     alert = await actions.create_alert(
         session,
         actions.NewLocalAlert(
@@ -210,7 +220,8 @@ async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: 
             summary=page.title,
             description=page.description,
             labels=label_values(new.labels) or {},
-            data=data_of(new.data) or {},
+            data=with_severity(data_of(new.data) or {}, page.severity),
+            urgency=None if page.urgency == AUTO else page.urgency,
             cause=cause,
             status=AlertStatus(new.status) if new.status else None,
             source=new.source or "api",
@@ -222,7 +233,7 @@ async def _create(session: AsyncSession, new: NewAlertAttributes, requested_by: 
     )
     if page.targets:
         await create_page(session, replace(page, alert_id=alert.id))
-    return alert
+    return alert, page.notes
 
 
 async def _page_about(
@@ -234,6 +245,7 @@ async def _page_about(
     needs_targets: bool = True,
 ) -> NewPage:
     named = _named(escalation)
+    is_of_none = alert.integration_id == NO_INTEGRATION
     if escalation.escalation_policy_id is not None:
         named["teams"] = [*named["teams"], Reference(id=escalation.escalation_policy_id)]
     return await requests.to_new_page(
@@ -241,7 +253,7 @@ async def _page_about(
         requests.PageRequest.model_construct(
             title=alert.summary[: requests.TITLE_CHARACTERS_MAX],
             description=(alert.description or "")[: requests.DESCRIPTION_CHARACTERS_MAX],
-            integration=str(alert.integration_id),
+            integration=None if is_of_none else str(alert.integration_id),
             urgency=escalation.urgency,
             severity=escalation.severity,
             **named,

@@ -32,6 +32,7 @@ from pagersync.events.publish import Cause
 from pagersync.jsonapi import iso
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.paging.models import Operation, OperationKind, OperationState, Page, PageStatus
+from pagersync.paging.page_targets import paged
 from pagersync.paging.service import NewPage, cancel_operation, create_page, request_operation
 
 
@@ -111,6 +112,7 @@ class NewLocalAlert:
 
     Attributes:
         status: what it is until PagerTree says otherwise; None for `open`.
+        urgency: one of PagerTree's, if it was asked for.
         client_id: what its maker calls it.
         started_at: when it began, if not now.
     """
@@ -122,6 +124,7 @@ class NewLocalAlert:
     data: dict[str, Any]
     cause: Cause
     status: AlertStatus | None = None
+    urgency: str | None = None
     source: str = "api"
     client_id: str | None = None
     external_url: str | None = None
@@ -132,7 +135,7 @@ class NewLocalAlert:
 async def count_duplicate(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:
     """Note that somebody asked for an alert that there is already."""
     details = f"Asked for again, with the same deduplication key, by {cause.requested_by}."
-    return await _happened(session, alert, "ignored_alert_request", details, cause, values={})
+    return await happened_to(session, alert, "ignored_alert_request", details, cause, values={})
 
 
 async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
@@ -153,6 +156,7 @@ async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
             "labels": new.labels,
             "data": json.dumps(new.data),
             **({"status": new.status} if new.status else {}),
+            **({"urgency": new.urgency} if new.urgency else {}),
         },
         times={"started_at": new.started_at or datetime.now(UTC)},
     )
@@ -200,7 +204,7 @@ async def change_alert(
     if "data" in here:
         here["data"] = json.dumps(here["data"])
     there = {name: value for name, value in values.items() if name in KEPT_THERE}
-    is_there = there and await _ask(session, alert, OperationKind.UPDATE_ALERT, cause, there)
+    is_there = there and await ask(session, alert, OperationKind.UPDATE_ALERT, cause, there)
     for name in () if is_there else ("urgency", "severity"):
         if name in values:
             raise InvalidError(
@@ -210,7 +214,7 @@ async def change_alert(
     other = await find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
     if other is not None and other.id != alert.id:
         raise ConflictError(f"alert {other.short_id} has this deduplication key")
-    changed = await _happened(
+    changed = await happened_to(
         session, alert, "updated", f"Changed by {cause.requested_by}.", cause, values=here
     )
     for name in values.keys() & {"source", "deduplication_key"}:
@@ -227,9 +231,9 @@ async def acknowledge_alert(session: AsyncSession, alert: Alert, cause: Cause) -
     _check_not_resolved(alert)
     if alert.status == AlertStatus.ACKNOWLEDGED:
         return alert
-    if await _ask(session, alert, OperationKind.ACKNOWLEDGE_ALERT, cause):
+    if await ask(session, alert, OperationKind.ACKNOWLEDGE_ALERT, cause):
         return alert
-    return await _happened(
+    return await happened_to(
         session,
         alert,
         "acknowledged",
@@ -248,9 +252,9 @@ async def resolve_alert(
         await add_note(session, alert, message, cause)
     if alert.status == AlertStatus.RESOLVED:
         return alert
-    if await _ask(session, alert, OperationKind.RESOLVE_ALERT, cause):
+    if await ask(session, alert, OperationKind.RESOLVE_ALERT, cause):
         return alert
-    return await _happened(
+    return await happened_to(
         session,
         alert,
         "resolved",
@@ -269,10 +273,10 @@ async def escalate_alert(session: AsyncSession, alert: Alert, page: NewPage) -> 
     """
     _check_not_resolved(alert)
     await create_page(session, page)
-    names = ", ".join(target["name"] for target in page.targets)
+    names = ", ".join(target["name"] for target in paged(page.targets))
     details = f"Escalated to {names} by {page.requested_by}."
     cause = Cause(page.requested_by, "api", page.workflow_run_id, page.depth)
-    return await _happened(session, alert, "escalated", details, cause, values={})
+    return await happened_to(session, alert, "escalated", details, cause, values={})
 
 
 async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Alert:
@@ -300,7 +304,7 @@ async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Al
     await create_page(session, page)
     assert page.send_at is not None  # noqa: S101 - that is what a snooze is
     details = f"Snoozed by {page.requested_by} until {iso(page.send_at)}."
-    return await _happened(session, alert, "snoozed", details, cause, values={})
+    return await happened_to(session, alert, "snoozed", details, cause, values={})
 
 
 async def find_home(session: AsyncSession, alert: Alert) -> Page | None:
@@ -323,7 +327,7 @@ async def get_by_key(session: AsyncSession, key: AlertKey) -> Alert:
     return (await session.scalars(statement)).one()
 
 
-async def _happened(  # noqa: PLR0913 - what an event is made of
+async def happened_to(  # noqa: PLR0913 - what an event is made of
     session: AsyncSession,
     alert: Alert,
     action: str,
@@ -344,7 +348,7 @@ async def _happened(  # noqa: PLR0913 - what an event is made of
     raise ConflictError(f"alert {alert.short_id} is changed by others: try again")
 
 
-async def _ask(
+async def ask(
     session: AsyncSession,
     alert: Alert,
     kind: OperationKind,

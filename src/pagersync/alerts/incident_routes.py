@@ -32,7 +32,9 @@ router = APIRouter(
 @router.post(
     "/incidents/{incident_id}/alerts",
     summary="Attach alerts to an incident",
-    description="Answers with the newest of all that are attached.",
+    description="Answers with the newest of all that are attached. An alert that is open while "
+    "the incident is over stays open, and is named in `meta.notes`, unless "
+    "`resolve_open_alerts` is true.",
     dependencies=[needs(Scope.WRITE)],
     responses=errors(400, 404, 409, 422),
 )
@@ -44,8 +46,13 @@ async def attach_alert(
     body: NewDocument[Literal["alerts"], AlertAttachment],
 ) -> Collection[AlertAttributes]:
     incident = await get_incident(session, incident_id)
-    await attach_alerts(session, incident, body.data.attributes.alert_ids, cause)
-    return await _attached(session, incident, page, Wanted())
+    said = body.data.attributes
+    attached = await attach_alerts(
+        session, incident, said.alert_ids, cause, resolve_open=said.resolve_open_alerts
+    )
+    answer = await _attached(session, incident, page, Wanted())
+    answer.meta.notes = [*attached.notes] or None
+    return answer
 
 
 @router.get(

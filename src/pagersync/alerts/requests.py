@@ -86,8 +86,8 @@ class NewAlertAttributes(AlertAttributesOfRootly, Targets):
     external_url: Annotated[str, Field(max_length=2000, pattern=NoNul)] | None = None
     deduplication_key: ShortText | None = Field(
         default=None,
-        description="While an alert with this key is not resolved, another request with it makes "
-        "no alert and pages nobody: it answers with that alert.",
+        description="While an alert with this key goes on, another request with it makes no "
+        "alert: it answers with that alert, and `meta.notes` say who is not paged.",
     )
     started_at: Moment | None = None
     ended_at: Nothing = None
@@ -97,7 +97,9 @@ class NewAlertAttributes(AlertAttributesOfRootly, Targets):
     severity: requests.SeverityText = None
     tags: requests.Tags = Field(default_factory=list)
     integration: str | None = Field(
-        default=None, description="Its name or id; needed when there are several."
+        default=None,
+        description="Its name or id; by default the default account. Without any account an alert "
+        "without targets is possible, too.",
     )
     notification_target_type: (
         Literal["User", "Group", "EscalationPolicy", "Service", "Functionality"] | None

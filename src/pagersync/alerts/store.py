@@ -80,7 +80,10 @@ def _lock_number(key: AlertKey) -> int:
 async def insert_alerts(
     connection: Connection, states: Mapping[AlertKey, AlertState], url_templates: Mapping[UUID, str]
 ) -> dict[AlertKey, UUID]:
-    """Insert new alerts, whose names are locked; return their ids."""
+    """Insert new alerts, whose names are locked; return their ids.
+
+    An alert that was made here before any account was connected is of none, and has no link.
+    """
     if not states:
         return {}
     keys = list(states)
@@ -90,7 +93,7 @@ async def insert_alerts(
         *_columns(keys, states),
         [new_id() for _ in keys],
         [short_id(row["number"]) for row in numbers],
-        [external_url(url_templates[key.integration_id], key.external_id) for key in keys],
+        [external_url(url_templates.get(key.integration_id, ""), key.external_id) for key in keys],
     )
     return {AlertKey(row["integration_id"], row["external_id"]): row["id"] for row in rows}
 

@@ -6,8 +6,10 @@ either.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -82,6 +84,23 @@ _NOTE: Final = text(
     """
 )
 """A transaction that wrote nothing, a dry run for example, did nothing."""
+
+
+@contextmanager
+def as_pagersync() -> Iterator[bool]:
+    """See and change all rows, for what follows from a change elsewhere; yield if nobody is bound.
+
+    A caller who is bound to one integration must not be told what was seen.
+    """
+    caller = CALLER.get()
+    if caller is None or caller.integration_id is None:
+        yield True
+        return
+    token = CALLER.set(replace(caller, integration_id=None))
+    try:
+        yield False
+    finally:
+        CALLER.reset(token)
 
 
 class CallerSession(Session):

@@ -1,7 +1,8 @@
 """What workflows call the things that happen. Pure.
 
-Incident and alert triggers have Rootly's names. One change of an incident is one event, whatever
-number of its fields it changes, so a workflow that several of its triggers fit runs once.
+Incident and alert triggers have Rootly's names, but for `incident_restarted`. One change of an
+incident is one event, whatever number of its fields it changes, so a workflow that several of its
+triggers fit runs once.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ INCIDENT_TRIGGERS: Final = (
     "incident_created",
     "incident_in_triage",
     "incident_started",
+    "incident_restarted",
     "incident_updated",
     "title_updated",
     "summary_updated",
@@ -44,6 +46,10 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _FIELDS: Final = ("title", "summary", "status", "severity")
+_ENDED: Final = ("mitigated", "resolved", "closed", "cancelled")
+
+OURS_ONLY: Final = frozenset({"incident_restarted"})
+"""Triggers of Rootly's kinds of workflows that Rootly does not have."""
 
 
 def triggers_of(event_type: str, data: Mapping[str, Any]) -> list[str]:
@@ -58,13 +64,23 @@ def triggers_of(event_type: str, data: Mapping[str, Any]) -> list[str]:
         return ["incident_created", *_entered(data.get("status"))]
     if event_type == "incident.updated":
         changes = data.get("changes", {})
-        entered = _entered(changes.get("status", {}).get("to"))
+        status = changes.get("status", {})
+        restarted = ["incident_restarted"] if is_restart(status) else []
         return [
             "incident_updated",
             *(f"{name}_updated" for name in _FIELDS if name in changes),
-            *entered,
+            *_entered(status.get("to")),
+            *restarted,
         ]
     return [_PLAIN[event_type]] if event_type in _PLAIN else []
+
+
+def is_restart(change: Mapping[str, Any]) -> bool:
+    """Tell whether a change of status, `{"from", "to"}`, starts an incident again that had ended.
+
+    One that was mitigated had: its people may have gone.
+    """
+    return change.get("to") == "started" and change.get("from") in _ENDED
 
 
 def _entered(status: str | None) -> list[str]:

@@ -44,10 +44,10 @@ class Move:
     ) -> Document[IncidentAttributes]:
         """Move it, with the message that the request has, and answer with it."""
         incident = await self.wanted.lock()
+        before = incident.status
         message = body.message if body else None
-        return await self.answer.one(
-            await move_incident(self.session, incident, status, self.cause, message)
-        )
+        moved = await move_incident(self.session, incident, status, self.cause, message)
+        return await self.answer.moved(moved, before)
 
 
 MoveDep = Annotated[Move, Depends()]
@@ -94,7 +94,8 @@ async def triage_incident(
 @router.put(
     "/incidents/{id}/restart",
     summary="Restart an incident",
-    description="It is started again; its timeline keeps what it was meanwhile.",
+    description="It is started again; its timeline keeps what it was meanwhile. Nobody is paged "
+    "unless a workflow does so: `meta.notes` of the answer says whether none will.",
     responses=ERRORS,
 )
 async def restart_incident(

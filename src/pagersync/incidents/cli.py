@@ -62,9 +62,9 @@ def create(
             if severity is not None:
                 attributes.severity_id = (await find_severity(session, severity)).id
             incident = await create_incident(session, to_new_incident(attributes), CAUSE)
-            return (await _describe(session, [incident]))[0]
+            return (await describe(session, [incident]))[0]
 
-    _print(run(action), as_json=as_json)
+    show_row(run(action), as_json=as_json)
 
 
 @app.command("list")
@@ -92,7 +92,7 @@ def list_(
             .limit(limit)
         )
         async with context.sessions() as session:
-            return await _describe(session, (await session.scalars(statement)).all())
+            return await describe(session, (await session.scalars(statement)).all())
 
     rows = run(action)
     if as_json:
@@ -120,7 +120,7 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
             own = select(IncidentEvent).where(IncidentEvent.incident_id == incident.id)
             ordered = own.order_by(IncidentEvent.occurred_at, IncidentEvent.id)
             entries = (await session.scalars(ordered.limit(TIMELINE_MAX))).all()
-            return (await _describe(session, [incident]))[0], entries
+            return (await describe(session, [incident]))[0], entries
 
     incident, entries = run(action)
     if as_json:
@@ -152,9 +152,9 @@ def resolve(
         async with context.sessions.begin() as session:
             incident = await get_incident(session, reference, lock=True)
             moved = await move_incident(session, incident, "resolved", CAUSE, said)
-            return (await _describe(session, [moved]))[0]
+            return (await describe(session, [moved]))[0]
 
-    _print(run(action), as_json=as_json)
+    show_row(run(action), as_json=as_json)
 
 
 def _split(label: str) -> tuple[str, str]:
@@ -181,7 +181,8 @@ def _checked(**values: Any) -> "NewIncidentAttributes":
         raise InvalidError(f"{wrong['loc'][0]}: {wrong['msg']}") from None
 
 
-def _print(row: Described, *, as_json: bool) -> None:
+def show_row(row: Described, *, as_json: bool) -> None:
+    """Print an incident: in one line, or as JSON."""
     typer.echo(
         json.dumps(row)
         if as_json
@@ -189,7 +190,7 @@ def _print(row: Described, *, as_json: bool) -> None:
     )
 
 
-async def _describe(session: "AsyncSession", rows: "Sequence[Incident]") -> list[Described]:
+async def describe(session: "AsyncSession", rows: "Sequence[Incident]") -> list[Described]:
     """Return incidents as JSON, by the API's names; a severity by its name."""
     from pagersync.incidents.severities import list_severities
 

@@ -66,6 +66,11 @@ def is_over(status: str) -> bool:
     return status in OVER
 
 
+def is_restart(before: str, after: str) -> bool:
+    """Tell whether a change of status starts an incident again that had ended."""
+    return after == S.STARTED and before in _ENDS
+
+
 def why_not(before: IncidentStatus, after: IncidentStatus) -> str | None:
     """Return the rule that keeps an incident from changing so; None when nothing does."""
     if after == before or after in TRANSITIONS[before]:

@@ -79,6 +79,13 @@ Labels = Annotated[
     Field(max_length=LABELS_MAX, examples=[{"platform": "osx", "version": "1.29"}]),
 ]
 AlertIds = Annotated[list[Id], Field(max_length=ALERTS_MAX)]
+ResolveOpen = Annotated[
+    bool,
+    Field(
+        description="If the incident is over: resolve the attached alerts that are open. Without "
+        "it they stay open, and `meta.notes` of the answer names them."
+    ),
+]
 
 
 class IncidentTimes(Attributes):
@@ -106,6 +113,7 @@ class NewIncidentAttributes(UnknownOfNewIncident, IncidentTimes):
     labels: Labels | None = None
     duplicate_incident_id: Id | None = None
     alert_ids: AlertIds | None = Field(default=None, description="Alerts to attach.")
+    resolve_open_alerts: ResolveOpen = False
 
 
 class ChangedIncident(UnknownOfIncident, IncidentTimes):
@@ -122,6 +130,7 @@ class ChangedIncident(UnknownOfIncident, IncidentTimes):
     labels: Labels | None = Field(default=None, description="All of them: they are replaced.")
     duplicate_incident_id: Id | None = None
     alert_ids: AlertIds | None = Field(default=None, description="Alerts to attach, too.")
+    resolve_open_alerts: ResolveOpen = False
     mitigation_message: Text | None = None
     resolution_message: Text | None = None
     cancellation_message: Text | None = None
@@ -237,6 +246,7 @@ class AlertAttachment(Attributes):
     """Alerts to attach to an incident."""
 
     alert_ids: AlertIds
+    resolve_open_alerts: ResolveOpen = False
 
 
 def to_new_incident(attributes: NewIncidentAttributes) -> NewIncident:

@@ -1,5 +1,6 @@
 """`/v1/incidents`: made, found, changed, moved through their lifecycle, as Rootly has it."""
 
+from collections.abc import Collection as AnyOf
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -15,8 +16,9 @@ from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.events.publish import Cause
 from pagersync.filters import Filters
 from pagersync.incidents import requests, service
-from pagersync.incidents.attach import attach_alerts
-from pagersync.incidents.lifecycle import TIMES
+from pagersync.incidents.attach import attach_alerts, notes_on_open
+from pagersync.incidents.hooks import HOOKS
+from pagersync.incidents.lifecycle import TIMES, is_over, is_restart
 from pagersync.incidents.models import (
     MAINTENANCE_KINDS,
     MAINTENANCE_STATUSES,
@@ -26,7 +28,15 @@ from pagersync.incidents.models import (
     Severity,
 )
 from pagersync.incidents.views import IncidentAttributes, incident_resources, load_entries
-from pagersync.jsonapi import Collection, Document, JsonApiResponse, NewDocument, Resource, errors
+from pagersync.jsonapi import (
+    Collection,
+    Document,
+    JsonApiResponse,
+    NewDocument,
+    Resource,
+    errors,
+    notes_of,
+)
 from pagersync.pagination import PageDep, find
 from pagersync.shape import Shape, Wanted
 
@@ -129,12 +139,23 @@ class Answer:
     session: SessionDep
 
     async def one(
-        self, incident: Incident, shape: Wanted = NOTHING_MORE
+        self, incident: Incident, shape: Wanted = NOTHING_MORE, *, notes: AnyOf[str] = ()
     ) -> Document[IncidentAttributes]:
-        """Return the answer about one incident, with its `ETag`."""
+        """Return the answer about one incident, with its `ETag` and what there is to note."""
         self.response.headers["ETag"] = etag(incident.version)
         (resource,) = await self.resources([incident])
-        return await shape.document(self.session, resource)
+        document = await shape.document(self.session, resource)
+        return document.model_copy(update={"meta": notes_of(notes)})
+
+    async def moved(self, incident: Incident, before: str) -> Document[IncidentAttributes]:
+        """Return the answer about an incident that had the status `before`."""
+        return await self.one(incident, notes=await self.notes_on_move(incident, before))
+
+    async def notes_on_move(self, incident: Incident, before: str) -> list[str]:
+        """Return what to note about an incident that had the status `before`."""
+        if not is_restart(before, incident.status):
+            return []
+        return await HOOKS.notes_on_restart(self.session, incident, before)
 
     async def resources(self, rows: Sequence[Incident]) -> list[Resource[IncidentAttributes]]:
         """Return incidents as they are shown at the service's address, if it has one."""
@@ -161,7 +182,8 @@ async def create_incident(
     body: NewDocument[Literal["incidents"], requests.NewIncidentAttributes],
 ) -> Document[IncidentAttributes]:
     new = requests.to_new_incident(body.data.attributes)
-    return await answer.one(await service.create_incident(session, new, cause))
+    incident = await service.create_incident(session, new, cause)
+    return await answer.one(incident, notes=new.notes)
 
 
 @router.get(
@@ -215,20 +237,32 @@ async def update_incident(
 ) -> Document[IncidentAttributes]:
     values = body.data.attributes.changes(never_null=requests.NEVER_NULL)
     alert_ids = values.pop("alert_ids", None) or []
+    resolve_open = bool(values.pop("resolve_open_alerts", False))
     values |= {"labels": values["labels"] or {}} if "labels" in values else {}
     incident = await wanted.lock()
-    await attach_alerts(session, incident, alert_ids, cause)
-    return await answer.one(await service.change_incident(session, incident, values, cause))
+    before = incident.status
+    if not is_over(before):  # what this change resolves takes the alerts along
+        await attach_alerts(session, incident, alert_ids, cause)
+    incident = await service.change_incident(session, incident, values, cause)
+    notes = await answer.notes_on_move(incident, before)
+    if is_over(before):  # unless this change starts it again
+        attached = await attach_alerts(
+            session, incident, alert_ids, cause, resolve_open=resolve_open
+        )
+        notes += attached.notes
+    return await answer.one(incident, notes=notes)
 
 
 @router.delete(
     "/incidents/{id}",
     summary="Remove an incident",
-    description="Only one that is over; answers with it. Its number is not given again.",
+    description="Only one that is over; answers with it. Its number is not given again. Attached "
+    "alerts that are still open are named in `meta.notes`.",
     dependencies=[needs(Scope.WRITE)],
     responses=errors(404, 409, 412, 422),
 )
 async def delete_incident(
     session: SessionDep, cause: CauseDep, wanted: ToChangeDep, answer: AnswerDep
 ) -> Document[IncidentAttributes]:
-    return await answer.one(await service.remove_incident(session, await wanted.lock(), cause))
+    incident = await service.remove_incident(session, await wanted.lock(), cause)
+    return await answer.one(incident, notes=await notes_on_open(session, incident))

@@ -49,6 +49,8 @@ class NewIncident:
         title: None for one that is made up.
         source_alert_id: the alert that it is made of; it is attached, too.
         alert_ids: alerts to attach.
+        resolve_open_alerts: whether those that are open are resolved, if it is over already.
+        notes: gets what the caller should know, one sentence each.
         times: when it became what, by column, where that is not now.
     """
 
@@ -62,6 +64,8 @@ class NewIncident:
     duplicate_incident_id: UUID | None = None
     source_alert_id: UUID | None = None
     alert_ids: Sequence[UUID] = ()
+    resolve_open_alerts: bool = False
+    notes: list[str] = field(default_factory=list)
     times: Mapping[str, datetime] = field(default_factory=dict)
 
 
@@ -108,7 +112,10 @@ async def create_incident(session: AsyncSession, new: NewIncident, cause: Cause)
     await session.flush()
     text = f"Incident {number.last} created as {status_name(status)} by {cause.requested_by}."
     add_trail(session, incident.id, text, cause, occurred_at=now)
-    await attach_quietly(session, incident, alert_ids, cause)
+    attached = await attach_quietly(
+        session, incident, alert_ids, cause, resolve_open=new.resolve_open_alerts
+    )
+    new.notes.extend(attached.notes)
     data = {"status": incident.status, "title": incident.title, "number": incident.number}
     fact = happened("incident.created", incident.id, data, cause=cause)
     await publish(await driver_connection(session), [fact])

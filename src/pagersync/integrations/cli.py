@@ -11,7 +11,7 @@ from pagersync.command import Context, run
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.integrations import service
 from pagersync.integrations.gate import list_gates
-from pagersync.integrations.models import Integration, WebhookRefusal
+from pagersync.integrations.models import Integration, WebhookRefusal, WhenUnknown
 
 app = typer.Typer(no_args_is_help=True, help="Connected PagerTree accounts.")
 
@@ -33,7 +33,8 @@ def list_(*, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows))
     for row in [] if as_json else rows:
-        typer.echo(f"{row['id']}  {row['name']}  {'enabled' if row['enabled'] else 'disabled'}")
+        state = "enabled" if row["enabled"] else "disabled"
+        typer.echo(f"{row['id']}  {row['name']}  {state}{'  default' * row['default']}")
     for refusal in [] if as_json else strangers:
         typer.echo(
             f"\n{refusal.times} requests came to webhook addresses that do not exist, "
@@ -95,37 +96,30 @@ def rotate_secret(
     run(action)
 
 
-@app.command()
-def disable(reference: Reference) -> None:
-    """Refuse the account's webhooks until it is enabled again."""
-    _change(reference, enabled=False)
-    typer.echo(f"{reference} is disabled: its webhooks are answered 403.")
+@app.command("default")
+def default(reference: Reference) -> None:
+    """Make an account the default: used by pages, alerts and tasks that name no account."""
+    _change(reference, is_default=True)
+    typer.echo(f"{reference} is the default account.")
 
 
-@app.command()
-def enable(reference: Reference) -> None:
-    """Let the account's webhooks in again."""
-    _change(reference, enabled=True)
-    typer.echo(f"{reference} is enabled.")
-
-
-@app.command()
-def remove(
+@app.command("when-unknown")
+def when_unknown(
     reference: Reference,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    action: Annotated[WhenUnknown, typer.Argument(help="What to do.")],
+    after_s: Annotated[
+        int | None,
+        typer.Option(min=10, max=86_400, help="After how many seconds to page again."),
+    ] = None,
 ) -> None:
-    """Disconnect an account. Its API key and secrets are erased; its alerts stay."""
-    if not yes:
-        typer.confirm(f"Disconnect {reference!r}?", abort=True)
-
-    async def action(context: Context) -> None:
-        async with context.sessions.begin() as session:
-            integration = await service.find_integration(session, reference)
-            await service.remove_integration(session, integration.id)
-
-    run(action)
-    typer.echo(f"{reference} is removed.")
+    """Set what to do about a page of which nobody can tell whether PagerTree has it."""
+    columns: dict[str, Any] = {"when_unknown": action.value}
+    if after_s is not None:
+        columns["page_again_after_s"] = after_s
+    _change(reference, **columns)
+    again = action is WhenUnknown.PAGE_AGAIN
+    said = "is also sent again, once" if again else "is looked for until it is known"
+    typer.echo(f"A page of {reference} that stays unknown {said}.")
 
 
 def _change(reference: str, **columns: Any) -> None:
@@ -142,6 +136,9 @@ def _described(context: Context, row: Integration) -> dict[str, Any]:
         "id": str(row.id),
         "name": row.name,
         "enabled": row.enabled,
+        "default": row.is_default,
+        "when_unknown": row.when_unknown,
+        "page_again_after_s": row.page_again_after_s,
         "pagertree_url": row.pagertree_url,
         "webhook_url": service.webhook_url(context.settings, row.id),
         "alert_url_template": row.alert_url_template,

@@ -67,15 +67,13 @@ async def check_default_targets(
     """
     if listed is not None:
         now = (await session.execute(select(func.now()))).scalar_one()
-        await write_listed(session, integration_id, listed, now)
-    references = {
-        kind: [
-            TargetReference(id=one.get("id"), name=one.get("name")) for one in targets.get(kind, ())
-        ]
+        await write_listed(session, integration_id, listed, now, doubted=listed.keys())
+    teams, users, routers = (
+        [TargetReference(id=one.get("id"), name=one.get("name")) for one in targets.get(kind, ())]
         for kind in ("teams", "users", "routers")
-    }
+    )
     try:
-        await resolve_targets(session, integration_id, **references)
+        await resolve_targets(session, integration_id, teams=teams, users=users, routers=routers)
     except ManyInvalidError as error:
         raise ManyInvalidError([_moved(problem) for problem in error.problems]) from None
 

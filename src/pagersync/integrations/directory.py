@@ -14,13 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.engine import Sessions
-from pagersync.errors import (
-    CredentialsRefused,
-    InvalidError,
-    ManyInvalidError,
-    PagersyncError,
-    Rejected,
-)
+from pagersync.errors import CredentialsRefused, PagersyncError, Rejected
 from pagersync.http import AsyncClient
 from pagersync.integrations import service
 from pagersync.integrations.connect import open_pagertree
@@ -28,21 +22,15 @@ from pagersync.integrations.directory_models import DirectoryKind
 from pagersync.integrations.directory_store import (
     Listed,
     Remote,
-    read_fitting,
+    open_watch,
     read_listed_ids,
-    read_names,
     write_listed,
 )
+from pagersync.integrations.disbelief import LOOK_AGAIN, Verdict, examine
 from pagersync.integrations.models import Integration
-from pagersync.integrations.targets import (
-    Known,
-    Target,
-    TargetReference,
-    find_fitting,
-    pick,
-    trimmed,
-    unknown,
-)
+from pagersync.integrations.reachability import telling_rate_limiter
+from pagersync.integrations.resolving import resolve_targets
+from pagersync.integrations.targets import Target, TargetReference
 from pagersync.integrations.vault import Vault
 from pagersync.pagertree.client import PagerTree
 
@@ -69,6 +57,7 @@ class SyncResult:
     Attributes:
         added: entries that were never seen before.
         missing: entries that PagerTree listed until now.
+        doubt: why it is not believed that so much is missing.
     """
 
     teams: int
@@ -76,6 +65,7 @@ class SyncResult:
     routers: int
     added: int
     missing: int
+    doubt: str | None = None
 
 
 async def sync_integration(
@@ -85,6 +75,7 @@ async def sync_integration(
     integration: Integration,
     *,
     timeout_s: float,
+    believe: bool = False,
 ) -> SyncResult:
     """Sync the directory of an account with its own API key; a failure is kept on its row.
 
@@ -93,7 +84,8 @@ async def sync_integration(
     """
     try:
         pagertree = open_pagertree(http, vault, integration, timeout_s=timeout_s)
-        return await sync_directory(sessions, pagertree, integration.id)
+        async with telling_rate_limiter(sessions, integration):
+            return await sync_directory(sessions, pagertree, integration.id, believe=believe)
     except PagersyncError as error:
         async with sessions.begin() as session:
             await _change(session, integration.id, directory_error=error.detail)
@@ -101,11 +93,12 @@ async def sync_integration(
 
 
 async def sync_directory(
-    sessions: Sessions, pagertree: PagerTree, integration_id: UUID
+    sessions: Sessions, pagertree: PagerTree, integration_id: UUID, *, believe: bool = False
 ) -> SyncResult:
     """Fetch an account's teams, users and routers, and keep them.
 
-    A kind that PagerTree refuses to list stays as it was; the others are kept all the same.
+    A kind that PagerTree refuses to list stays as it was; the others are kept all the same. So does
+    one of which too much is gone, unless a person says `believe`: see `disbelief.py`.
 
     Raises:
         NotFoundError: there is no such integration.
@@ -125,63 +118,10 @@ async def sync_directory(
         except Rejected as error:
             refusal = error
     async with sessions.begin() as session:
-        result = await _store(session, integration_id, listed, began_at)
+        result = await _store(session, integration_id, listed, began_at, believe=believe)
     if refusal is not None:
         raise refusal
     return result
-
-
-async def resolve_targets(
-    session: AsyncSession,
-    integration_id: UUID,
-    *,
-    teams: Sequence[TargetReference] = (),
-    users: Sequence[TargetReference] = (),
-    routers: Sequence[TargetReference] = (),
-) -> list[Target]:
-    """Return what is meant, each target once, in the order of the arguments.
-
-    Raises:
-        ManyInvalidError: references that fit nothing, several, or what PagerTree no longer lists;
-            the pointer of each is `/data/attributes/teams/0`, with its list and position.
-    """
-    given = zip(DirectoryKind, (teams, users, routers), strict=True)
-    resolved = [
-        one
-        for kind, references in given
-        if references
-        for one in await _resolve(session, integration_id, kind, [*map(trimmed, references)])
-    ]
-    problems = [one for one in resolved if isinstance(one, InvalidError)]
-    if problems:
-        raise ManyInvalidError(problems)
-    return list(dict.fromkeys(one for one in resolved if isinstance(one, Target)))
-
-
-async def _resolve(
-    session: AsyncSession,
-    integration_id: UUID,
-    kind: DirectoryKind,
-    references: Sequence[TargetReference],
-) -> list[Target | InvalidError]:
-    """Return for each reference its target, or what is wrong with it."""
-    ids = [reference.id for reference in references if reference.id]
-    names = [reference.name for reference in references if reference.name and not reference.id]
-    entries = await read_fitting(session, integration_id, kind, ids, names)
-    known: Known | None = None
-    resolved: list[Target | InvalidError] = []
-    for position, reference in enumerate(references):
-        pointer = f"/data/attributes/{kind}s/{position}"
-        found = find_fitting(entries, reference)
-        if not found:
-            known = known or await read_names(session, integration_id, kind)
-            resolved.append(unknown(kind, reference, known, pointer))
-            continue
-        try:
-            resolved.append(pick(kind, reference, found, pointer))
-        except InvalidError as error:
-            resolved.append(error)
-    return resolved
 
 
 async def _list(pagertree: PagerTree, kind: DirectoryKind, known: set[str]) -> Collection[Remote]:
@@ -197,16 +137,33 @@ async def _list(pagertree: PagerTree, kind: DirectoryKind, known: set[str]) -> C
 
 
 async def _store(
-    session: AsyncSession, integration_id: UUID, listed: Listed, began_at: datetime
+    session: AsyncSession,
+    integration_id: UUID,
+    listed: Listed,
+    began_at: datetime,
+    *,
+    believe: bool,
 ) -> SyncResult:
     """Write what was listed, unless a list that was begun later has been written meanwhile."""
     integration = await service.get_integration(session, integration_id, lock=True)
-    added = missing = 0
-    if integration.directory_synced_at is None or integration.directory_synced_at < began_at:
-        added, missing = await write_listed(session, integration_id, listed, began_at)
-        await _change(session, integration_id, directory_synced_at=began_at, directory_error=None)
-    counts = {f"{kind}s": len(listed.get(kind, ())) for kind in DirectoryKind}
-    return SyncResult(**counts, added=added, missing=missing)
+    counts: dict[str, Any] = {f"{kind}s": len(listed.get(kind, ())) for kind in DirectoryKind}
+    last = integration.directory_synced_at
+    if last is not None and last >= began_at:
+        return SyncResult(**counts, added=0, missing=0)
+    watch = await open_watch(session, integration_id)
+    verdict = Verdict()
+    if not believe:
+        known = await read_listed_ids(session, integration_id)
+        verdict = examine(known, listed, watch.doubt, began_at)
+    watch.doubt = verdict.doubt
+    added, missing = await write_listed(
+        session, integration_id, listed, began_at, doubted=verdict.doubted
+    )
+    columns: dict[str, Any] = {"directory_synced_at": began_at}
+    if verdict.doubt is not None:
+        columns = {"directory_sync_at": func.now() + LOOK_AGAIN}
+    await _change(session, integration_id, directory_error=verdict.detail, **columns)
+    return SyncResult(**counts, added=added, missing=missing, doubt=verdict.detail)
 
 
 async def _change(session: AsyncSession, integration_id: UUID, **columns: Any) -> None:

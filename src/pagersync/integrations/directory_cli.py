@@ -18,7 +18,8 @@ from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKin
 from pagersync.integrations.directory_store import find_entry, is_shown
 from pagersync.integrations.models import Integration
 from pagersync.integrations.oncall import OnCallLayer, ask_current_oncall
-from pagersync.integrations.vault import open_vault
+from pagersync.integrations.reachability import telling_rate_limiter
+from pagersync.integrations.secret_key import open_checked_vault
 from pagersync.pagertree.client import create_http_client
 
 app = typer.Typer(no_args_is_help=True, help="PagerTree's teams, users and routers.")
@@ -30,7 +31,14 @@ Account = Annotated[
 
 
 @app.command()
-def sync(integration: Account = None) -> None:
+def sync(
+    integration: Account = None,
+    *,
+    believe: Annotated[
+        bool,
+        typer.Option("--believe", help="Believe a listing at once that lost much of the last one."),
+    ] = False,
+) -> None:
     """List the teams, users and routers of every enabled account anew, or those of one."""
 
     async def action(context: Context) -> bool:
@@ -45,7 +53,9 @@ def sync(integration: Account = None) -> None:
         if not accounts:
             typer.echo("No account is connected: `pagersync integrations add` does that.")
         async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as http:
-            return all([await _sync_one(context, http, account) for account in accounts])
+            return all(
+                [await _sync_one(context, http, account, believe=believe) for account in accounts]
+            )
 
     if not run(action):
         raise typer.Exit(1)
@@ -108,9 +118,10 @@ def oncall(
             account = await service.get_integration(session, entry.integration_id)
         timeout_s = context.settings.pagertree_timeout_s
         async with create_http_client(timeout_s=timeout_s) as http:
-            vault = open_vault(context.settings)
+            vault = await open_checked_vault(context.sessions.kw["bind"], context.settings)
             pagertree = open_pagertree(http, vault, account, timeout_s=timeout_s)
-            return entry, await ask_current_oncall(context.sessions, pagertree, entry)
+            async with telling_rate_limiter(context.sessions, account):
+                return entry, await ask_current_oncall(context.sessions, pagertree, entry)
 
     entry, layers = run(action)
     if as_json:
@@ -126,21 +137,26 @@ def oncall(
             typer.echo(f"layer {layer.layer}  {name}  {user.email or '-'}{until}")
 
 
-async def _sync_one(context: Context, http: AsyncClient, account: Integration) -> bool:
+async def _sync_one(
+    context: Context, http: AsyncClient, account: Integration, *, believe: bool
+) -> bool:
     """Sync one account and say how it went; return whether it went well."""
     try:
         result = await sync_integration(
             context.sessions,
             http,
-            open_vault(context.settings),
+            await open_checked_vault(context.sessions.kw["bind"], context.settings),
             account,
             timeout_s=context.settings.pagertree_timeout_s,
+            believe=believe,
         )
     except PagersyncError as error:
         typer.echo(f"{account.name}: {error.detail}", err=True)
         return False
     typer.echo(f"{account.name}: {_counted(result)}")
-    return True
+    if result.doubt is not None:
+        typer.echo(f"{account.name}: {result.doubt}", err=True)
+    return result.doubt is None
 
 
 def _counted(result: SyncResult) -> str:

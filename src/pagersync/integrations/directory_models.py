@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.base import Base, UpdatedAt, new_id
@@ -17,6 +18,25 @@ class DirectoryKind(StrEnum):
     TEAM = "team"
     USER = "user"
     ROUTER = "router"
+
+
+class DirectoryWatch(Base):
+    """What pagersync keeps about an account's directory as a whole.
+
+    Attributes:
+        doubt: the listing that is not believed yet: its `fingerprint`, and `since` when PagerTree
+            has answered it; None: the last one was believed.
+        broken: the references that were broken when they were last checked, as `BrokenReference`.
+        checked_as_of: the `directory_synced_at` for which they were; None: never, or to be checked
+            again.
+    """
+
+    __tablename__ = "directory_watches"
+
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
+    doubt: Mapped[dict[str, Any] | None]
+    broken: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    checked_as_of: Mapped[datetime | None]
 
 
 class DirectoryEntry(UpdatedAt, Base):

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, select
 
@@ -43,6 +43,9 @@ class SyncAttributes(BaseModel):
     routers: int
     added: int = Field(description="Entries that were never seen before.")
     missing: int = Field(description="Entries that PagerTree listed until now.")
+    doubt: str | None = Field(
+        description="Why some of it is not believed yet: too much is gone. The old listing stays."
+    )
 
 
 @router.get(
@@ -82,14 +85,24 @@ async def get_router(session: SessionDep, id: str) -> Document[EntryAttributes]:
     dependencies=[needs(Scope.WRITE, bound=True)],
     responses=errors(404, 422, 502),
 )
-async def sync_directory(request: Request, id: UUID) -> Document[SyncAttributes]:
+async def sync_directory(
+    request: Request,
+    id: UUID,
+    *,
+    believe: Annotated[bool, Query(description="Believe at once that so much is missing.")] = False,
+) -> Document[SyncAttributes]:
     state = request.state
     async with state.sessions() as session:
         integration = await service.get_integration(session, id)
     timeout_s = state.settings.pagertree_timeout_s
     with blaming_pagertree():
         result = await sync_integration(
-            state.sessions, state.http, state.vault, integration, timeout_s=timeout_s
+            state.sessions,
+            state.http,
+            state.vault,
+            integration,
+            timeout_s=timeout_s,
+            believe=believe,
         )
     attributes = SyncAttributes(**asdict(result))
     return Document(data=Resource(id=str(id), type="directory_syncs", attributes=attributes))

@@ -45,7 +45,9 @@ async def sync_due(sessions: Sessions, http: AsyncClient, vault: Vault, settings
         if error.detail != last_error:
             named.warning("the directory could not be synced", error=error.detail)
     else:
-        if last_error is not None or result.added or result.missing:
+        if result.doubt is not None and result.doubt != last_error:
+            named.warning("a listing of the directory is not believed", reason=result.doubt)
+        elif result.doubt is None and (last_error or result.added or result.missing):
             named.info("the directory is synced", added=result.added, missing=result.missing)
     every_s = settings.directory_sync_s * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
     async with sessions.begin() as session:

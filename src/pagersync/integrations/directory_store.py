@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.names import slug_of
 from pagersync.errors import InvalidError, NotFoundError
-from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind
+from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind, DirectoryWatch
 from pagersync.integrations.models import Integration
 from pagersync.integrations.targets import CANDIDATES_MAX, Known, name_key
 from pagersync.integrations.values import to_uuid
@@ -134,10 +134,9 @@ async def read_names(session: AsyncSession, integration_id: UUID, kind: Director
         .limit(NAMES_COMPARED_MAX)
     )
     names = [text for name, emails in rows for text in (name, *emails)]
-    synced_at = await session.scalar(
-        select(Integration.directory_synced_at).where(Integration.id == integration_id)
-    )
-    return Known(names, synced_at)
+    columns = select(Integration.directory_synced_at, Integration.directory_error)
+    account = (await session.execute(columns.where(Integration.id == integration_id))).one_or_none()
+    return Known(names, *(account or (None, None)))
 
 
 async def read_listed_ids(
@@ -155,10 +154,26 @@ async def read_listed_ids(
     return ids
 
 
+async def open_watch(session: AsyncSession, integration_id: UUID) -> DirectoryWatch:
+    """Return what is kept about an account's directory as a whole, locked."""
+    new = insert(DirectoryWatch).values(integration_id=integration_id)
+    await session.execute(new.on_conflict_do_nothing())
+    own = select(DirectoryWatch).where(DirectoryWatch.integration_id == integration_id)
+    return (await session.scalars(own.with_for_update())).one()
+
+
 async def write_listed(
-    session: AsyncSession, integration_id: UUID, listed: Listed, fetched_at: datetime
+    session: AsyncSession,
+    integration_id: UUID,
+    listed: Listed,
+    fetched_at: datetime,
+    *,
+    doubted: Collection[DirectoryKind] = (),
 ) -> tuple[int, int]:
-    """Add what is new, update the rest, mark what is gone; return how many are new and gone."""
+    """Add what is new, update the rest, mark what is gone; return how many are new and gone.
+
+    Of the `doubted` kinds nothing is marked as gone.
+    """
     rows = [
         _row(integration_id, kind, remote, fetched_at)
         for kind, remotes in listed.items()
@@ -169,7 +184,7 @@ async def write_listed(
         update(DirectoryEntry)
         .where(
             DirectoryEntry.integration_id == integration_id,
-            DirectoryEntry.kind.in_(listed.keys()),
+            DirectoryEntry.kind.in_(listed.keys() - set(doubted)),
             DirectoryEntry.missing_since.is_(None),
             DirectoryEntry.fetched_at < fetched_at,
         )

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.findings import Finding, Level
 from pagersync.integrations.gate import list_gates
 from pagersync.integrations.service import list_integrations
+from pagersync.integrations.waiting import AccountState, why_account_waits
 from pagersync.settings import Settings
 
 
@@ -37,14 +38,13 @@ async def find_account_problems(session: AsyncSession, settings: Settings) -> li
                     account.id,
                 )
             )
-        gate = gates.get(account.id)
-        if gate is not None and gate.open_until is not None and gate.open_until > now:
+        state = AccountState(account.name, enabled=True, limiter=gates.get(account.id))
+        if reason := why_account_waits(state, now):
             found.append(
                 Finding(
                     "account_waits",
                     Level.CRITICAL,
-                    f"Pages of the account {account.name!r} wait ({gate.reason}): "
-                    f"{gate.last_error}",
+                    f"Pages of the account {account.name!r} wait. {reason}",
                     f"pagersync integrations show {account.name}",
                     account.id,
                 )

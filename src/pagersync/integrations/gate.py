@@ -1,15 +1,16 @@
-"""The gate before an account's PagerTree API: a rate shared by all processes, and a breaker.
+"""The rate limiter of an account's PagerTree API: a rate shared by all processes, and a breaker.
 
-One row an integration. Tokens that are not there yet are lent, up to `LENT_S`, and whoever borrows
-one waits until it is there. `open_until` is the breaker: while it lies ahead nothing is sent, and
-operations wait as they are, with no attempt used up. When it has passed, one call goes through to
-try, and the gate stays shut for everybody else until that call is over.
+There is one row per integration. The token balance may go negative, down to `LENT_S` seconds of
+the rate; the caller sleeps until its token is refilled. `open_until` is the breaker: nothing is
+sent before that time, and operations wait without using an attempt. After it, one call tries, and
+everybody else waits until that call is over. Any call that PagerTree accepts opens it at once.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from random import random
 from typing import Final
 from uuid import UUID
 
@@ -25,13 +26,20 @@ from pagersync.errors import CredentialsRefused, PagerTreeError, Rejected
 FAILURES_MAX: Final = 5
 """So many failures in a row shut the gate."""
 
-SHUT_FIRST_S: Final = 5.0
+SHUT_FIRST_S: Final = 0.5
+SHUT_SHARE: Final = 0.5
+"""The gate is shut for this share of the time for which no call succeeded, at most: an API that
+answers some calls is still used, and one that is away is asked ever more rarely."""
+
 SHUT_MAX_S: Final = 300.0
 PROBE_S: Final = 60.0
 """How long one call may take to try a gate that was shut."""
 
 LENT_S: Final = 5.0
 """Nobody waits longer than this for a token: who comes later comes back later."""
+
+SPARE_SHARE: Final = 0.25
+"""The share of a burst that calls which can wait leave to the others."""
 
 TOO_MANY_REQUESTS: Final = 429
 
@@ -50,6 +58,7 @@ class IntegrationGate(Base):
     Attributes:
         tokens: calls that may go out at once, as of `refilled_at`; below zero they wait.
         failures: calls in a row that PagerTree did not answer as it should.
+        failing_since: when the first of them ended; null while there is none.
         open_until: nothing is sent before this moment.
         probing_until: one call is trying a gate that was shut; the others wait for how it ends.
         names_urgency: PagerTree said that it wants an urgency, so none is left out any more.
@@ -61,6 +70,7 @@ class IntegrationGate(Base):
     tokens: Mapped[float]
     refilled_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     failures: Mapped[int] = mapped_column(server_default="0")
+    failing_since: Mapped[datetime | None]
     open_until: Mapped[datetime | None]
     probing_until: Mapped[datetime | None]
     reason: Mapped[str | None]
@@ -98,7 +108,14 @@ async def reset_gate(session: AsyncSession, integration_id: UUID) -> None:
     await session.execute(
         update(IntegrationGate)
         .where(IntegrationGate.integration_id == integration_id)
-        .values(failures=0, open_until=None, probing_until=None, reason=None, last_error=None)
+        .values(
+            failures=0,
+            failing_since=None,
+            open_until=None,
+            probing_until=None,
+            reason=None,
+            last_error=None,
+        )
     )
     await notify(session, "operations")
 
@@ -120,12 +137,27 @@ async def enter(
     )
 
 
-def shut_s(error: PagerTreeError, failures: int) -> float | None:
+async def take_spare(
+    connection: Connection, integration_id: UUID, *, calls: int, calls_per_s: float, burst: int
+) -> bool:
+    """Take leave to make some calls that can wait; False when others may need them soon."""
+    spare = min(calls + SPARE_SHARE * burst, burst)
+    taken = await connection.fetchval(
+        _TAKE_SPARE, integration_id, calls_per_s, float(burst), float(calls), float(spare)
+    )
+    return taken is not None
+
+
+def shut_s(
+    error: PagerTreeError, failures: int, failing_s: float, jitter: float = 0.5
+) -> float | None:
     """Return how long a failure shuts the gate; None leaves it as it is. Pure.
 
     Args:
         error: how a call ended.
         failures: calls in a row that failed, this one included.
+        failing_s: since the first of these failed.
+        jitter: 0 to 1: shortens or lengthens it by a tenth, so that processes do not try together.
     """
     if isinstance(error, CredentialsRefused):
         return SHUT_MAX_S
@@ -134,7 +166,9 @@ def shut_s(error: PagerTreeError, failures: int) -> float | None:
     if error.http_status == TOO_MANY_REQUESTS:
         return min(SHUT_MAX_S, 2.0 ** min(failures - 1, 10))
     if failures >= FAILURES_MAX:
-        return min(SHUT_MAX_S, SHUT_FIRST_S * 2.0 ** min(failures - FAILURES_MAX, 10))
+        doubled_s = SHUT_FIRST_S * 2.0 ** min(failures - FAILURES_MAX, 20)
+        pause_s = min(doubled_s, max(SHUT_FIRST_S, failing_s * SHUT_SHARE))
+        return min(SHUT_MAX_S, pause_s * (0.9 + 0.2 * jitter))
     return None
 
 
@@ -144,9 +178,9 @@ def is_working(error: PagerTreeError) -> bool:
 
 
 async def record_success(connection: Connection, integration_id: UUID) -> None:
-    """Open the gate, and wake who waited before it."""
-    await connection.execute(_SUCCESS, integration_id)
-    await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+    """Open the rate limiter if it was shut, and wake the operations that wait for it."""
+    if await connection.fetchval(_SUCCESS, integration_id):
+        await connection.execute("SELECT pg_notify('pagersync', 'operations')")
 
 
 async def record_failure(
@@ -169,8 +203,9 @@ async def record_failure(
         current = await connection.fetchval(_KEY, integration_id)
         if current != api_key_encrypted:
             return
-    failures = await connection.fetchval(_FAILURE, integration_id, error.detail[:500])
-    shut = shut_s(error, failures or 1)
+    row = await connection.fetchrow(_FAILURE, integration_id, error.detail[:500])
+    failures, failing_s = (row["failures"], row["failing_s"]) if row else (1, 0.0)
+    shut = shut_s(error, failures, failing_s, random())  # noqa: S311 - spreads load, guards nothing
     if shut is not None:
         await connection.execute(_SHUT, integration_id, shut, _reason(error).value)
 
@@ -206,17 +241,33 @@ RETURNING tokens, names_urgency, open_until IS NOT NULL AS is_probe,
 
 _SUCCESS = """
 UPDATE integration_gates
-SET failures = 0, open_until = NULL, probing_until = NULL, reason = NULL, last_error = NULL
-WHERE integration_id = $1
+SET failures = 0, failing_since = NULL, open_until = NULL, probing_until = NULL, reason = NULL,
+    last_error = NULL
+WHERE integration_id = $1 AND (failures > 0 OR open_until IS NOT NULL)
+RETURNING true
+"""
+
+_TAKE_SPARE = """
+UPDATE integration_gates
+SET tokens = least($3, tokens + $2 * extract(epoch FROM now() - refilled_at)) - $4,
+    refilled_at = now()
+WHERE integration_id = $1 AND (open_until IS NULL OR open_until <= now())
+  AND probing_until IS NULL
+  AND least($3, tokens + $2 * extract(epoch FROM now() - refilled_at)) >= $5
+RETURNING true
 """
 
 _KEY = "SELECT api_key_encrypted FROM integrations WHERE id = $1"
 
 _FAILURE = """
-UPDATE integration_gates
-SET failures = failures + 1, last_error = $2, probing_until = NULL
-WHERE integration_id = $1 RETURNING failures
+INSERT INTO integration_gates AS g (integration_id, tokens, failures, failing_since, last_error)
+VALUES ($1, 0, 1, now(), $2)
+ON CONFLICT (integration_id) DO UPDATE
+SET failures = g.failures + 1, failing_since = coalesce(g.failing_since, now()), last_error = $2,
+    probing_until = NULL
+RETURNING failures, extract(epoch FROM now() - failing_since)::float8 AS failing_s
 """
+"""A directory sync may be an account's first call."""
 
 _SHUT = """
 UPDATE integration_gates

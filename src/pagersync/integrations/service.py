@@ -16,6 +16,7 @@ from pagersync.database.base import new_id
 from pagersync.database.notify import notify
 from pagersync.errors import ConflictError, NotFoundError
 from pagersync.etag import version_of_content
+from pagersync.integrations.default_account import appoint_default, make_default
 from pagersync.integrations.gate import reset_gate
 from pagersync.integrations.models import Integration, WebhookRefusal, WebhookSecret
 from pagersync.integrations.values import to_uuid
@@ -61,6 +62,8 @@ async def add_integration(session: AsyncSession, **columns: Any) -> NewSecret:
             f"there is an integration named {columns['name']!r} already",
             pointer="/data/attributes/name",
         )
+    await appoint_default(session)
+    await session.refresh(integration)
     return NewSecret(integration, await _new_secret(session, integration))
 
 
@@ -94,6 +97,8 @@ async def change_integration(
         NotFoundError: there is no such integration.
         ConflictError: the new name is taken.
     """
+    if columns.pop("is_default", False):
+        await make_default(session, integration_id)
     integration = await get_integration(session, integration_id, lock=True)
     for name, value in columns.items():
         setattr(integration, name, value)
@@ -122,6 +127,7 @@ async def remove_integration(session: AsyncSession, integration_id: UUID) -> Non
     integration.removed_at = datetime.now(UTC)
     integration.enabled = False
     integration.api_key_encrypted = None
+    await appoint_default(session)
     await session.execute(
         delete(WebhookSecret).where(WebhookSecret.integration_id == integration.id)
     )
@@ -167,7 +173,10 @@ async def integration_version(session: AsyncSession, integration: Integration) -
         integration.alert_url_template,
         integration.alerts_per_day_max,
         integration.enabled,
+        integration.is_default,
         integration.default_targets,
+        integration.when_unknown,
+        integration.page_again_after_s,
         await session.scalar(newest),
     )
 

@@ -1,9 +1,11 @@
 """Finding what a person means by a team, a user or a router. Pure.
 
-Either an id or a name is enough. A page must never go to somebody who was not meant, so nothing
-is guessed: what fits nobody or several is an error that lists who might have been meant.
+Either an id or a name is enough; where both are given, the id decides, and a name that does not
+fit any more is a note. A page must never go to somebody who was not meant, so nothing is guessed:
+what fits nobody or several is an error that lists who might have been meant.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +18,15 @@ from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKin
 
 CANDIDATES_MAX: Final = 5
 SYNC: Final = "`pagersync directory sync` asks PagerTree again"
+PAGERTREE_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[a-z]{3}_[A-Za-z0-9_-]+")
+"""The ids of PagerTree's objects: a ULID, or a prefix id ("Common Model Attributes")."""
+PREFIXES: Final = {
+    "tem_": DirectoryKind.TEAM,
+    "usr_": DirectoryKind.USER,
+    "acu_": DirectoryKind.USER,
+    "rtr_": DirectoryKind.ROUTER,
+}
+"""The prefixes that are known; there may be others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +60,17 @@ class Known:
     Attributes:
         names: of everything of the kind that PagerTree lists; of users the addresses too.
         synced_at: as of when.
+        error: why the last try to list them failed, or was not believed.
     """
 
     names: Sequence[str]
     synced_at: datetime | None
+    error: str | None = None
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether an id that is not listed does not exist: the newest listing is complete."""
+        return self.synced_at is not None and self.error is None
 
 
 def trimmed(reference: TargetReference) -> TargetReference:
@@ -98,7 +116,7 @@ def pick(
     """Return the one target among what was found, which is not empty.
 
     Raises:
-        InvalidError: several fit, or the one that fits contradicts the reference or is missing.
+        InvalidError: several fit, or the one that fits is missing.
     """
     if len(found) > 1:
         ids = ", ".join(shown_id(entry) for entry in found[:CANDIDATES_MAX])
@@ -109,11 +127,6 @@ def pick(
             f"{len(found)} {kind}s {called}: give the id, one of {ids}", pointer=pointer
         )
     (entry,) = found
-    if reference.id and reference.name and not is_called(entry, reference.name):
-        raise InvalidError(
-            f"the {kind} {reference.id} is called {entry.name!r}, not {reference.name!r}",
-            pointer=pointer,
-        )
     if entry.missing_since is not None:
         raise InvalidError(
             f"PagerTree no longer lists the {kind} {entry.name!r} ({shown_id(entry)}), "
@@ -121,6 +134,25 @@ def pick(
             pointer=pointer,
         )
     return Target(kind, entry.pagertree_id, entry.prefix_id, entry.name)
+
+
+def renamed(kind: DirectoryKind, reference: TargetReference, entry: DirectoryEntry) -> str | None:
+    """Return the note that the name beside an id is not the entry's name any more."""
+    if not reference.id or not reference.name or is_called(entry, reference.name):
+        return None
+    return f"the {kind} {reference.name!r} is called {entry.name!r} now"
+
+
+def by_id_alone(kind: DirectoryKind, reference: TargetReference, known: Known) -> Target | None:
+    """Return a target that only its id says, if nobody can know whether PagerTree has it.
+
+    PagerTree decides then: a page must not wait for a listing.
+    """
+    if known.is_trusted or reference.id is None or not PAGERTREE_ID.fullmatch(reference.id):
+        return None
+    if PREFIXES.get(reference.id[:4], kind) != kind:
+        return None
+    return Target(kind, reference.id, None, reference.name or reference.id)
 
 
 def unknown(

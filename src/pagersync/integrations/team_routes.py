@@ -22,6 +22,7 @@ from pagersync.integrations.directory_related import load_members
 from pagersync.integrations.directory_store import find_entry, is_shown
 from pagersync.integrations.directory_views import TeamAttributes, team_resource
 from pagersync.integrations.oncall import OnCallLayer, ask_current_oncall
+from pagersync.integrations.reachability import telling_rate_limiter
 from pagersync.jsonapi import (
     Collection,
     Document,
@@ -190,6 +191,7 @@ async def get_current_oncall(request: Request, id: str) -> Document[OnCallAttrib
     timeout_s = state.settings.pagertree_timeout_s
     pagertree = open_pagertree(state.http, state.vault, integration, timeout_s=timeout_s)
     with blaming_pagertree():
-        layers = await ask_current_oncall(state.sessions, pagertree, team)
+        async with telling_rate_limiter(state.sessions, integration):
+            layers = await ask_current_oncall(state.sessions, pagertree, team)
     attributes = OnCallAttributes(team=team.name, layers=layers)
     return Document(data=Resource(id=str(team.id), type="current_oncalls", attributes=attributes))

@@ -65,6 +65,12 @@ def new_secret_key() -> str:
     return Fernet.generate_key().decode()
 
 
+def has_key(settings: Settings) -> bool:
+    """Tell whether a key is given, or kept in its file."""
+    given = settings.secret_key is not None and settings.secret_key.get_secret_value()
+    return bool(given) or (settings.data_dir / KEY_FILE).exists()
+
+
 def open_vault(settings: Settings) -> Vault:
     """Return the vault of `PAGERSYNC_SECRET_KEY`, or of the key file, made when absent.
 

@@ -9,6 +9,7 @@ from pagersync.pagertree.client import PagerTree
 from pagersync.pagertree.resources import AlertChanges, NewAlert, RemoteAlert
 from pagersync.pagertree.severity import Severity, urgency_to_send
 from pagersync.paging.models import OperationKind
+from pagersync.paging.page_targets import paged
 from pagersync.paging.step import Work
 
 
@@ -49,7 +50,7 @@ def new_alert(content: PageContent, marker: str, *, must_name: bool) -> NewAlert
 
 
 def _ids(targets: Sequence[Mapping[str, Any]], kind: str) -> tuple[str, ...]:
-    return tuple(target["pagertree_id"] for target in targets if target["kind"] == kind)
+    return tuple(target["pagertree_id"] for target in paged(targets) if target["kind"] == kind)
 
 
 async def call(pagertree: PagerTree, work: Work) -> RemoteAlert | None:

@@ -14,6 +14,8 @@ import typer
 from pagersync.command import Context, run
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from pagersync.integrations.target_params import Reference
     from pagersync.paging.models import Operation, Page
     from pagersync.paging.requests import PageRequest
@@ -52,7 +54,7 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
     integration: Annotated[
-        str | None, typer.Option(help="Name or id; needed when there are several.")
+        str | None, typer.Option(help="Name or id; by default the default account.")
     ] = None,
     expires_after_s: Annotated[
         float | None, typer.Option(min=1, help="Do not send it any more after this time.")
@@ -84,8 +86,8 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
         users=[reference_of(text) for text in user or []],
         routers=[reference_of(text) for text in router or []],
     )
-    sent = run(lambda context: _page(context, request, timeout_s if wait else 0))
-    typer.echo(json.dumps(_shown(sent)) if as_json else _sentence(sent))
+    sent, reason = run(lambda context: _page(context, request, timeout_s if wait else 0))
+    typer.echo(json.dumps(_shown(sent, reason)) if as_json else _sentence(sent, reason))
     if wait:
         raise typer.Exit(exit_code(sent.status))
 
@@ -99,19 +101,36 @@ def reference_of(text: str) -> "Reference":
     return Reference(name=text)
 
 
-async def _page(context: Context, request: "PageRequest", timeout_s: float) -> "Page":
+async def _page(
+    context: Context, request: "PageRequest", timeout_s: float
+) -> "tuple[Page, str | None]":
+    """Ask for a page and wait for it; say on standard error why it waits, when that changes."""
     from pagersync.paging.requests import to_new_page
     from pagersync.paging.service import create_page, get_page
 
     async with context.sessions.begin() as session:
         new = await to_new_page(session, request, requested_by=REQUESTED_BY)
         sent = await create_page(session, new)
-    deadline = monotonic() + timeout_s
+    deadline, said = monotonic() + timeout_s, None
     while sent.status not in (*DELIVERED, *NOT_DELIVERED) and monotonic() < deadline:
         await asyncio.sleep(WAIT_EVERY_S)
         async with context.sessions() as session:
             sent = await get_page(session, sent.id)
-    return sent
+            reason = await _why(context, session, sent)
+        if reason is not None and reason != said:
+            typer.echo(f"It waits. {reason}", err=True)
+            said = reason
+    async with context.sessions() as session:
+        return sent, await _why(context, session, sent)
+
+
+async def _why(context: Context, session: "AsyncSession", sent: "Page") -> str | None:
+    from pagersync.paging.service import list_operations_of
+    from pagersync.paging.waiting import Waits, why_page_waits
+
+    operations = await list_operations_of(session, [sent.id])
+    reasons = await Waits(context.settings.pagertree_calls_per_s).of(session, operations)
+    return why_page_waits(sent.status, operations, reasons)
 
 
 def exit_code(status: str) -> int:
@@ -121,19 +140,23 @@ def exit_code(status: str) -> int:
     return EXIT_NOT_DELIVERED if status in NOT_DELIVERED else EXIT_NOT_KNOWN
 
 
-def _sentence(sent: "Page") -> str:
-    names = ", ".join(target["name"] for target in sent.targets)
+def _sentence(sent: "Page", reason: str | None) -> str:
+    names = ", ".join(target["name"] for target in sent.targets if not target.get("skipped"))
     hint = " (is `pagersync serve` or `worker` running?)" if sent.status == "queued" else ""
-    return f"{sent.id}  {sent.status}{hint}  to {names}: {sent.title}"
+    why = [reason] if reason else []
+    said = f"{sent.id}  {sent.status}{'' if reason else hint}  to {names}: {sent.title}"
+    return "\n".join([said, *why, *(f"  note: {note}" for note in sent.notes)])
 
 
-def _shown(sent: "Page") -> dict[str, Any]:
+def _shown(sent: "Page", reason: str | None) -> dict[str, Any]:
     return {
         "id": str(sent.id),
         "status": sent.status,
         "title": sent.title,
         "targets": sent.targets,
+        "notes": sent.notes,
         "pagertree_alert_id": sent.pagertree_alert_id,
+        "waits_because": reason,
     }
 
 
@@ -149,31 +172,57 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List operations, newest first."""
-
-    async def action(context: Context) -> "Sequence[Operation]":
-        from sqlalchemy import select
-
-        from pagersync.paging.models import Operation
-        from pagersync.paging.service import ENDED
-
-        needs_a_person = Operation.state.in_(ENDED) | (
-            (Operation.state == "queued") & Operation.may_have_been_sent
-        )
-        wanted = Operation.state == state if state else needs_a_person
-        statement = select(Operation).where(wanted)
-        async with context.sessions() as session:
-            return (
-                await session.scalars(statement.order_by(Operation.id.desc()).limit(limit))
-            ).all()
-
-    rows = run(action)
+    rows, reasons = run(lambda context: _list(context, state, limit))
     if as_json:
-        typer.echo(json.dumps([_described(row) for row in rows]))
+        typer.echo(json.dumps([_described(row, reasons.get(row.id)) for row in rows]))
         return
     for row in rows:
-        typer.echo(f"{row.id}  {row.kind:<17} {row.state:<9} {row.last_error or ''}")
+        why = reasons.get(row.id) or row.last_error or ""
+        typer.echo(f"{row.id}  {row.kind:<17} {row.state:<9} {why}")
     if not rows:
         typer.echo("There are none.")
+
+
+async def _list(
+    context: Context, state: str | None, limit: int
+) -> "tuple[Sequence[Operation], dict[UUID, str]]":
+    """Return operations, newest first, and why those that wait do."""
+    from sqlalchemy import select
+
+    from pagersync.integrations.gate import IntegrationGate
+    from pagersync.paging.models import Operation
+    from pagersync.paging.service import ENDED
+    from pagersync.paging.waiting import Waits
+
+    shut = select(IntegrationGate.integration_id).where(IntegrationGate.open_until.is_not(None))
+    waits = Operation.may_have_been_sent | Operation.integration_id.in_(shut)
+    needs_a_person = Operation.state.in_(ENDED) | ((Operation.state == "queued") & waits)
+    wanted = Operation.state == state if state else needs_a_person
+    statement = select(Operation).where(wanted).order_by(Operation.id.desc()).limit(limit)
+    async with context.sessions() as session:
+        rows = (await session.scalars(statement)).all()
+        return rows, await Waits(context.settings.pagertree_calls_per_s).of(session, rows)
+
+
+@app.command()
+def show(operation_id: OperationId, *, as_json: Json = False) -> None:
+    """Show one operation, and why it waits."""
+
+    async def action(context: Context) -> "tuple[Operation, str | None]":
+        from pagersync.paging.service import get_operation
+        from pagersync.paging.waiting import Waits
+
+        async with context.sessions() as session:
+            row = await get_operation(session, operation_id)
+            waits = Waits(context.settings.pagertree_calls_per_s)
+            return row, (await waits.of(session, [row])).get(row.id)
+
+    shown = _described(*run(action))
+    if as_json:
+        typer.echo(json.dumps(shown))
+        return
+    for key, value in shown.items():
+        typer.echo(f"{key:<20} {'-' if value is None else value}")
 
 
 @app.command()
@@ -217,7 +266,7 @@ def _print(row: "Operation", *, as_json: bool) -> None:
     typer.echo(json.dumps(_described(row)) if as_json else f"{row.id} is {row.state}.")
 
 
-def _described(row: "Operation") -> dict[str, Any]:
+def _described(row: "Operation", reason: str | None = None) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "kind": row.kind,
@@ -226,5 +275,6 @@ def _described(row: "Operation") -> dict[str, Any]:
         "attempt": row.attempt,
         "may_have_been_sent": row.may_have_been_sent,
         "last_error": row.last_error,
+        "waits_because": reason,
         "created_at": row.created_at.isoformat(),
     }

@@ -154,8 +154,10 @@ class Checker:
     async def _check(self, page_id: UUID, integration_id: UUID, target: str) -> None:
         async with raw_connection(self._turns.engine) as connection:
             account = await load_account(connection, integration_id)
-            permit = await self._turns.ask_gate(connection, integration_id)
-        if account.api_key_encrypted is None or permit is None:
+            permit = None
+            if account.can_be_called and self._turns.has_key_of(account):
+                permit = await self._turns.ask_gate(connection, integration_id)
+        if permit is None:
             return
         await asyncio.sleep(permit.wait_s)
         remote, error = await self._ask(account, target)

@@ -80,17 +80,20 @@ class Page(UpdatedAt, Base):
         is_incident: whether it is an incident in PagerTree although it has no severity.
         fallback_targets: whom to page when this page is dropped, once.
         fallback_of: the dropped page that this one is for.
+        repeat_of: the page that this one may repeat: it stayed `unknown` for too long.
+        is_elsewhere: whether that page is one of another account.
         notes: what was cut, dropped or replaced so that the page could go out, one sentence each.
         resolve_wanted_by: who wants its alert resolved, should PagerTree turn out to have it.
         workflow_run_id: the run that asked for it, if one did.
         depth: how many runs lie between it and what a person or PagerTree did.
         send_at: not before then, and only if its alert is not resolved by then; null: at once.
-        targets: `[{"kind": "team", "pagertree_id", "prefix_id", "name"}]`.
+        targets: as `page_targets.py` has them: those that were skipped stand there with the reason.
         urgency: one of PagerTree's, or `auto`.
         pagertree_alert_id: PagerTree's id of the alert as its webhooks name it.
         pagertree_id: the id of the same alert in PagerTree's API.
         remote_status: PagerTree's newest known status of it, as of `remote_updated_ms`.
         check_at: when PagerTree is asked next how it stands; null when it no longer is.
+        wait_told_at: when the incident's timeline was told that the page waits, and why.
     """
 
     __tablename__ = "pages"
@@ -109,6 +112,8 @@ class Page(UpdatedAt, Base):
     targets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     fallback_targets: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     fallback_of: Mapped[UUID | None]
+    repeat_of: Mapped[UUID | None]
+    is_elsewhere: Mapped[bool] = mapped_column(server_default=text("false"))
     notes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     resolve_wanted_by: Mapped[str | None]
     requested_by: Mapped[str]
@@ -130,6 +135,7 @@ class Page(UpdatedAt, Base):
     unknown_at: Mapped[datetime | None]
     check_at: Mapped[datetime | None]
     checks: Mapped[int] = mapped_column(server_default="0")
+    wait_told_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index(
@@ -157,11 +163,26 @@ class Page(UpdatedAt, Base):
             postgresql_where=text("fallback_of IS NOT NULL"),
         ),
         Index(
+            "pages_repeat_key",
+            "repeat_of",
+            "is_elsewhere",
+            unique=True,
+            postgresql_where=text("repeat_of IS NOT NULL"),
+        ),
+        Index(
             "pages_workflow_run_idx",
             "workflow_run_id",
             postgresql_where=text("workflow_run_id IS NOT NULL"),
         ),
         Index("pages_status_idx", "status", "id"),
+        Index(
+            "pages_untold_idx",
+            "integration_id",
+            "created_at",
+            postgresql_where=text(
+                "status = 'queued' AND incident_id IS NOT NULL AND wait_told_at IS NULL"
+            ),
+        ),
         Index("pages_check_idx", "check_at", postgresql_where=text("check_at IS NOT NULL")),
         _is_one_of("status", PageStatus),
     )

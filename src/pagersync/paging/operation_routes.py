@@ -1,10 +1,10 @@
 """`/v1/operations`: the calls that PagerTree must see, redriven and canceled."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,6 +27,7 @@ from pagersync.jsonapi import (
 from pagersync.pagination import PageDep, find
 from pagersync.paging import service
 from pagersync.paging.models import Attempt, Operation, OperationKind, OperationState
+from pagersync.paging.waiting import Waits
 
 router = APIRouter(
     prefix="/v1",
@@ -77,10 +78,20 @@ class OperationAttributes(BaseModel):
         description="Whether PagerTree may have acted on it without our knowing."
     )
     last_error: str | None
+    waits_because: str | None = Field(
+        description="Why it is not under way: since when, the reason, and what to do."
+    )
     run_at: Timestamp = Field(description="When it is, or was, to be tried next.")
     created_at: Timestamp
     finished_at: Timestamp | None
     attempts: list[AttemptAttributes]
+
+
+def _waits(request: Request) -> Waits:
+    return Waits(request.state.settings.pagertree_calls_per_s)
+
+
+WaitsDep = Annotated[Waits, Depends(_waits)]
 
 
 class Redrive(Attributes):
@@ -104,11 +115,15 @@ async def list_operations(
     session: SessionDep,
     page: PageDep,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
+    waits: WaitsDep,
 ) -> Collection[OperationAttributes]:
     found = await find(session, select(Operation).where(*where), Operation.id, page)
     attempts = await service.list_attempts_of(session, [row.id for row in found.rows])
+    reasons = await waits.of(session, found.rows)
     return Collection(
-        data=[_resource(row, attempts) for row in found.rows], links=found.links, meta=found.meta
+        data=[_resource(row, attempts, reasons) for row in found.rows],
+        links=found.links,
+        meta=found.meta,
     )
 
 
@@ -118,8 +133,10 @@ async def list_operations(
     dependencies=[needs(Scope.READ, bound=True)],
     responses=errors(404, 422),
 )
-async def get_operation(session: SessionDep, id: UUID) -> Document[OperationAttributes]:
-    return await _shown(session, await service.get_operation(session, id))
+async def get_operation(
+    session: SessionDep, id: UUID, waits: WaitsDep
+) -> Document[OperationAttributes]:
+    return await _shown(session, await service.get_operation(session, id), waits)
 
 
 @router.post(
@@ -134,11 +151,12 @@ async def get_operation(session: SessionDep, id: UUID) -> Document[OperationAttr
 async def redrive_operation(
     session: SessionDep,
     id: UUID,
+    waits: WaitsDep,
     body: NewDocument[Literal["redrives"], Redrive] | None = None,
 ) -> Document[OperationAttributes]:
     is_absent = body.data.attributes.confirmed_absent if body else False
     redriven = await service.redrive_operation(session, id, is_absent=is_absent)
-    return await _shown(session, redriven)
+    return await _shown(session, redriven, waits)
 
 
 @router.post(
@@ -147,32 +165,44 @@ async def redrive_operation(
     dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(404, 409, 422),
 )
-async def cancel_operation(session: SessionDep, id: UUID) -> Document[OperationAttributes]:
-    return await _shown(session, await service.cancel_operation(session, id))
+async def cancel_operation(
+    session: SessionDep, id: UUID, waits: WaitsDep
+) -> Document[OperationAttributes]:
+    return await _shown(session, await service.cancel_operation(session, id), waits)
 
 
-async def _shown(session: AsyncSession, row: Operation) -> Document[OperationAttributes]:
-    return Document(data=_resource(row, await service.list_attempts_of(session, [row.id])))
+async def _shown(
+    session: AsyncSession, row: Operation, waits: Waits
+) -> Document[OperationAttributes]:
+    attempts = await service.list_attempts_of(session, [row.id])
+    return Document(data=_resource(row, attempts, await waits.of(session, [row])))
 
 
-def _resource(row: Operation, attempts: Sequence[Attempt]) -> Resource[OperationAttributes]:
-    attributes = operation_attributes(row, attempts)
+def _resource(
+    row: Operation, attempts: Sequence[Attempt], reasons: Mapping[UUID, str]
+) -> Resource[OperationAttributes]:
+    attributes = operation_attributes(row, attempts, reasons)
     return Resource(id=str(row.id), type="operations", attributes=attributes)
 
 
-def operation_attributes(row: Operation, attempts: Sequence[Attempt]) -> OperationAttributes:
+def operation_attributes(
+    row: Operation, attempts: Sequence[Attempt], reasons: Mapping[UUID, str]
+) -> OperationAttributes:
     """Return what is known of an operation.
 
     Args:
         row: the operation.
         attempts: exchanges with PagerTree, its own among them.
+        reasons: why operations wait.
     """
+    others = ("attempts", "waits_because")
     columns = {
-        name: getattr(row, name) for name in OperationAttributes.model_fields if name != "attempts"
+        name: getattr(row, name) for name in OperationAttributes.model_fields if name not in others
     }
     own = [each for each in attempts if each.operation_id == row.id]
     return OperationAttributes(
         **columns,
+        waits_because=reasons.get(row.id),
         attempts=[
             AttemptAttributes(
                 **{name: getattr(each, name) for name in AttemptAttributes.model_fields}

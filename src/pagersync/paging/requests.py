@@ -1,7 +1,6 @@
 """What a request for a page says, and everything that is wrong with it at once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -9,16 +8,20 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.database.caller import CALLER
 from pagersync.errors import InvalidError, ManyInvalidError, NotFoundError
-from pagersync.integrations.directory import resolve_targets
+from pagersync.events.publish import NO_INTEGRATION
+from pagersync.integrations.default_account import pick
 from pagersync.integrations.models import Integration
+from pagersync.integrations.resolving import resolve_targets
 from pagersync.integrations.service import find_integration, list_integrations
-from pagersync.integrations.target_params import Reference, Targets
-from pagersync.integrations.targets import TargetReference
+from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.payloads import YEARS, storable
 from pagersync.pagertree.severity import AUTO, SEV, Severity, Urgency, read_severity
 from pagersync.paging.models import MARKER_PREFIX
+from pagersync.paging.page_targets import kept
 from pagersync.paging.service import NewPage
+from pagersync.paging.whom import references_of
 
 TITLE_CHARACTERS_MAX: Final = 500
 DESCRIPTION_CHARACTERS_MAX: Final = 20_000
@@ -68,7 +71,7 @@ class PageRequest(Targets):
     severity: SeverityText = None
     tags: Tags = Field(default_factory=list)
     integration: str | None = Field(
-        default=None, description="Its name or id; needed when there are several."
+        default=None, description="Its name or id; by default the default account."
     )
     incident_id: Annotated[UUID | None, Field(strict=False)] = None
     expires_at: Annotated[AwareDatetime | None, Field(strict=False)] = Field(
@@ -103,23 +106,25 @@ async def to_new_page(
         ManyInvalidError: values that cannot be right, every one of them.
     """
     problems = list(problems_of(request, title_name, now=datetime.now(UTC)))
-    integration: Integration | None = None
+    integration_id: UUID | None = None
     targets: list[dict[str, Any]] = []
+    target_notes: list[str] = []
+    pages = needs_targets or bool(request.teams or request.users or request.routers)
     try:
-        integration = await choose_integration(session, request.integration)
-        if needs_targets or request.teams or request.users or request.routers:
-            targets = await find_targets(session, integration.id, request)
+        integration_id = await _account_id(session, request.integration, pages=pages)
+        if pages:
+            targets = await find_targets(session, integration_id, request, target_notes)
     except ManyInvalidError as error:
         problems += error.problems
     except InvalidError as error:
         problems.append(error)
         if needs_targets and not (request.teams or request.users or request.routers):
             problems.append(no_target())
-    if problems or integration is None:
+    if problems or integration_id is None:
         raise ManyInvalidError(problems)
     severity = read_severity(request.severity)
     return NewPage(
-        integration_id=integration.id,
+        integration_id=integration_id,
         title=request.title.strip(),
         description=request.description or None,
         targets=targets,
@@ -130,14 +135,17 @@ async def to_new_page(
         alert_id=alert_id,
         expires_at=request.expires_at,
         requested_by=requested_by,
+        notes=target_notes,
     )
 
 
 async def choose_integration(session: AsyncSession, reference: str | None) -> Integration:
-    """Return the integration that a request means: the named one, or the only one.
+    """Return the integration that a request means: the named one, or the default account.
+
+    A default account that is disabled is passed over for one that is enabled.
 
     Raises:
-        InvalidError: there is none, or several, or the named one cannot page.
+        InvalidError: there is none, or the named one is disabled.
     """
     pointer = "/data/attributes/integration"
     if reference is not None:
@@ -147,38 +155,47 @@ async def choose_integration(session: AsyncSession, reference: str | None) -> In
             raise InvalidError(error.detail, pointer=pointer) from None
     else:
         every = await list_integrations(session)
-        if len(every) != 1:
-            names = ", ".join(repr(each.name) for each in every[:10])
+        found = pick(every)
+        if found is None:
             raise InvalidError(
-                f"name the integration, one of {names}"
+                "every connected account is disabled: `pagersync integrations enable NAME`"
                 if every
                 else "no PagerTree account is connected: `pagersync integrations add NAME`",
                 pointer=pointer,
             )
-        (chosen,) = every
+        chosen = found
     if not chosen.enabled:
         raise InvalidError(f"the integration {chosen.name!r} is disabled", pointer=pointer)
     return chosen
 
 
+async def _account_id(session: AsyncSession, reference: str | None, *, pages: bool) -> UUID:
+    """Return the account of a request; what pages nobody needs none that could page.
+
+    Raises:
+        InvalidError: there is none that could page, or the named one is disabled.
+    """
+    if pages or reference is not None:
+        return (await choose_integration(session, reference)).id
+    every = await list_integrations(session)
+    if chosen := pick(every) or next(iter(every), None):
+        return chosen.id
+    caller = CALLER.get()  # who is bound to an account that is gone still sees only what is its
+    return caller.integration_id if caller and caller.integration_id else NO_INTEGRATION
+
+
 async def find_targets(
-    session: AsyncSession, integration_id: UUID, request: Targets
+    session: AsyncSession, integration_id: UUID, request: Targets, notes: list[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return the targets of a request as a page keeps them.
+    """Return the targets of a request as a page keeps them; notes say what has changed of them.
 
     Raises:
         ManyInvalidError: there is none, or one cannot be found.
     """
     if not (request.teams or request.users or request.routers):
         raise ManyInvalidError([no_target()])
-    found = await resolve_targets(
-        session,
-        integration_id,
-        teams=_references(request.teams),
-        users=_references(request.users),
-        routers=_references(request.routers),
-    )
-    return [asdict(target) for target in found]
+    found = await resolve_targets(session, integration_id, **references_of(request), notes=notes)
+    return [kept(target) for target in found]
 
 
 def no_target() -> InvalidError:
@@ -186,10 +203,6 @@ def no_target() -> InvalidError:
     return InvalidError(
         "name at least one target: a team, a user or a router", pointer="/data/attributes/teams"
     )
-
-
-def _references(references: Sequence[Reference]) -> list[TargetReference]:
-    return [TargetReference(id=each.id, name=each.name) for each in references]
 
 
 def problems_of(request: PageRequest, title_name: str, *, now: datetime) -> Iterator[InvalidError]:

@@ -27,8 +27,9 @@ from pagersync.pagination import PageDep, find
 from pagersync.paging import service
 from pagersync.paging.calls import PageContent, new_alert
 from pagersync.paging.models import MARKER_PREFIX, Page, PageStatus
-from pagersync.paging.operation_routes import OperationAttributes, operation_attributes
+from pagersync.paging.operation_routes import OperationAttributes, WaitsDep, operation_attributes
 from pagersync.paging.requests import PageRequest, to_new_page
+from pagersync.paging.waiting import Waits, why_page_waits
 
 router = APIRouter(
     prefix="/v1",
@@ -57,8 +58,9 @@ class TargetAttributes(BaseModel):
 
     kind: str
     name: str
-    pagertree_id: str
+    pagertree_id: str | None = Field(description="Null only for one that was skipped.")
     prefix_id: str | None
+    skipped: str | None = Field(default=None, description="Why it was not paged; null: it was.")
 
 
 class PageAttributes(BaseModel):
@@ -99,6 +101,9 @@ class PageAttributes(BaseModel):
 class PageWithOperations(PageAttributes):
     """A page with every operation and attempt that it led to."""
 
+    waits_because: str | None = Field(
+        description="Why it has not gone out yet: since when, the reason, and what to do."
+    )
     operations: list[OperationAttributes]
 
 
@@ -128,12 +133,13 @@ async def create_page(
     response: Response,
     session: SessionDep,
     body: NewDocument[Literal["pages"], PageRequest],
+    waits: WaitsDep,
 ) -> Document[PageWithOperations] | Document[PagePreview]:
     new = await to_new_page(session, body.data.attributes, requested_by=requester(request))
     if body.data.attributes.dry_run:
         response.status_code = 200
         return await _preview(session, new)
-    return await _shown(session, await service.create_page(session, new))
+    return await _shown(session, await service.create_page(session, new), waits)
 
 
 @router.get(
@@ -160,8 +166,8 @@ async def list_pages(
     dependencies=[needs(Scope.READ, bound=True)],
     responses=errors(404, 422),
 )
-async def get_page(session: SessionDep, id: UUID) -> Document[PageWithOperations]:
-    return await _shown(session, await service.get_page(session, id))
+async def get_page(session: SessionDep, id: UUID, waits: WaitsDep) -> Document[PageWithOperations]:
+    return await _shown(session, await service.get_page(session, id), waits)
 
 
 def page_resource(page: Page) -> Resource[PageAttributes]:
@@ -169,12 +175,14 @@ def page_resource(page: Page) -> Resource[PageAttributes]:
     return Resource(id=str(page.id), type="pages", attributes=PageAttributes(**_columns(page)))
 
 
-async def _shown(session: AsyncSession, page: Page) -> Document[PageWithOperations]:
+async def _shown(session: AsyncSession, page: Page, waits: Waits) -> Document[PageWithOperations]:
     operations = await service.list_operations_of(session, [page.id])
     attempts = await service.list_attempts_of(session, [each.id for each in operations])
+    reasons = await waits.of(session, operations)
     attributes = PageWithOperations(
         **_columns(page),
-        operations=[operation_attributes(each, attempts) for each in operations],
+        waits_because=why_page_waits(page.status, operations, reasons),
+        operations=[operation_attributes(each, attempts, reasons) for each in operations],
     )
     return Document(data=Resource(id=str(page.id), type="pages", attributes=attributes))
 

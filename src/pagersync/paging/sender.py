@@ -2,21 +2,27 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import structlog
 
+from pagersync.database.engine import Connection
 from pagersync.database.pool import Pool
 from pagersync.database.queue import Queue
 from pagersync.integrations.gate import IS_OPEN, has_tokens
 from pagersync.metrics import OPERATION_SECONDS
 from pagersync.paging.store import show_lost
 from pagersync.paging.turn import Turns
+from pagersync.paging.waiting import tell_waits
 from pagersync.settings import Settings
 
 POLL_S: Final = 1.0
 """How long a gate that opens by itself, or a lost wake-up call, can delay an operation."""
+
+CALL_BACK_S_MAX: Final = 10.0
+"""After longer pauses an operation waits for the next poll."""
 
 NEVER_BURIED: Final = 2**31 - 1
 """The sender itself ends what has used up its attempts: the page must learn of it too."""
@@ -28,12 +34,25 @@ EXISTS (SELECT FROM integrations i WHERE i.id = q.integration_id
         AND (i.enabled OR i.removed_at IS NOT NULL))
 """
 
+IS_ENDED: Final = """
+(NOT q.may_have_been_sent AND q.kind = 'create_alert' AND EXISTS (
+    SELECT FROM integrations i WHERE i.id = q.integration_id
+    AND NOT i.enabled AND i.removed_at IS NULL))
+"""
+"""A page that was not sent when its account was disabled is canceled: it needs no call."""
+
 
 IS_EXPIRED: Final = """
 (NOT q.may_have_been_sent AND q.kind = 'create_alert' AND EXISTS (
     SELECT FROM pages p WHERE p.id = q.page_id AND p.expires_at <= now()))
 """
 """Needs no call, so it is said whatever the gate does."""
+
+
+def _wake_in(loop: asyncio.AbstractEventLoop, wake: asyncio.Event, delay_s: float) -> None:
+    """Look for work when a short pause is over, which the poll would see late."""
+    if delay_s <= CALL_BACK_S_MAX:
+        loop.call_later(delay_s, wake.set)
 
 
 def operations_queue(settings: Settings) -> Queue:
@@ -44,9 +63,14 @@ def operations_queue(settings: Settings) -> Queue:
         columns=(),
         attempts_max=NEVER_BURIED,
         lease_s=settings.operation_lease_s,
-        where=f"({IS_EXPIRED} OR {IS_OPEN} AND {IS_ENABLED} AND {tokens})",
+        where=f"({IS_EXPIRED} OR {IS_ENDED} OR {IS_OPEN} AND {IS_ENABLED} AND {tokens})",
         order_by="q.id",
     )
+
+
+async def _tidy_up(connection: Connection) -> None:
+    await show_lost(connection)
+    await tell_waits(connection)
 
 
 class Sender:
@@ -60,12 +84,17 @@ class Sender:
             self._take_turn,
             concurrency=settings.operation_concurrency,
             poll_s=POLL_S,
-            after_expiry=show_lost,
+            after_expiry=_tidy_up,
         )
 
     async def run(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was claimed by then is finished first."""
-        await self._pool.run(wake, stop)
+        self._turns.lags.start()
+        self._turns.call_back = partial(_wake_in, asyncio.get_running_loop(), wake)
+        try:
+            await self._pool.run(wake, stop)
+        finally:
+            await self._turns.lags.aclose()
 
     async def _take_turn(self, token: UUID, operation_id: UUID) -> None:
         try:

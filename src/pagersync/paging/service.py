@@ -27,6 +27,7 @@ from pagersync.paging.models import (
     Page,
     PageStatus,
 )
+from pagersync.paging.page_targets import names_of
 
 ENDED: Final = (
     OperationState.FAILED,
@@ -49,7 +50,7 @@ class NewPage:
     """A page as it is asked for, its targets resolved.
 
     Attributes:
-        targets: `[{"kind", "pagertree_id", "prefix_id", "name"}]`, at least one.
+        targets: as `page_targets.py` has them, at least one that is not skipped.
         urgency: one of PagerTree's, or `auto`.
         requested_by: who asks, for people: `the API key 'ci'`, `the command line`.
         is_incident: whether it is an incident in PagerTree even without a severity.
@@ -135,7 +136,7 @@ async def keep_incident(session: AsyncSession, incident_id: UUID | None) -> None
 def _paged(new: NewPage, page_id: UUID) -> Activity:
     """Return that somebody asked for a page, for the timeline of its incident."""
     assert new.incident_id is not None  # noqa: S101 - asked by the caller
-    names = ", ".join(f"{target['kind']} {target['name']}" for target in new.targets)
+    names = names_of(new.targets)
     return Activity(
         incident_id=new.incident_id,
         event=with_notes(f"Paged {names} by {new.requested_by}: {new.title}", new.notes),

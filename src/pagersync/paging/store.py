@@ -6,7 +6,7 @@ Whoever changes pages locks them first, in the order of their ids, and locks ale
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -19,12 +19,10 @@ from pagersync.pagertree.client import Exchange
 from pagersync.paging.activity import page_activity
 from pagersync.paging.calls import PageContent
 from pagersync.paging.checks import next_check_at
-from pagersync.paging.fallback import fall_back, resolve_late
+from pagersync.paging.fallback import fall_back, resolve_late, tell_found
 from pagersync.paging.models import OperationKind, OperationState, PageStatus
 from pagersync.paging.status import Creation, PageState, events_between, status_of
 from pagersync.paging.step import End, Work
-
-REFERENCES_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +81,24 @@ class Account:
     id: UUID
     pagertree_url: str
     api_key_encrypted: bytes | None
+    name: str = ""
+    is_enabled: bool = True
+    is_removed: bool = False
+
+    @property
+    def can_be_called(self) -> bool:
+        """Whether it is there, enabled, and has an API key."""
+        return self.is_enabled and not self.is_removed and self.api_key_encrypted is not None
 
 
 async def load_account(connection: Connection, integration_id: UUID) -> Account:
     """Return where an integration's PagerTree is; one that was removed has no key."""
     row = await connection.fetchrow(
-        "SELECT id, pagertree_url, api_key_encrypted FROM integrations WHERE id = $1",
+        "SELECT id, pagertree_url, api_key_encrypted, name, enabled AS is_enabled, "
+        "removed_at IS NOT NULL AS is_removed FROM integrations WHERE id = $1",
         integration_id,
     )
-    return Account(**row) if row else Account(integration_id, "", None)
+    return Account(**row) if row else Account(integration_id, "", None, is_removed=True)
 
 
 async def load_content(connection: Connection, page_id: UUID | None) -> PageContent:
@@ -99,12 +106,6 @@ async def load_content(connection: Connection, page_id: UUID | None) -> PageCont
     row = await connection.fetchrow(_CONTENT, page_id)
     assert row is not None  # noqa: S101 - pages are not removed before their operations
     return PageContent(**row)
-
-
-async def load_references(connection: Connection, work: Work) -> list[tuple[UUID, datetime]]:
-    """Return creating operations whose alerts are certainly in PagerTree, newest first."""
-    rows = await connection.fetch(_REFERENCES, work.integration_id, work.id, REFERENCES_MAX)
-    return [(row["id"], row["sent_at"]) for row in rows]
 
 
 async def show_lost(connection: Connection) -> None:
@@ -130,7 +131,9 @@ async def mark_sending(
 async def note_operation(connection: Connection, work: Work, end: End) -> None:
     """Keep what is known of a creating call; one that ended in doubt ended now."""
     has_just_ended = end.may_have_been_sent and not work.may_have_been_sent
-    await connection.execute(_NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended)
+    await connection.execute(
+        _NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended, end.grace_s
+    )
 
 
 async def insert_attempts(
@@ -231,9 +234,16 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
     known = [change.page.id for change in changes if change.state.is_created]
     if settled := await connection.fetch(_SETTLE_CREATES, known):
         await resolve_late(connection, [row["page_id"] for row in settled])
+    if late := [c.page.id for c in changes if _is_found_late(c)]:
+        await tell_found(connection, late)
     moved = [c.page.id for c in changes if c.state.remote_status != c.page.state.remote_status]
     if await connection.fetch(_WAKE_OPERATIONS, moved):
         await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+
+
+def _is_found_late(change: Change) -> bool:
+    was = change.page.state
+    return change.state.is_created and not was.is_created and was.status == PageStatus.UNKNOWN
 
 
 def _facts(change: Change, status: PageStatus) -> list[Fact]:
@@ -267,7 +277,8 @@ SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page
     o.pagertree_alert_id,
     coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
     c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
-    o.lookups,
+    o.lookups, extract(epoch FROM clock_timestamp() - o.last_sent_at)::float8 AS sent_ago_s,
+    greatest(0, extract(epoch FROM clock_timestamp() - o.run_at))::float8 AS late_s,
     p.send_at IS NOT NULL AND EXISTS (
         SELECT FROM alerts a WHERE a.id = p.alert_id AND a.status = 'resolved') AS is_needless
 FROM operations o
@@ -278,14 +289,6 @@ WHERE o.id = $1
 
 _CONTENT = """
 SELECT title, description, urgency, severity, tags, targets, is_incident FROM pages WHERE id = $1
-"""
-
-_REFERENCES = """
-SELECT o.id, coalesce(o.first_sent_at, o.created_at) AS sent_at
-FROM operations o JOIN pages p ON p.id = o.page_id
-WHERE o.integration_id = $1 AND o.kind = 'create_alert' AND o.state = 'done' AND o.id <> $2
-  AND coalesce(p.pagertree_id, p.pagertree_alert_id) IS NOT NULL
-ORDER BY o.id DESC LIMIT $3
 """
 
 _SHOW_LOST = """
@@ -322,7 +325,7 @@ WHERE id = $1 AND status IN ('queued', 'unknown')
 _NOTE = """
 UPDATE operations
 SET may_have_been_sent = $2, lookups = $3,
-    last_sent_at = CASE WHEN $4 THEN now() ELSE last_sent_at END
+    last_sent_at = CASE WHEN $4 THEN now() + make_interval(secs => $5) ELSE last_sent_at END
 WHERE id = $1
 """
 

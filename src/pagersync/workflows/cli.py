@@ -80,13 +80,45 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
 @app.command()
 def enable(reference: Reference) -> None:
     """Switch a workflow on."""
-    typer.echo(f"{_switch(reference, enabled=True)} is on.")
+    typer.echo(f"{_switch(reference, enabled=True)[0]} is on.")
 
 
 @app.command()
 def disable(reference: Reference) -> None:
     """Switch a workflow off; its runs that wait are canceled when their time comes."""
-    typer.echo(f"{_switch(reference, enabled=False)} is off.")
+    slug, notes = _switch(reference, enabled=False)
+    _tell(f"{slug} is off.", notes)
+
+
+@app.command()
+def remove(
+    reference: Reference,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a workflow; its runs stay, and those that wait are canceled."""
+
+    async def action(context: Context, *, keeps: bool) -> tuple[str, list[str]]:
+        from pagersync.workflows.account_workflows import alarm
+        from pagersync.workflows.service import get_workflow, remove_workflow
+
+        async with context.sessions() as session:
+            workflow = await get_workflow(session, reference, lock=True)
+            slug, notes = (await remove_workflow(session, workflow)).slug, await alarm(session)
+            await (session.commit() if keeps else session.rollback())
+            return slug, notes
+
+    if not yes:
+        slug, notes = run(lambda context: action(context, keeps=False))
+        _tell(f"The workflow {slug} will be removed.", notes)
+        typer.confirm("Remove it?", abort=True)
+    slug, notes = run(lambda context: action(context, keeps=True))
+    _tell(f"{slug} is removed.", notes if yes else [])
+
+
+def _tell(what: str, notes: list[str]) -> None:
+    for line in (what, *notes):
+        typer.echo(line)
 
 
 @app.command("run")
@@ -258,13 +290,17 @@ async def _apply(
     typer.echo("Applied.")
 
 
-def _switch(reference: str, *, enabled: bool) -> str:
-    async def action(context: Context) -> str:
+def _switch(reference: str, *, enabled: bool) -> tuple[str, list[str]]:
+    """Switch a workflow on or off; return its slug, and a warning if nobody is paged now."""
+
+    async def action(context: Context) -> tuple[str, list[str]]:
+        from pagersync.workflows.account_workflows import alarm
         from pagersync.workflows.service import change_workflow, get_workflow
 
         async with context.sessions.begin() as session:
             workflow = await get_workflow(session, reference, lock=True)
-            return (await change_workflow(session, workflow, {"enabled": enabled})).slug
+            slug = (await change_workflow(session, workflow, {"enabled": enabled})).slug
+            return slug, await alarm(session)
 
     return run(action)
 

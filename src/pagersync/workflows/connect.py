@@ -14,6 +14,11 @@ UNCHECKED: Final = (
     "`pagersync directory sync`, then `pagersync integrations default-targets {name}` with them."
 )
 
+NO_RESTART: Final = (
+    "Nobody is paged when an incident is restarted. If you want that: "
+    "`pagersync workflows enable {slug}`."
+)
+
 
 async def connect_integration(
     session: AsyncSession,
@@ -28,7 +33,7 @@ async def connect_integration(
     Args:
         session: inside a transaction.
         requested_by: who connects it, for people.
-        default_workflows: whether it gets its two default workflows.
+        default_workflows: whether it gets its default workflows.
         listed: what PagerTree has of the kinds of its default targets; None: it was not asked.
         columns: of the account.
 
@@ -49,4 +54,8 @@ async def connect_integration(
         f"The workflow {workflow.name!r} is off: {workflow.off_reason}."
         for workflow in workflows
         if workflow.off_reason and not workflow.enabled
+    ] + [
+        NO_RESTART.format(slug=workflow.slug)
+        for workflow in workflows
+        if "incident_restarted" in workflow.triggers and not workflow.enabled
     ]

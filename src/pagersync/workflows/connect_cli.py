@@ -84,14 +84,15 @@ async def _connect(
 ) -> tuple[NewSecret, list[str]]:
     from pagersync.integrations.connect import take_api_key
     from pagersync.integrations.default_targets import list_named_kinds
-    from pagersync.integrations.vault import open_vault
+    from pagersync.integrations.secret_key import open_checked_vault
     from pagersync.pagertree.client import create_http_client
     from pagersync.workflows.connect import connect_integration
 
+    vault = await open_checked_vault(context.sessions.kw["bind"], context.settings)
     async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as client:
         key_columns = await take_api_key(
             client,
-            open_vault(context.settings),
+            vault,
             api_key=key.get_secret_value(),
             pagertree_url=columns["pagertree_url"],
             verify=verify,

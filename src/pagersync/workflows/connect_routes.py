@@ -9,12 +9,8 @@ from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
 from pagersync.integrations.default_targets import list_named_kinds
-from pagersync.integrations.routes import (
-    IntegrationWithSecret,
-    NewIntegration,
-    new_api_key,
-    with_secret,
-)
+from pagersync.integrations.routes import new_api_key
+from pagersync.integrations.views import IntegrationWithSecret, NewIntegration, with_secret
 from pagersync.jsonapi import Document, JsonApiResponse, NewDocument, errors
 from pagersync.workflows.connect import connect_integration
 
@@ -30,7 +26,7 @@ router = APIRouter(
     "/integrations",
     summary="Connect a PagerTree account",
     description="The answer holds the webhook's secret, shown only here, and what is left to do. "
-    "Two workflows come with it: `GET /v1/workflows` shows them.",
+    "Three workflows come with it: `GET /v1/workflows` shows them.",
     status_code=201,
     dependencies=[needs(Scope.ADMIN)],
     responses=errors(400, 409, 422, 502),

@@ -1,12 +1,21 @@
-"""The two workflows that come with an integration, to be reviewed, changed and switched off."""
+"""The workflows that come with an integration, to be reviewed, changed and switched on or off."""
 
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.integrations.models import Integration
+from pagersync.workflows.account_workflows import (
+    BY_ACCOUNT,
+    OTHER_ACCOUNT,
+    find_default_at_work,
+    off_by_account,
+    other_pages,
+    switch,
+    switch_on_workflows,
+)
 from pagersync.workflows.definition import RUNS_PER_MINUTE_MAX
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.slugs import unique_slug
@@ -19,25 +28,42 @@ NO_TARGET: Final = (
 
 CREATE: Final = "create"
 RESOLVE: Final = "resolve"
+RESTART: Final = "restart"
+KEYS: Final = (CREATE, RESOLVE, RESTART)
 
 
 async def create_default_workflows(
     session: AsyncSession, integration: Integration, requested_by: str
 ) -> list[Workflow]:
-    """Give an integration its two default workflows.
+    """Give an integration its default workflows.
 
-    If an account of the same name was connected before and removed since, its pair goes over to
-    the new one, as people have changed it meanwhile: there is never a second pair.
+    If an account of the same name was connected before and removed since, its workflows go over to
+    the new one, as people have changed them meanwhile: there are never two of a kind.
+
+    A workflow stays off while another account's does the same: nobody is paged twice.
     """
     taken_over = await _take_over(session, integration)
-    return taken_over or [
+    if taken_over:
+        return taken_over
+    made = [
         await _add(session, integration, _page_on_creation(integration), requested_by),
         await _add(session, integration, _resolve_on_resolution(), requested_by),
+        await _add(session, integration, _page_on_restart(), requested_by),
     ]
+    for workflow in made:
+        await _yield_to_others(session, workflow)
+    return made
+
+
+async def _yield_to_others(session: AsyncSession, workflow: Workflow) -> None:
+    other = await find_default_at_work(session, workflow) if workflow.enabled else None
+    if other is not None:
+        await switch(session, workflow, off_by=OTHER_ACCOUNT, reason=other_pages(other))
+        await session.refresh(workflow)
 
 
 async def _take_over(session: AsyncSession, integration: Integration) -> list[Workflow]:
-    keys = (default_key(integration.id, CREATE), default_key(integration.id, RESOLVE))
+    keys = [default_key(integration.id, which) for which in KEYS]
     own = select(Workflow).where(Workflow.default_key.in_(keys))
     existing = list(await session.scalars(own))
     if existing:
@@ -46,7 +72,7 @@ async def _take_over(session: AsyncSession, integration: Integration) -> list[Wo
         select(Workflow)
         .join(Integration, Integration.id == Workflow.integration_id)
         .where(
-            Workflow.default_key.is_not(None),
+            or_(Workflow.default_key.is_not(None), Workflow.off_by.startswith(BY_ACCOUNT)),
             Integration.removed_at.is_not(None),
             Integration.name == integration.name,
         )
@@ -54,12 +80,16 @@ async def _take_over(session: AsyncSession, integration: Integration) -> list[Wo
     )
     workflows = list(await session.scalars(former))
     for workflow in workflows:
-        which = str(workflow.default_key).rpartition(":")[2]
+        if workflow.default_key is not None:
+            which = workflow.default_key.rpartition(":")[2]
+            workflow.default_key = default_key(integration.id, which)
+        if workflow.off_by == off_by_account(workflow.integration_id):
+            workflow.off_by = off_by_account(integration.id)
         workflow.integration_id = integration.id
-        workflow.default_key = default_key(integration.id, which)
         workflow.version += 1
     await session.flush()
-    return workflows
+    await switch_on_workflows(session, integration)
+    return [workflow for workflow in workflows if workflow.default_key is not None]
 
 
 async def find_default_workflow(
@@ -93,14 +123,37 @@ def _page_on_creation(integration: Integration) -> dict[str, Any]:
             "incident_condition_kind": "IS",
             "incident_kinds": ["normal"],
         },
-        "task": {
-            "task_type": "create_pagertree_alert",
-            "title": "{{ incident.title }}",
-            "description": "{{ incident.summary }}",
-            "urgency": "auto",
-            "severity": "auto",
-            "incident": True,
+        "task": _page_task(),
+    }
+
+
+def _page_on_restart() -> dict[str, Any]:
+    return {
+        "which": RESTART,
+        "name": "Create a PagerTree alert when an incident is restarted",
+        "description": "Pages the integration's default targets each time an incident that had "
+        "ended is started again. Off unless you switch it on.",
+        "runs_per_minute_max": 60,
+        "enabled": False,
+        "off_reason": None,
+        "trigger_params": {
+            "trigger_type": "incident",
+            "triggers": ["incident_restarted"],
+            "incident_condition_kind": "IS",
+            "incident_kinds": ["normal"],
         },
+        "task": _page_task(),
+    }
+
+
+def _page_task() -> dict[str, Any]:
+    return {
+        "task_type": "create_pagertree_alert",
+        "title": "{{ incident.title }}",
+        "description": "{{ incident.summary }}",
+        "urgency": "auto",
+        "severity": "auto",
+        "incident": True,
     }
 
 

@@ -22,9 +22,17 @@ from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.severity import AUTO, read_severity
 from pagersync.paging import requests
 from pagersync.paging.models import OperationKind, Page, PageStatus
+from pagersync.paging.page_targets import paged
 from pagersync.paging.service import NewPage, create_page, request_operation, resolve_page
+from pagersync.paging.whom import find_whom, look_up
 from pagersync.workflows.context import NotYetError, TaskContext, TaskFailedError, TaskResult
 from pagersync.workflows.linked import Linked, find_linked
+from pagersync.workflows.paging_targets import (
+    account_named,
+    find_fallback,
+    named_targets,
+    needs_names,
+)
 from pagersync.workflows.task_params import (
     AcknowledgePagerTreeAlertParams,
     CreatePagerTreeAlertParams,
@@ -54,10 +62,9 @@ async def _wait_for_directory(context: TaskContext, params: PagerTreeAlertParams
     Raises:
         NotYetError: it has not come yet.
     """
-    named: str | None = getattr(params, "integration", None)
-    chosen = await requests.choose_integration(context.session, named or context.integration)
+    chosen = await requests.choose_integration(context.session, account_named(context, params))
     is_patient = datetime.now(UTC) - context.run.created_at < DIRECTORY_WAIT
-    if chosen.directory_synced_at is None and is_patient:
+    if chosen.directory_synced_at is None and is_patient and needs_names(params, chosen):
         raise NotYetError(
             f"the teams, users and routers of {chosen.name!r} are not listed yet"
             + (f": {chosen.directory_error}" if chosen.directory_error else "")
@@ -68,16 +75,14 @@ async def plan_page(context: TaskContext, params: PagerTreeAlertParams) -> NewPa
     """Return the page that a task asks for; nothing is changed.
 
     Raises:
-        TaskFailedError: it is for nobody.
+        TaskFailedError: there is no title.
+        NobodyError: nobody can be paged.
         ManyInvalidError: a value cannot be right.
     """
-    fallback: Targets | None = getattr(params, "fallback", None)
-    named: str | None = getattr(params, "integration", None)
-    new = await _new_page(context, params, named or context.integration)
-    if fallback is None:
-        return new
-    found = await requests.find_targets(context.session, new.integration_id, fallback)
-    return replace(new, fallback_targets=found)
+    new = await _new_page(context, params, account_named(context, params))
+    fallback, notes = await find_fallback(context.session, new.integration_id, params)
+    context.notes.extend((*new.notes, *notes))
+    return replace(new, fallback_targets=fallback, notes=[*new.notes, *notes])
 
 
 async def update_pagertree_alert(
@@ -182,7 +187,7 @@ async def _lock(context: TaskContext, alerts: Sequence[Alert]) -> None:
 
 async def _page(context: TaskContext, new: NewPage) -> TaskResult:
     page: Page = await create_page(context.session, new)
-    names = [target["name"] for target in page.targets]
+    names = [target["name"] for target in paged(page.targets)]
     return TaskResult({"page_id": str(page.id), "title": page.title, "targets": names}, page.id)
 
 
@@ -190,48 +195,35 @@ async def _new_page(
     context: TaskContext, params: PagerTreeAlertParams, integration: str | None
 ) -> NewPage:
     severity = await _severity(context, params)
+    chosen = await requests.choose_integration(context.session, integration)
     request = requests.PageRequest.model_construct(
         title=cut((params.title or "").strip(), TITLE_MAX) or await _title(context),
         description=cut(params.description, DESCRIPTION_MAX),
         urgency=params.urgency,
         severity=severity,
         tags=getattr(params, "tags", []),
-        integration=integration,
+        integration=str(chosen.id),
         incident_id=context.incident_id,
-        **(await _targets(context, params, integration)),
+        teams=[],
+        users=[],
+        routers=[],
     )
     new = await requests.to_new_page(
         context.session,
         request,
         requested_by=context.cause.requested_by,
         alert_id=context.alert_id,
+        needs_targets=False,
     )
+    whom = await find_whom(context.session, chosen, named_targets(params))
     return replace(
         new,
+        targets=whom.targets,
+        notes=[*new.notes, *whom.notes],
         is_incident=bool(severity) if params.incident is None else params.incident,
         workflow_run_id=context.run.id,
         depth=context.run.depth,
     )
-
-
-async def _targets(
-    context: TaskContext, params: PagerTreeAlertParams, integration: str | None
-) -> dict[str, Any]:
-    named = {
-        "teams": params.teams,
-        "users": params.users,
-        "routers": getattr(params, "routers", []),
-    }
-    if any(named.values()):
-        return named
-    chosen = await requests.choose_integration(context.session, integration)
-    defaults = Targets.model_validate(chosen.default_targets)
-    if not (defaults.teams or defaults.users or defaults.routers):
-        raise TaskFailedError(
-            f"the task names nobody to page, and the integration {chosen.name!r} has no default "
-            "targets: name a team or a user in the task, or set default_targets"
-        )
-    return {name: getattr(defaults, name) for name in named}
 
 
 async def _severity(context: TaskContext, params: PagerTreeAlertParams) -> str | None:
@@ -270,7 +262,9 @@ async def _changes(context: TaskContext, params: UpdatePagerTreeAlertParams) -> 
     if params.teams or params.users:
         chosen = await requests.choose_integration(context.session, context.integration)
         targets = Targets(teams=params.teams, users=params.users)
-        values["targets"] = await requests.find_targets(context.session, chosen.id, targets)
+        whom = await look_up(context.session, chosen.id, targets)
+        context.notes.extend(whom.notes)
+        values["targets"] = paged(whom.targets) or None
     return {name: value for name, value in values.items() if value is not None}
 
 

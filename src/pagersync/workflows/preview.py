@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.errors import PagersyncError
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.outbound import check_host, parse_url
+from pagersync.paging.page_targets import paged
 from pagersync.settings import Settings
 from pagersync.workflows.conditions import conditions_of
 from pagersync.workflows.context import TaskContext, open_context
@@ -159,6 +160,7 @@ async def _would(look: _Look, params: BaseModel) -> dict[str, Any]:
         "title": new.title,
         "urgency": new.urgency,
         "severity": new.severity,
-        "targets": [target["name"] for target in new.targets],
-        "fallback_targets": [target["name"] for target in new.fallback_targets or ()],
+        "targets": [target["name"] for target in paged(new.targets)],
+        "fallback_targets": [target["name"] for target in paged(new.fallback_targets or ())],
+        "notes": new.notes,
     }

@@ -18,10 +18,12 @@ from pagersync.jsonapi import (
     JsonApiResponse,
     NewDocument,
     errors,
+    notes_of,
 )
 from pagersync.pagination import PageDep, find
 from pagersync.shape import Wanted
 from pagersync.workflows import service
+from pagersync.workflows.account_workflows import alarm
 from pagersync.workflows.models import Workflow
 from pagersync.workflows.severity_ids import with_severity_ids
 from pagersync.workflows.views import (
@@ -149,13 +151,17 @@ async def update_workflow(
     values = await with_severity_ids(session, values, workflow.trigger_params)
     if values:
         workflow = await service.change_workflow(session, workflow, values)
-    return await _shown(session, response, workflow)
+    shown = await _shown(session, response, workflow)
+    if values.get("enabled") is False:
+        shown.meta = notes_of(await alarm(session))
+    return shown
 
 
 @router.delete(
     "/workflows/{id}",
     summary="Remove a workflow",
-    description="Its runs stay; those that wait are canceled when their time comes.",
+    description="Its runs stay; those that wait are canceled when their time comes. `meta.notes` "
+    "warns if no workflow pages anybody for new incidents after that.",
     dependencies=[needs(Scope.WRITE)],
     responses=errors(404, 412, 422),
 )
@@ -165,7 +171,9 @@ async def delete_workflow(
     workflow = await service.get_workflow(session, id, lock=True)
     check_if_match(if_match, workflow.version)
     removed = await service.remove_workflow(session, workflow)
-    return await _shown(session, response, removed)
+    shown = await _shown(session, response, removed)
+    shown.meta = notes_of(await alarm(session))
+    return shown
 
 
 async def _shown(

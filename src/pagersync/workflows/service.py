@@ -277,6 +277,7 @@ def _set(workflow: Workflow, values: Mapping[str, Any]) -> None:
     workflow.name = workflow.name.strip()
     if values.get("enabled"):
         workflow.off_reason = None
+        workflow.off_by = None
     if "trigger_params" in values:
         params = parse_trigger_params(values["trigger_params"])
         workflow.trigger_params = to_json(params)

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import select
 
 from pagersync.fitting import cut
+from pagersync.incidents.lifecycle import is_restart
 from pagersync.incidents.models import Severity
 from pagersync.incidents.requests import TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from pagersync.incidents.service import NewIncident, move_incident
@@ -14,6 +15,7 @@ from pagersync.incidents.service import create_incident as create_incident_once
 from pagersync.incidents.timeline import add_entry
 from pagersync.workflows import paging_tasks as paging
 from pagersync.workflows.context import TaskContext, TaskResult
+from pagersync.workflows.restart import notes_on_restart
 from pagersync.workflows.task_params import (
     AddToTimelineParams,
     CreateIncidentParams,
@@ -28,9 +30,12 @@ Execute: TypeAlias = Callable[[TaskContext, Any], Awaitable[TaskResult]]
 async def update_status(context: TaskContext, params: UpdateStatusParams) -> TaskResult:
     """Move the incident to the status that the task names."""
     incident = await context.incident()
+    before = incident.status
     moved = await move_incident(
         context.session, incident, params.status, context.cause, params.message
     )
+    if is_restart(before, moved.status):
+        context.notes.extend(await notes_on_restart(context.session, moved, before))
     return TaskResult({"incident_id": str(moved.id), "status": moved.status})
 
 

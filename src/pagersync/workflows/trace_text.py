@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pagersync.events.models import DomainEvent
 from pagersync.paging.models import Attempt, Operation, OperationKind, Page
+from pagersync.paging.page_targets import paged
 from pagersync.workflows.models import RunStatus, TaskRunStatus, WorkflowRun, WorkflowTaskRun
 from pagersync.workflows.trace_story import Story
 
@@ -74,7 +75,7 @@ def workflow_name(story: Story, workflow_id: UUID) -> str:
 
 def target_names(page: Page) -> str:
     """Return whom a page is for: `Platform and Payments`."""
-    *most, last = [str(target["name"]) for target in page.targets] or ["nobody"]
+    *most, last = [str(target["name"]) for target in paged(page.targets)] or ["nobody"]
     return f"{', '.join(most)} and {last}" if most else last
 
 
@@ -170,10 +171,15 @@ def task_text(task: WorkflowTaskRun) -> str:
 
 def page_text(page: Page) -> str:
     """Return what a page is."""
+    whom = target_names(page)
+    if left_out := [str(target["name"]) for target in page.targets if target.get("skipped")]:
+        whom += f" (not to {', '.join(left_out)})"
     if page.fallback_of is not None:
-        return f"page to {target_names(page)} instead: {short(page.title)}"
+        return f"page to {whom} instead: {short(page.title)}"
+    if page.repeat_of is not None:
+        return f"page to {whom}, perhaps again: {short(page.title)}"
     by = "" if page.workflow_run_id else f"{page.requested_by} asked for a "
-    return f"{by}page to {target_names(page)}: {short(page.title)}"
+    return f"{by}page to {whom}: {short(page.title)}"
 
 
 def operation_text(operation: Operation) -> str:

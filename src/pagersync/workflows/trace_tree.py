@@ -14,6 +14,7 @@ from pagersync.events.models import DomainEvent
 from pagersync.inbox.models import Delivery
 from pagersync.jsonapi import Timestamp
 from pagersync.paging.models import Attempt, Operation, Page
+from pagersync.paging.page_targets import paged
 from pagersync.workflows import trace_text as text
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTaskRun
 from pagersync.workflows.trace_story import Key, Kind, Story, verdicts
@@ -256,7 +257,9 @@ def _page(story: Story, row: Page) -> Described:
     times = ("sent_at", "confirmed_at", "acknowledged_at", "resolved_at", "dropped_at")
     moments = {name: getattr(row, name) for name in (*times, "stuck_at", "unknown_at")}
     detail = {
-        "targets": [target["name"] for target in row.targets],
+        "targets": [target["name"] for target in paged(row.targets)],
+        "skipped": {t["name"]: t["skipped"] for t in row.targets if t.get("skipped")},
+        "notes": row.notes,
         "urgency": row.urgency,
         "severity": row.severity,
         "requested_by": row.requested_by,

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from pagersync.errors import InvalidError, ManyInvalidError, wording
-from pagersync.events.triggers import TRIGGERS
+from pagersync.events.triggers import OURS_ONLY, TRIGGERS
 from pagersync.jsonapi import Attributes
 from pagersync.workflows.trigger_checks import problems_of
 
@@ -237,10 +237,11 @@ def to_json(params: TriggerParams) -> dict[str, Any]:
 def fits_rootly(params: Mapping[str, Any]) -> bool:
     """Return whether Rootly's API could say these parameters, as `to_json` gave them.
 
-    Its clients refuse a whole answer over a kind or an operator that it does not have.
+    Its clients refuse a whole answer over a kind, a trigger or an operator that it does not have.
     """
     is_presence = params.get("incident_condition_summary") in (None, *get_args(Presence))
-    return params["trigger_type"] != "page" and is_presence
+    has_ours = not OURS_ONLY.isdisjoint(params.get("triggers") or ())
+    return params["trigger_type"] != "page" and is_presence and not has_ours
 
 
 def _problem(error: Any, pointer: str) -> InvalidError:

@@ -13,6 +13,7 @@ from uuid import UUID
 from pagersync.alerts.models import LOCAL_PREFIX, Alert
 from pagersync.incidents.models import Incident, IncidentEvent, Severity
 from pagersync.paging.models import Page
+from pagersync.paging.page_targets import paged
 
 Variables = dict[str, Any]
 
@@ -180,7 +181,8 @@ def page_variables(page: Page) -> Variables:
         "severity": page.severity,
         "tags": list(page.tags),
         "targets": [
-            {"kind": target.get("kind"), "name": target.get("name")} for target in page.targets
+            {"kind": target.get("kind"), "name": target.get("name")}
+            for target in paged(page.targets)
         ],
         "requested_by": page.requested_by,
         "integration_id": str(page.integration_id),

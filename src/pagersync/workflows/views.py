@@ -90,7 +90,7 @@ class NewWorkflow(WorkflowContent, Requested):
     integration_id: Uuid | None = Field(
         default=None,
         description="The account whose alerts and pages it is for, and that its tasks page "
-        "through; null: any, and the only one.",
+        "through; null: any, and the default account.",
     )
 
 

@@ -88,6 +88,9 @@ def _lines(nodes: Sequence["TraceNode"], began: datetime, depth: int) -> Iterato
         room = COLUMNS_MAX - len(head) - len(tail)
         title = node.title if len(node.title) <= room else f"{node.title[: room - 1]}…"
         yield f"{head}{title}{tail}".rstrip()
+        if node.kind == "page":
+            for note in node.detail.get("notes", ()):
+                yield f"{'':>9}  {' ' * min(2 * depth + 2, INDENT_MAX)}note: {note}"
         yield from _lines(node.children, began, depth + 1)
 
 

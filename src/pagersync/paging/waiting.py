@@ -1,0 +1,179 @@
+"""Why operations wait, for people; and incidents are told, once, of pages that wait for long."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import Text, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.database.engine import Connection
+from pagersync.incidents.activity import Activity, add_activity
+from pagersync.integrations.gate import GateReason, IntegrationGate, list_gates
+from pagersync.integrations.models import Integration
+from pagersync.integrations.waiting import AccountState, clock, why_account_waits
+from pagersync.paging.models import Operation, OperationState, PageStatus
+
+TAKEN_WITHIN: Final = timedelta(seconds=5)
+"""A worker that runs takes an operation that can be sent within this time."""
+
+TOLD_AFTER_S: Final = 10.0
+"""The timeline of an incident is told of a page that waits for longer."""
+
+TOLD_AT_ONCE_MAX: Final = 200
+
+
+class Waits:
+    """Finds out why operations wait.
+
+    Args:
+        calls_per_s: the rate limit of one account.
+    """
+
+    def __init__(self, calls_per_s: float) -> None:
+        self._calls_per_s = calls_per_s
+
+    async def of(self, session: AsyncSession, operations: Sequence[Operation]) -> dict[UUID, str]:
+        """Return why each operation that waits does so, by its id."""
+        queued = [each for each in operations if each.state == OperationState.QUEUED]
+        if not queued:
+            return {}
+        accounts = await _load_accounts(session, {each.integration_id for each in queued})
+        first = await _load_first(session, queued)
+        now = datetime.now(UTC)
+        reasons = {
+            each.id: why_waits(
+                each,
+                accounts.get(each.integration_id),
+                is_behind_another=first.get(each.lock_key or "", each.id) != each.id,
+                calls_per_s=self._calls_per_s,
+                now=now,
+            )
+            for each in queued
+        }
+        return {id_: reason for id_, reason in reasons.items() if reason is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account and its rate limiter."""
+
+    state: AccountState
+    limiter: IntegrationGate | None
+
+
+def why_waits(
+    operation: Operation,
+    account: Account | None,
+    *,
+    is_behind_another: bool,
+    calls_per_s: float,
+    now: datetime,
+) -> str | None:
+    """Return why a queued operation is not under way; None if it will be in a moment. Pure."""
+    if account is not None and (reason := why_account_waits(account.state, now)):
+        return reason
+    if is_behind_another:
+        return "It waits for an earlier call about the same alert."
+    if operation.run_at > now:
+        last = operation.last_error and f" So far: {operation.last_error}"
+        verb = "tried again" if operation.attempt or operation.last_error else "sent"
+        return f"It is {verb} at {clock(operation.run_at, now)}.{last or ''}"
+    if account is not None and _tokens(account.limiter, calls_per_s, now) < 1:
+        return (
+            f"It waits for the rate limit of {calls_per_s:g} calls a second "
+            "(PAGERSYNC_PAGERTREE_CALLS_PER_S)."
+        )
+    if now - operation.run_at > TAKEN_WITHIN:
+        return "No worker has taken it yet. Is `pagersync serve` or `pagersync worker` running?"
+    return None
+
+
+def why_page_waits(
+    status: str, operations: Iterable[Operation], reasons: Mapping[UUID, str]
+) -> str | None:
+    """Return why a page that is not with PagerTree for certain is not; its create says it. Pure."""
+    if status not in (PageStatus.QUEUED, PageStatus.UNKNOWN):
+        return None
+    return next((reasons[each.id] for each in operations if each.id in reasons), None)
+
+
+def _tokens(limiter: IntegrationGate | None, calls_per_s: float, now: datetime) -> float:
+    if limiter is None:
+        return 1.0
+    return limiter.tokens + calls_per_s * (now - limiter.refilled_at).total_seconds()
+
+
+async def _load_accounts(session: AsyncSession, ids: set[UUID]) -> dict[UUID, Account]:
+    limiters = await list_gates(session, list(ids))
+    found = await session.scalars(select(Integration).where(Integration.id.in_(ids)))
+    return {
+        row.id: Account(
+            AccountState(row.name, row.enabled or row.removed_at is not None, limiters.get(row.id)),
+            limiters.get(row.id),
+        )
+        for row in found
+    }
+
+
+async def _load_first(session: AsyncSession, operations: Sequence[Operation]) -> dict[str, UUID]:
+    """Return the operation that comes first of those about each alert."""
+    keys = {each.lock_key for each in operations if each.lock_key}
+    is_open = Operation.state.in_([OperationState.QUEUED, OperationState.RUNNING])
+    statement = (
+        select(Operation.lock_key, func.min(cast(Operation.id, Text)))
+        .where(Operation.lock_key.in_(keys), is_open)
+        .group_by(Operation.lock_key)
+    )
+    return {key: UUID(first) for key, first in await session.execute(statement) if key}
+
+
+async def tell_waits(connection: Connection) -> None:
+    """Tell incidents of pages that wait because PagerTree fails or refuses the key: once each."""
+    reasons = [GateReason.CREDENTIALS_REFUSED.value, GateReason.FAILING.value]
+    now = datetime.now(UTC)
+    async with connection.transaction():
+        rows = await connection.fetch(_UNTOLD, reasons, TOLD_AFTER_S, TOLD_AT_ONCE_MAX)
+        await add_activity(connection, [_told(row, now) for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class _Limiter:
+    reason: str | None
+    failing_since: datetime | None
+    open_until: datetime | None
+    last_error: str | None
+
+
+def _told(row: asyncpg.Record, now: datetime) -> Activity:
+    limiter = _Limiter(**{name: row[name] for name in _Limiter.__dataclass_fields__})
+    reason = why_account_waits(AccountState(row["name"], enabled=True, limiter=limiter), now)
+    return Activity(
+        incident_id=row["incident_id"],
+        event=f"The page {row['title']!r} waits. {reason}",
+        source="system",
+        occurred_at=now,
+        page_id=row["id"],
+    )
+
+
+_UNTOLD = """
+WITH untold AS MATERIALIZED (
+    SELECT p.id, i.name, g.reason, g.failing_since, g.open_until, g.last_error
+    FROM integration_gates g
+    JOIN integrations i ON i.id = g.integration_id AND i.enabled
+    JOIN pages p ON p.integration_id = g.integration_id
+    WHERE g.open_until IS NOT NULL AND g.reason = ANY($1::text[])
+      AND g.failing_since < now() - make_interval(secs => $2)
+      AND p.status = 'queued' AND p.incident_id IS NOT NULL AND p.wait_told_at IS NULL
+      AND p.created_at < now() - make_interval(secs => $2)
+      AND (p.send_at IS NULL OR p.send_at <= now())
+    LIMIT $3 FOR UPDATE OF p SKIP LOCKED
+)
+UPDATE pages p SET wait_told_at = now() FROM untold u WHERE p.id = u.id
+RETURNING p.id, p.incident_id, p.title, u.name, u.reason, u.failing_since, u.open_until,
+    u.last_error
+"""

@@ -1,0 +1,110 @@
+from typing import Final
+
+from tests.what_can_go_wrong.row import Row
+
+TITLE: Final = "Accounts and keys"
+
+ACCOUNTS: Final = "tests/workflows/test_accounts.py"
+
+ROWS: Final = [
+    Row(
+        "A second account is connected.",
+        "operator",
+        "A page that named no account was refused, and each workflow task that did failed: nobody "
+        "was paged.",
+        "The first account is the default account, and is used. Another can be made the default.",
+        "tests/integrations/test_default_account.py::"
+        "test_the_first_account_is_the_default_and_stays_it",
+    ),
+    Row(
+        "The default account is removed.",
+        "operator",
+        "There was no default account.",
+        "The oldest enabled account becomes the default one, and the answer says so.",
+        "tests/integrations/test_default_account.py::"
+        "test_the_oldest_enabled_account_becomes_the_default_when_the_default_is_removed",
+    ),
+    Row(
+        "The default account is disabled, and a page names no account.",
+        "operator",
+        "The page was refused.",
+        "Another enabled account is used, one with default targets first.",
+        "tests/integrations/test_default_account.py::"
+        "test_a_disabled_default_account_is_passed_over_for_one_that_can_page",
+    ),
+    Row(
+        "An alert that pages nobody is created before an account is connected.",
+        "integrator",
+        "It was refused.",
+        "It is created.",
+        "tests/integrations/test_default_account.py::"
+        "test_an_alert_without_targets_needs_neither_an_account_nor_the_choice_of_one",
+    ),
+    Row(
+        "A second account comes with its default workflows.",
+        "operator",
+        "Two teams were paged for each incident, and each alert was resolved twice.",
+        "Its default workflows are off and say why, while those of the first account work.",
+        f"{ACCOUNTS}::test_a_second_account_does_not_page_for_the_same_incidents",
+    ),
+    Row(
+        "An account is removed or disabled; its workflows stay.",
+        "operator",
+        "Each of them failed at each incident.",
+        "They are switched off. Another account's default workflows take over.",
+        f"{ACCOUNTS}::test_the_other_accounts_workflows_take_over_when_an_account_ends",
+    ),
+    Row(
+        "The only account is removed.",
+        "operator",
+        "Nobody was paged for new incidents, without a word.",
+        "The command, the answer of the API and `doctor` say that nobody is paged any more.",
+        f"{ACCOUNTS}::test_a_removed_account_leaves_no_workflow_that_is_on",
+    ),
+    Row(
+        "A disabled account is enabled again.",
+        "operator",
+        "Its workflows had failed meanwhile.",
+        "The workflows that pagersync switched off are on again; what a person switched off is "
+        "not.",
+        f"{ACCOUNTS}::test_workflows_that_stopped_with_their_account_begin_again_with_it",
+    ),
+    Row(
+        "An account is disabled while pages wait to be sent.",
+        "operator",
+        "They waited for ever, without a sign.",
+        "They are canceled, with the reason on the page, the timeline and in an event.",
+        f"{ACCOUNTS}::test_pages_that_wait_end_visibly_when_their_account_is_disabled",
+    ),
+    Row(
+        "The last workflow that pages is switched off or removed.",
+        "colleague",
+        "Nothing was said.",
+        "The answer, the command and `doctor` say that nobody is paged for new incidents.",
+        f"{ACCOUNTS}::test_the_last_workflow_that_pages_is_not_removed_or_switched_off_silently",
+    ),
+    Row(
+        "The file of the secret key is lost.",
+        "operator",
+        "A new key was made silently. Each page failed after some attempts.",
+        "`serve` and `worker` do not start. They say how to restore the key or to give it up.",
+        "tests/flows/test_secret_key.py::"
+        "test_a_lost_key_stops_serve_until_it_is_restored_or_given_up",
+    ),
+    Row(
+        "PAGERSYNC_SECRET_KEY is another one than before.",
+        "operator",
+        "Each page failed after some attempts.",
+        "`serve` and `worker` do not start; with `--force`, `/readyz` says what is wrong.",
+        "tests/integrations/test_secret_key.py::"
+        "test_another_key_is_refused_with_what_is_lost_and_what_to_do",
+    ),
+    Row(
+        "An account has no API key, because a lost secret key was given up.",
+        "operator",
+        "Its pages were canceled.",
+        "They wait, say why, and go out when the key is entered.",
+        "tests/paging/test_paging.py::"
+        "test_an_account_without_an_api_key_keeps_its_pages_until_it_has_one",
+    ),
+]

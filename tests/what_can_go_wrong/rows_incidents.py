@@ -1,0 +1,110 @@
+from typing import Final
+
+from tests.what_can_go_wrong.row import Row
+
+TITLE: Final = "Incidents and the alerts they are made of"
+
+LATE: Final = "tests/incidents/test_attached_late.py"
+AGAIN: Final = "tests/alerts/test_repeats.py"
+RESTART: Final = "tests/workflows/test_restart.py"
+
+ROWS: Final = [
+    Row(
+        "A trigger comes while the resolve of its alert waits or is under way.",
+        "integrator",
+        "It counted as a duplicate; the resolve ended both, and nobody was paged.",
+        "A new alert is made and pages.",
+        f"{AGAIN}::test_an_alert_whose_resolve_waits_is_no_duplicate",
+    ),
+    Row(
+        "A trigger comes again after PagerTree dropped its alert: nobody was on call.",
+        "PagerTree",
+        "It counted as a duplicate of an alert that pages nobody.",
+        "A new alert is made and pages.",
+        f"{AGAIN}::test_an_alert_that_pagertree_dropped_is_no_duplicate",
+    ),
+    Row(
+        "A trigger comes again when the incident of its alert is over.",
+        "colleague",
+        "It counted as a duplicate of an alert that was about to be resolved.",
+        "A new alert is made and pages.",
+        f"{AGAIN}::test_an_alert_whose_end_was_asked_for_elsewhere_is_no_duplicate",
+    ),
+    Row(
+        "A trigger comes again, more urgent or more severe.",
+        "integrator",
+        "The alert stayed as urgent as before.",
+        "The alert is raised here and in PagerTree; its incident's timeline tells it.",
+        f"{AGAIN}::test_a_repeat_that_is_more_urgent_raises_the_alert_here_and_in_pagertree",
+    ),
+    Row(
+        "A trigger comes again, more urgent than what somebody acknowledged.",
+        "integrator",
+        "Nobody was paged, and the answer did not say so.",
+        "People are paged again; a repeat that is not more urgent says that nobody is.",
+        f"{AGAIN}::test_a_repeat_of_an_acknowledged_alert_says_that_nobody_is_paged",
+    ),
+    Row(
+        "An alert is snoozed, and its trigger comes again, more urgent.",
+        "colleague",
+        "Nobody was paged before the snooze's end.",
+        "The snooze ends: people are paged at once.",
+        f"{AGAIN}::test_a_snooze_ends_when_the_alert_is_asked_for_more_urgently",
+    ),
+    Row(
+        "A trigger without targets made an alert; the next one names a team.",
+        "integrator",
+        "It counted as a duplicate, and the team was never paged.",
+        "The team is paged for the alert.",
+        f"{AGAIN}::test_a_repeat_with_targets_pages_for_an_alert_that_paged_nobody",
+    ),
+    Row(
+        "An incident that was resolved is restarted.",
+        "colleague",
+        "Nobody was paged, and nothing said so.",
+        "The answer and the command say that nobody is paged, and how to change that.",
+        f"{RESTART}::test_a_restart_that_pages_nobody_says_so",
+    ),
+    Row(
+        "The default workflow for restarts is switched on, and an incident is restarted.",
+        "operator",
+        "There was no trigger for it.",
+        "The default targets are paged again.",
+        f"{RESTART}::test_the_default_workflow_pages_for_a_restart_once_it_is_on",
+    ),
+    Row(
+        "The workflow that paged for restarts is switched off, or its conditions exclude them.",
+        "colleague",
+        "Restarts were silent.",
+        "Each restart says that nobody is paged.",
+        f"{RESTART}::test_a_workflow_that_is_off_or_does_not_match_pages_nobody",
+    ),
+    Row(
+        "An open alert is attached to an incident that is over.",
+        "integrator",
+        "It stayed open for ever, and paged people, without a word.",
+        "It stays open; the answer and the timeline name it.",
+        f"{LATE}::test_an_open_alert_attached_to_an_incident_that_is_over_is_named_and_stays_open",
+    ),
+    Row(
+        "An open alert is attached to an incident that is over, with `resolve_open_alerts`.",
+        "integrator",
+        "There was no such thing.",
+        "The alert and the pages about it are resolved in PagerTree.",
+        f"{LATE}::test_an_alert_in_pagertree_and_the_pages_about_it_are_resolved_there",
+    ),
+    Row(
+        "An alert is attached while somebody resolves the incident.",
+        "colleague",
+        "The resolve missed it, and it stayed open silently.",
+        "The one waits for the other: it is resolved with the incident, or named in the answer.",
+        f"{LATE}::test_an_alert_attached_while_the_incident_is_being_resolved_is_not_left_open_silently",
+    ),
+    Row(
+        "An incident is removed whose alert is still open.",
+        "colleague",
+        "The alert paged people for an incident that nobody could see.",
+        "The answer names the alert.",
+        f"{LATE}::test_an_incident_that_is_removed_names_the_alerts_that_stay_open",
+    ),
+]
