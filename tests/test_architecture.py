@@ -29,6 +29,7 @@ EDGES = {
     "integrations/reachability.py",  # how a call ended, after it
     "paging/cli.py",
     "paging/waiting.py",  # the sender's tidying up
+    "unpaged/sweep.py",  # the worker's transaction around one look
     "workflows/cli.py",
     "paging/repeats.py",  # a worker's check of pages that stay unknown
     "paging/confirm.py",  # PagerTree is asked between the claim and the record

@@ -181,6 +181,12 @@ class Settings(BaseSettings):
         gt=0,
         description="A page that PagerTree has but pages nobody for is `stuck` after this time.",
     )
+    unpaged_s: float = Field(
+        default=60,
+        ge=0,
+        description="An incident or alert that a workflow should have paged for, and that nobody "
+        "was paged for after this time, is an `incident.unpaged` or `alert.unpaged`; 0: no check.",
+    )
     unknown_elsewhere_s: float = Field(
         default=300,
         ge=0,

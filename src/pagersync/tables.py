@@ -5,6 +5,7 @@ import pagersync.alerts.models
 import pagersync.events.models
 import pagersync.inbox.models
 import pagersync.incidents.models
+import pagersync.incidents.unpaged
 import pagersync.integrations.directory_models
 import pagersync.integrations.gate
 import pagersync.integrations.models

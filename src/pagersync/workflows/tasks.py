@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import select
 
-from pagersync.fitting import cut
+from pagersync.fitting import fit
 from pagersync.incidents.lifecycle import is_restart
 from pagersync.incidents.models import Severity
 from pagersync.incidents.requests import TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
@@ -15,6 +15,7 @@ from pagersync.incidents.service import create_incident as create_incident_once
 from pagersync.incidents.timeline import add_entry
 from pagersync.workflows import paging_tasks as paging
 from pagersync.workflows.context import TaskContext, TaskResult
+from pagersync.workflows.page_texts import title_of
 from pagersync.workflows.restart import notes_on_restart
 from pagersync.workflows.task_params import (
     AddToTimelineParams,
@@ -32,7 +33,7 @@ async def update_status(context: TaskContext, params: UpdateStatusParams) -> Tas
     incident = await context.incident()
     before = incident.status
     moved = await move_incident(
-        context.session, incident, params.status, context.cause, params.message
+        context.session, incident, params.status, context.cause, params.message, [*context.notes]
     )
     if is_restart(before, moved.status):
         context.notes.extend(await notes_on_restart(context.session, moved, before))
@@ -43,8 +44,16 @@ async def add_to_timeline(context: TaskContext, params: AddToTimelineParams) -> 
     """Add an entry to the incident's timeline."""
     incident = await context.incident()
     text = f"{params.event} {params.url}" if params.url else params.event
+    if not text.strip():
+        context.notes.append("the event is empty, so nothing was added to the timeline")
+        return TaskResult({"skipped": "the event is empty"})
     entry = await add_entry(context.session, incident, text, context.cause)
     return TaskResult({"event_id": str(entry.id)})
+
+
+async def _title(context: TaskContext, said: str) -> str:
+    title = await title_of(context, said)
+    return fit("title", title, TITLE_CHARACTERS_MAX, context.notes)
 
 
 async def create_incident(context: TaskContext, params: CreateIncidentParams) -> TaskResult:
@@ -55,11 +64,12 @@ async def create_incident(context: TaskContext, params: CreateIncidentParams) ->
     by_level = select(Severity.id).where(Severity.severity == level).order_by(Severity.position)
     severity_id = params.severity_id or (await session.scalar(by_level.limit(1)) if level else None)
     new = NewIncident(
-        title=cut(params.title.strip(), TITLE_CHARACTERS_MAX),
-        summary=cut(params.summary, TEXT_CHARACTERS_MAX),
+        title=await _title(context, params.title),
+        summary=fit("summary", params.summary, TEXT_CHARACTERS_MAX, context.notes),
         severity_id=severity_id,
         private=params.private,
         source_alert_id=alert.id if alert else None,
+        notes=context.notes,
     )
     incident = await create_incident_once(session, new, context.cause)
     result = {"incident_id": str(incident.id), "number": incident.number}

@@ -151,7 +151,7 @@ def run_text(story: Story, run: WorkflowRun) -> str:
     by = f", started by {run.requested_by}" if run.domain_event_id is None else ""
     why = f": {short(run.status_message)}" if run.status_message else ""
     if run.status == RunStatus.QUEUED:
-        return f"{name} matched{again}{by}; its run waits until {run.run_at:%H:%M:%S}"
+        return f"{name} matched{again}{by}; its run waits until {run.run_at:%H:%M:%S}{why}"
     if run.status == RunStatus.STARTED:
         return f"{name} is running{again}{by}"
     if run.status == RunStatus.CANCELED:
