@@ -22,6 +22,7 @@ from pagersync.integrations import gate
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.pagertree.resources import RemoteAlert
 from pagersync.paging.models import marks_of, operation_of
+from pagersync.paging.record import Shown
 from pagersync.paging.status import PageState, Seen, see, seen_in
 from pagersync.paging.store import (
     Account,
@@ -145,6 +146,7 @@ class Checker:
     async def check_due(self) -> int:
         """Check the pages whose time has come, at most ten; return how many that were."""
         async with raw_connection(self._turns.engine) as connection:
+            await self._turns.revive_resolves(connection)
             due = await connection.fetch(_CLAIM, CHECKS_AT_ONCE, CHECK_LEASE_S)
         await asyncio.gather(
             *(self._check(row["id"], row["integration_id"], row["target"]) for row in due)
@@ -193,7 +195,8 @@ class Checker:
         await write_pages(connection, [Change(page, state, now)])
         external_id = state.pagertree_alert_id
         if external_id is not None:
-            await self._turns.read_back(connection, page.integration_id, external_id, page, remote)
+            shown = Shown(page.integration_id, external_id, page, remote)
+            await self._turns.read_back(connection, [shown])
 
     def _stuck_or_not(self, page: LockedPage, state: PageState, now: datetime) -> PageState:
         """Mark a page that is sent and pages nobody. PagerTree's clock may be behind ours."""

@@ -183,6 +183,11 @@ class Page(UpdatedAt, Base):
                 "status = 'queued' AND incident_id IS NOT NULL AND wait_told_at IS NULL"
             ),
         ),
+        Index(
+            "pages_expires_idx",
+            "expires_at",
+            postgresql_where=text("status = 'queued' AND expires_at IS NOT NULL"),
+        ),
         Index("pages_check_idx", "check_at", postgresql_where=text("check_at IS NOT NULL")),
         _is_one_of("status", PageStatus),
     )
@@ -199,6 +204,8 @@ class Operation(QueueColumns, CreatedAt, Base):
             what became of it. While it is true, nothing is sent before PagerTree was searched.
         lookups: searches that found nothing since the last creating call; of an acknowledge or a
             resolve, refusals in a row although the alert's status allows it.
+        failures: how often it ended without having done what was asked.
+        retry_at: when a failed resolve is made again; null for never.
     """
 
     __tablename__ = "operations"
@@ -216,8 +223,11 @@ class Operation(QueueColumns, CreatedAt, Base):
     last_sent_at: Mapped[datetime | None]
     first_sent_at: Mapped[datetime | None]
     lookups: Mapped[int] = mapped_column(server_default="0")
+    failures: Mapped[int] = mapped_column(server_default="0")
+    retry_at: Mapped[datetime | None]
 
     __table_args__ = (
+        Index("operations_retry_idx", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
         Index("operations_page_idx", "page_id", "id", postgresql_where=text("page_id IS NOT NULL")),
         Index("operations_alert_idx", "alert_id", postgresql_where=text("alert_id IS NOT NULL")),
         Index(
@@ -237,7 +247,12 @@ class Operation(QueueColumns, CreatedAt, Base):
             "id",
             postgresql_where=text("state NOT IN ('queued', 'running', 'done')"),
         ),
-        Index("operations_oldest_idx", "id", postgresql_where=text("state = 'queued'")),
+        Index(
+            "operations_account_idx",
+            "integration_id",
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
         _is_one_of("state", OperationState),
         _is_one_of("kind", OperationKind),
         *queue_indexes("operations"),
