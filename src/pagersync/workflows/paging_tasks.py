@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -26,14 +25,14 @@ from pagersync.paging.service import NewPage, create_page, request_operation, re
 from pagersync.paging.task_account import account_for_task
 from pagersync.paging.whom import find_whom, look_up
 from pagersync.texts import few
-from pagersync.workflows.context import NotYetError, TaskContext, TaskFailedError, TaskResult
+from pagersync.workflows.context import TaskContext, TaskFailedError, TaskResult
 from pagersync.workflows.linked import Linked, find_linked
 from pagersync.workflows.page_texts import title_of, without_marks
 from pagersync.workflows.paging_targets import (
     account_named,
     find_fallback,
     named_targets,
-    needs_names,
+    wait_for_directory,
 )
 from pagersync.workflows.task_params import (
     AcknowledgePagerTreeAlertParams,
@@ -46,33 +45,15 @@ from pagersync.workflows.task_params import (
 from pagersync.workflows.waiting import name_waiting
 
 TITLE_MAX: Final = requests.TITLE_CHARACTERS_MAX
-DIRECTORY_WAIT: Final = timedelta(minutes=10)
-"""After that a page whose targets cannot be known fails, and says so."""
 
 
 async def create_pagertree_alert(
     context: TaskContext, params: CreatePagerTreeAlertParams | PagePagerTreeParams
 ) -> TaskResult:
     """Page those whom the task names, or the integration's default targets."""
-    await _wait_for_directory(context, params)
+    await wait_for_directory(context, params)
     planned = await plan_page(context, params)
     return await _page(context, await name_waiting(context, planned))
-
-
-async def _wait_for_directory(context: TaskContext, params: PagerTreeAlertParams) -> None:
-    """Wait for the first listing of what can be paged: an account may be a few seconds old.
-
-    Raises:
-        NotYetError: it has not come yet.
-    """
-    account = await account_for_task(context.session, account_named(context, params))
-    chosen = account.integration
-    is_patient = datetime.now(UTC) - context.run.created_at < DIRECTORY_WAIT
-    if chosen.directory_synced_at is None and is_patient and needs_names(params, chosen):
-        raise NotYetError(
-            f"the teams, users and routers of {chosen.name!r} are not listed yet"
-            + (f": {chosen.directory_error}" if chosen.directory_error else "")
-        )
 
 
 async def plan_page(context: TaskContext, params: PagerTreeAlertParams) -> NewPage:
