@@ -79,6 +79,8 @@ class Page(UpdatedAt, Base):
         alert_id: the alert here that it became, or that it is about.
         is_incident: whether it is an incident in PagerTree although it has no severity.
         fallback_targets: whom to page when this page is dropped, once.
+        standby_for: the alert that pages the same people already: it is sent only if nobody
+            acknowledges that.
         fallback_of: the dropped page that this one is for.
         notes: what was cut, dropped or replaced so that the page could go out, one sentence each.
         resolve_wanted_by: who wants its alert resolved, should PagerTree turn out to have it.
@@ -110,6 +112,7 @@ class Page(UpdatedAt, Base):
     targets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     fallback_targets: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     fallback_of: Mapped[UUID | None]
+    standby_for: Mapped[UUID | None]
     notes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     resolve_wanted_by: Mapped[str | None]
     requested_by: Mapped[str]
@@ -163,6 +166,7 @@ class Page(UpdatedAt, Base):
             "workflow_run_id",
             postgresql_where=text("workflow_run_id IS NOT NULL"),
         ),
+        Index("pages_standby_idx", "standby_for", postgresql_where=text("standby_for IS NOT NULL")),
         Index("pages_status_idx", "status", "id"),
         Index(
             "pages_untold_idx",

@@ -21,6 +21,7 @@ from pagersync.paging.calls import PageContent
 from pagersync.paging.checks import next_check_at
 from pagersync.paging.fallback import fall_back, resolve_late
 from pagersync.paging.models import OperationKind, OperationState, PageStatus
+from pagersync.paging.standby import why_needless
 from pagersync.paging.status import Creation, PageState, events_between, status_of
 from pagersync.paging.step import End, Work
 
@@ -66,9 +67,13 @@ async def load_work(connection: Connection, operation_id: UUID) -> Work:
     """Return a claimed operation with what it needs of its page."""
     row = await connection.fetchrow(_WORK, operation_id)
     assert row is not None  # noqa: S101 - it was claimed, and claimed rows are not removed
+    is_standby = row["standby_for"] is not None and row["kind"] == OperationKind.CREATE_ALERT
     return Work(
         **{
             **row,
+            "needless_because": await why_needless(connection, row["page_id"])
+            if is_standby
+            else None,
             "kind": OperationKind(row["kind"]),
             "params": row["params"],
             "creation": row["creation"] and OperationState(row["creation"]),
@@ -276,7 +281,7 @@ SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page
     o.pagertree_alert_id,
     coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
     c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
-    o.lookups,
+    o.lookups, p.standby_for,
     p.send_at IS NOT NULL AND EXISTS (
         SELECT FROM alerts a WHERE a.id = p.alert_id AND a.status = 'resolved') AS is_needless
 FROM operations o

@@ -27,7 +27,7 @@ from pagersync.metrics import OPERATIONS
 from pagersync.pagertree.client import Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
-from pagersync.paging import account_end, step
+from pagersync.paging import account_end, standby, step
 from pagersync.paging.calls import call, is_refusal_of_state, new_alert
 from pagersync.paging.models import OperationKind, OperationState, marker_of
 from pagersync.paging.search import find_marked
@@ -233,6 +233,8 @@ class Turns:
         marker = marker_of(turn.work.id)
         new = new_alert(content, marker, must_name=turn.permit.names_urgency)
         lease_s = self._settings.operation_lease_s
+        if turn.work.standby_for is not None:
+            await standby.tell(connection, turn.work.page_id)
         is_ours = await mark_sending(connection, turn.work.id, turn.token, lease_s=lease_s)
         return new if is_ours else None
 
