@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from pagersync.database.engine import Sessions
+from pagersync.http import AsyncClient
 from pagersync.incidents.models import Incident, Severity
 from pagersync.integrations.service import change_integration, get_integration
 from pagersync.paging.models import Operation, Page
@@ -90,12 +91,14 @@ async def page_of(flows: Flows, incident_id: UUID, *statuses: str) -> Page:
 
 @pytest.mark.usefixtures("defaults")
 async def test_an_incident_made_of_an_alert_does_not_page_the_same_people_again(
-    flows: Flows, paging: Paging, sessions: Sessions
+    flows: Flows, paging: Paging, sessions: Sessions, service_api: AsyncClient
 ) -> None:
     there = paging.simulator.add_alert(title="Disk full", urgency="high")
     incident_id = await declared(sessions)
     page = await page_of(flows, incident_id)
     assert page.standby_for is not None
+    why = await service_api.get(f"/v1/incidents/{incident_id}/trace")
+    assert "ot paged again: alert" in why.text
     assert "not paged again: alert" in page.notes[-1]
     assert "already pages" in page.notes[-1]
     incident = await flows.incident(incident_id)
@@ -111,6 +114,25 @@ async def test_an_incident_made_of_an_alert_does_not_page_the_same_people_again(
     page = await page_of(flows, incident_id, "canceled")
     assert len(paging.simulator.alerts()) == 1
     assert any("was acknowledged" in each for each in await flows.timeline(incident_id))
+
+
+@pytest.mark.usefixtures("paging")
+async def test_an_alert_that_somebody_has_already_pages_nobody_again_and_says_so(
+    flows: Flows, paging: Paging, sessions: Sessions, defaults: UUID
+) -> None:
+    await flows.change(defaults, enabled=False)
+    is_held = {"alert_condition_status": "IS", "alert_statuses": ["acknowledged"]}
+    triggers = ["alert_status_updated"]
+    await flows.add(DECLARE, trigger_type="alert", triggers=triggers, conditions=is_held)
+    there = paging.simulator.add_alert(title="Disk full", urgency="high")
+    await paging.pagertree.reaches(there["id"], "open")
+    paging.simulator.act(there["id"], "acknowledge")
+    incident_id = await declared(sessions)
+    await eventually(
+        lambda: flows.timeline(incident_id),
+        lambda lines: any("is acknowledged already" in each for each in lines),
+    )
+    assert await flows.pages(incident_id) == []
 
 
 @pytest.mark.usefixtures("defaults")
