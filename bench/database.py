@@ -18,7 +18,7 @@ from pagersync.settings import Settings
 
 EMPTIED: Final = (
     "TRUNCATE deliveries, alerts, alert_events, domain_events, pages, operations, attempts, "
-    "incident_alerts, incident_events, incidents"
+    "incident_alerts, incident_events, incidents, search_lags"
 )
 
 

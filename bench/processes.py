@@ -14,7 +14,7 @@ from typing import Final
 
 PROJECT: Final = Path(__file__).parents[1]
 HOST: Final = "127.0.0.1"
-READY_TIMEOUT_S: Final = 60.0
+READY_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 15.0
 ASK_EVERY_S: Final = 0.01
 LOG_TAIL_BYTES: Final = 2000
@@ -94,15 +94,28 @@ def serving_stub(log: Path) -> Iterator[Server]:
 
 
 @contextmanager
+def serving_simulator(api_key: str, log: Path) -> Iterator[Server]:
+    """Run the simulated PagerTree on a free port; yield it once it is ready."""
+    command = ["pagersync", "simulator", "api", "--api-key", api_key, "--port"]
+    with _listening(command, [], {}, log, ready_path="/control") as server:
+        yield server
+
+
+@contextmanager
 def _listening(
-    command: Sequence[str], options: Sequence[str], environment: Mapping[str, str], log: Path
+    command: Sequence[str],
+    options: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    ready_path: str = "/readyz",
 ) -> Iterator[Server]:
     module, *arguments = command
     port, began = _free_port(), time.monotonic()
     with running(
         module, *arguments, str(port), *options, environment=environment, log=log
     ) as process:
-        while not _is_ready(port):
+        while not _is_ready(port, ready_path):
             if process.poll() is not None or time.monotonic() - began > READY_TIMEOUT_S:
                 tail = log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
                 raise ProcessError(f"{' '.join(command)} did not become ready:\n{tail}")
@@ -116,10 +129,10 @@ def _free_port() -> int:
         return port
 
 
-def _is_ready(port: int) -> bool:
+def _is_ready(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status < http.client.MULTIPLE_CHOICES
     except (OSError, http.client.HTTPException):
         return False

@@ -29,7 +29,9 @@ EDGES = {
     "integrations/reachability.py",  # how a call ended, after it
     "paging/cli.py",
     "paging/waiting.py",  # the sender's tidying up
+    "unpaged/sweep.py",  # the worker's transaction around one look
     "workflows/cli.py",
+    "paging/repeats.py",  # a worker's check of pages that stay unknown
     "paging/confirm.py",  # PagerTree is asked between the claim and the record
     "paging/store.py",  # a call is marked as under way before it goes out
     "paging/turn.py",  # what a turn came to

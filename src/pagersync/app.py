@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pagersync import docs, health
+from pagersync import docs, doctor_routes, health
 from pagersync.access import audit_routes as audit
 from pagersync.access import key_routes as api_keys
 from pagersync.access.authentication import Authentication
@@ -107,6 +107,7 @@ PARTS: Final = (
     webhook_deliveries,
     api_keys,
     audit,
+    doctor_routes,
     health,
     docs,
 )

@@ -13,14 +13,17 @@ from pagersync.findings import Finding, Level
 from pagersync.integrations.findings import find_account_problems
 from pagersync.paging.findings import find_page_problems
 from pagersync.settings import Settings
+from pagersync.unpaged.findings import find_stops, find_unpaged
 from pagersync.workflows.findings import find_workflow_problems
 
 Check: TypeAlias = Callable[[AsyncSession, Settings], Awaitable[Sequence[Finding]]]
 
 CHECKS: Final[tuple[Check, ...]] = (
+    find_unpaged,
     find_account_problems,
     find_page_problems,
     find_workflow_problems,
+    find_stops,
 )
 
 

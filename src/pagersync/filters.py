@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, false, func, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pagersync.errors import InvalidError
+from pagersync.labels import ONE_LABEL, alternatives, label_of, parts_of
 from pagersync.pagertree.payloads import TIME_PATTERN, parse_time
 from pagersync.shape import FIELDS, Shape
 
@@ -43,7 +44,8 @@ class Filters:
         texts: columns that can be compared with texts, and the texts that make sense, if limited.
         lists: columns that hold several texts, all in lower case: one that is equal is enough.
         times: columns that can be compared with times.
-        labels: a column of labels, filtered by `key:value`.
+        labels: a column of labels, filtered by `key:value`; a backslash stands before a comma or a
+            colon that belongs to a label.
         related: conditions on other tables, made of the texts that are asked for.
         search: words, in a column or made of some, searched as people search the web.
         sorts: columns that the list can be ordered by; `order` reads by which.
@@ -136,10 +138,11 @@ class Filters:
             return cast("ColumnElement[bool]", self.search.bool_op("@@")(words))
         if operator not in (None, *CHOICE_OPERATORS):
             return None
-        values = [value] if operator in ("eq", "not_eq") else value.split(",")
+        is_one = operator in ("eq", "not_eq")
+        values = [value] if is_one else value.split(",")
         is_negated = (operator or "").startswith("not_")
         if name == "labels" and self.labels is not None:
-            condition = self._has_label(values, parameter)
+            condition = self._has_label([value] if is_one else parts_of(value), parameter)
         elif name in self.texts:
             condition = self._is_one_of(name, values, parameter)
         elif name in self.related:
@@ -169,11 +172,13 @@ class Filters:
         assert self.labels is not None  # noqa: S101 - asked by the caller
         conditions: ColumnElement[bool] | None = None
         for value in values:
-            key, colon, text = value.partition(":")
-            if not colon or "\x00" in value:
+            label = label_of(value)
+            if label is None or "\x00" in value:
                 raise InvalidError(f"{value!r} is not of the form key:value", parameter=parameter)
-            one = self.labels.contains({key: text})
-            conditions = one if conditions is None else conditions | one
+            key, text = label
+            for each in alternatives(text):
+                one = self.labels.contains({key: each})
+                conditions = one if conditions is None else conditions | one
         assert conditions is not None  # noqa: S101 - split never returns an empty list
         return conditions
 
@@ -198,7 +203,9 @@ class Filters:
         if match[1] == "labels":
             return {
                 "type": "string",
-                "pattern": r"^[^:,\x00]+:[^,\x00]*$",
+                "pattern": rf"^{ONE_LABEL}$"
+                if match[2] in ("eq", "not_eq")
+                else rf"^{ONE_LABEL}(,{ONE_LABEL})*$",
                 "example": "pagertree_status:open",
             }
         if match[1] in self.choices and match[2] in ("eq", "not_eq"):

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, raw_connection
@@ -35,6 +35,7 @@ QUEUES: Final = {
 }
 """The queues, and the states of each that are counted: on their way, or waiting for a person."""
 
+SUBJECTS: Final = ["incident", "alert"]
 PAGES_COUNTED: Final = ["queued", "unknown", "failed", "dropped", "stuck"]
 
 log = structlog.get_logger()
@@ -57,6 +58,10 @@ class Readiness(BaseModel):
     migrations: str
     secret_key: str | None = None
     queues: dict[str, QueueHealth]
+    unpaged: dict[str, int] = Field(
+        description="Incidents and alerts that somebody should have been paged for, and nobody "
+        "was. They do not make a process unready. `pagersync doctor` names them."
+    )
 
 
 @router.get("/livez", summary="The process runs")
@@ -98,22 +103,29 @@ async def check_readiness(engine: AsyncEngine, vault: Vault) -> Readiness:
         async with asyncio.timeout(ANSWER_S):
             async with engine.connect() as connection:
                 revision = await current_revision(connection)
-            queues, problem = {}, None
+            queues, unpaged, problem = {}, {}, None
             is_current = revision == newest_revision()
             if revision is not None:
                 async with raw_connection(engine) as raw:
                     problem = await key_problem(raw, vault) if is_current else None
                     queues = {name: await _queue_health(raw, name) for name in QUEUES}
+                    unpaged = await _unpaged(raw) if is_current else {}
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         log.warning("not ready: the database is away", error=repr(error))
-        return Readiness(ready=False, database="away", migrations="unknown", queues={})
+        return Readiness(ready=False, database="away", migrations="unknown", queues={}, unpaged={})
     return Readiness(
         ready=is_current and problem is None,
         database="ok",
         migrations="ok" if is_current else "behind: run `pagersync migrate`",
         secret_key=problem or ("ok" if is_current else None),
         queues=queues,
+        unpaged=unpaged,
     )
+
+
+async def _unpaged(connection: Connection) -> dict[str, int]:
+    rows = await connection.fetch(_UNPAGED, ROWS_COUNTED_MAX, SUBJECTS)
+    return {row["kind"]: row["subjects"] for row in rows}
 
 
 async def _queue_health(connection: Connection, table: str) -> QueueHealth:
@@ -138,6 +150,12 @@ SELECT '{state}' AS state,
 """
 """States are written out, so that the indexes over rows of one state can be used."""
 
+
+_UNPAGED = """
+SELECT s.kind, (SELECT count(*) FROM (SELECT 1 FROM unpaged u
+    WHERE u.subject_type = s.kind AND u.ended_at IS NULL LIMIT $1) AS counted) AS subjects
+FROM unnest($2::text[]) AS s (kind)
+"""
 
 _PAGES = """
 SELECT s.status,
@@ -166,7 +184,8 @@ async def _read_database(engine: AsyncEngine) -> "DatabaseMetrics":
         refusals = await connection.fetch(
             "SELECT integration_id, reason, times FROM webhook_refusals"
         )
-    return DatabaseMetrics(queues, pages, gates, refusals)
+        unpaged = await _unpaged(connection)
+    return DatabaseMetrics(queues, pages, gates, refusals, unpaged)
 
 
 class DatabaseMetrics(Collector):
@@ -178,11 +197,13 @@ class DatabaseMetrics(Collector):
         pages: Iterable[Any],
         gates: Iterable[Any],
         refusals: Iterable[Any],
+        unpaged: dict[str, int],
     ) -> None:
         self._queues = queues
         self._pages = pages
         self._gates = gates
         self._refusals = refusals
+        self._unpaged = unpaged
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
@@ -217,4 +238,11 @@ class DatabaseMetrics(Collector):
         )
         for row in self._gates:
             shut.add_metric([str(row["integration_id"]), row["reason"]], 1)
-        yield from (lag, rows, refused, pages, shut)
+        unpaged = GaugeMetricFamily(
+            "pagersync_unpaged",
+            "Incidents and alerts that somebody should have been paged for, and nobody was.",
+            labels=["subject"],
+        )
+        for kind, count in self._unpaged.items():
+            unpaged.add_metric([kind], count)
+        yield from (lag, rows, refused, pages, shut, unpaged)

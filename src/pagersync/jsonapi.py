@@ -9,7 +9,7 @@ from collections.abc import Collection as AnyOf
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Generic, Self, TypeAlias, TypeVar
 
 from fastapi.responses import JSONResponse
 from pydantic import (
@@ -17,7 +17,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     PlainSerializer,
+    PrivateAttr,
     SerializeAsAny,
     WithJsonSchema,
     model_validator,
@@ -32,7 +34,9 @@ from pagersync.errors import (
     RateLimitedError,
     UnauthorizedError,
 )
+from pagersync.fits import fitting_of
 from pagersync.request_id import current_request_id
+from pagersync.texts import few, fit_text
 
 MEDIA_TYPE: Final = "application/vnd.api+json"
 
@@ -108,7 +112,8 @@ class Notes(BaseModel):
     """What the caller should know about the request, beside its answer."""
 
     notes: list[str] = Field(
-        description="What was cut, dropped or not done, and who is not paged: a sentence each."
+        description="What was cut, dropped or not done, and who is not paged: a sentence each.",
+        examples=[["summary was cut from 700 to 500 characters"]],
     )
 
 
@@ -125,10 +130,14 @@ class Document(BaseModel, Generic[A]):
     meta: MaybeNotes = None
     included: Included = None
 
+    def noting(self, notes: AnyOf[str]) -> Self:
+        """Return the document with notes about its request; without any it stays as it is."""
+        return self.model_copy(update={"meta": notes_of(notes)}) if notes else self
+
 
 def notes_of(notes: AnyOf[str]) -> Notes | None:
     """Return the `meta` of an answer with these notes; None without any."""
-    return Notes(notes=[*dict.fromkeys(notes)]) if notes else None
+    return Notes(notes=few(notes)) if notes else None
 
 
 class Links(BaseModel):
@@ -189,20 +198,40 @@ class Errors(BaseModel):
 
 
 class Attributes(BaseModel):
-    """Base of what a request may set: unknown attributes are errors, and types are exact."""
+    """Base of what a request may set: unknown attributes are errors, and types are exact.
+
+    Texts that are marked with `Fits` are cut, and `notes` says so.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    @model_validator(mode="before")
+    _notes: list[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was cut or replaced when the request was read."""
+        return self._notes
+
+    @model_validator(mode="wrap")
     @classmethod
-    def _whole(cls, values: Any) -> Any:
-        """Take 3.0 for 3: in JSON Schema both are integers."""
+    def _read(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Take 3.0 for 3, which are one number in JSON Schema; cut texts that are too long."""
         if not isinstance(values, dict):
-            return values
-        return {
-            name: int(each) if isinstance(each, float) and each.is_integer() else each
-            for name, each in values.items()
-        }
+            return handler(values)
+        notes: list[str] = []
+        fitting = fitting_of(cls)
+        read = handler(
+            {
+                name: fit_text(name, each, fitting[name], notes)
+                if name in fitting and isinstance(each, str)
+                else int(each)
+                if isinstance(each, float) and each.is_integer()
+                else each
+                for name, each in values.items()
+            }
+        )
+        read._notes = notes  # noqa: SLF001 - its own
+        return read
 
     def kept(self, **options: Any) -> dict[str, Any]:
         """Return what is kept of it: all but `Nothing` and `Ignored`."""

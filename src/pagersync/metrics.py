@@ -22,6 +22,11 @@ OPERATIONS = Counter(
 WORKFLOW_RUNS = Counter(
     "pagersync_workflow_runs", "Workflow runs that ended, by status.", ["status"]
 )
+WORKFLOW_RUNS_LIMITED = Counter(
+    "pagersync_workflow_runs_limited",
+    "Workflow runs over their workflow's limit a minute: `waits`, `goes_ahead` or `canceled`.",
+    ["outcome"],
+)
 WEBHOOK_ATTEMPTS = Counter(
     "pagersync_webhook_attempts",
     "Calls of integrators' webhook endpoints, by outcome: `delivered` or `failed`.",

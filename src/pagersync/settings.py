@@ -167,13 +167,31 @@ class Settings(BaseSettings):
     search_settle_s: float = Field(
         default=20,
         gt=0,
-        description="How long PagerTree's search may lag behind: a page whose sending was "
-        "interrupted is sent again only after this time, and after searches that found nothing.",
+        description="How long PagerTree's search may lag behind at most. A page that may have been "
+        "sent is sent again after this time, if searches do not find it; sooner where the lag was "
+        "measured.",
+    )
+    search_settle: Literal["measured", "careful"] = Field(
+        default="measured",
+        description="`measured`: the lag of each account's search is measured, and three times the "
+        "highest lag is waited for. `careful`: always `PAGERSYNC_SEARCH_SETTLE_S`.",
     )
     page_stuck_s: float = Field(
         default=120,
         gt=0,
         description="A page that PagerTree has but pages nobody for is `stuck` after this time.",
+    )
+    unpaged_s: float = Field(
+        default=60,
+        ge=0,
+        description="An incident or alert that a workflow should have paged for, and that nobody "
+        "was paged for after this time, is an `incident.unpaged` or `alert.unpaged`; 0: no check.",
+    )
+    unknown_elsewhere_s: float = Field(
+        default=300,
+        ge=0,
+        description="A page that is `unknown` for this time is sent to the default targets of "
+        "another account, if there is one; 0: never.",
     )
     workflow_concurrency: Positive = Field(
         default=8, description="Workflow runs that one process executes at the same time."

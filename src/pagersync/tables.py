@@ -5,9 +5,11 @@ import pagersync.alerts.models
 import pagersync.events.models
 import pagersync.inbox.models
 import pagersync.incidents.models
+import pagersync.incidents.unpaged
 import pagersync.integrations.directory_models
 import pagersync.integrations.gate
 import pagersync.integrations.models
+import pagersync.paging.lags
 import pagersync.paging.models
 import pagersync.webhooks.models
 import pagersync.workflows.models

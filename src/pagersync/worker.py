@@ -27,9 +27,11 @@ from pagersync.metrics import BATCH_ROWS, BATCH_SECONDS
 from pagersync.outbound import create_outbound_client
 from pagersync.pagertree.client import create_http_client
 from pagersync.paging.confirm import Checker
+from pagersync.paging.repeats import RepeatChecker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
+from pagersync.unpaged.sweep import run_sweeps
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
 from pagersync.workflows.engine import Engine, runs_queue
@@ -133,24 +135,17 @@ async def run_workers(
                 )
             )
         group.create_task(Sender(turns, settings).run(listener.subscribe("operations"), stop))
-        trigger = Trigger(depth_max=settings.workflow_depth_max)
-        group.create_task(
-            run_queue(
-                engine,
-                events_queue(settings),
-                trigger.work,
-                rows_max=EVENTS_MAX,
-                wake=listener.subscribe("domain_events"),
-                stop=stop,
-            )
-        )
+        group.create_task(_look_at_events(engine, listener, settings, stop))
         group.create_task(_run_workflows(engine, listener, settings, stop, clients.outbound))
         webhooks = WebhookSender(
             engine, webhooks_queue(), http=clients.webhooks, vault=vault, settings=settings
         )
         group.create_task(_send_webhooks(webhooks, listener, settings, stop))
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
+        group.create_task(RepeatChecker(engine, settings).run(stop))
         group.create_task(_run_retention(engine, settings, stop))
+        if settings.unpaged_s:
+            group.create_task(run_sweeps(engine, settings.unpaged_s, stop))
         if settings.directory_sync_s:
             syncing = run_directory(
                 create_sessions(engine),
@@ -160,6 +155,19 @@ async def run_workers(
                 wake=listener.subscribe("integrations"),
             )
             group.create_task(_end_at(stop, group.create_task(syncing)))
+
+
+async def _look_at_events(
+    engine: AsyncEngine, listener: Listener, settings: Settings, stop: asyncio.Event
+) -> None:
+    await run_queue(
+        engine,
+        events_queue(settings),
+        Trigger(depth_max=settings.workflow_depth_max).work,
+        rows_max=EVENTS_MAX,
+        wake=listener.subscribe("domain_events"),
+        stop=stop,
+    )
 
 
 async def _run_workflows(

@@ -52,6 +52,7 @@ NOT_AUDITED = {
     "incident_numbers": "a count",
     "directory_watches": "what is doubted and broken in a directory, as the last sync found it",
     "integration_gates": "how PagerTree's API is doing",
+    "search_lags": "how PagerTree's search is doing",
     "request_counts": "a count",
     "webhook_attempts": "written by the sender, and never changed",
     "verdict_sets": "what conditions came to",

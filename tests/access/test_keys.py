@@ -53,6 +53,7 @@ async def test_a_key_works_until_it_expires_or_is_revoked(server: str, sessions:
 
 
 NEEDED = {
+    "listFindings": Scope.READ,
     "listAlerts": Scope.READ,
     "getAlert": Scope.READ,
     "listAlertEvents": Scope.READ,

@@ -98,13 +98,9 @@ async def test_nulls_are_as_good_as_nothing_when_an_incident_is_made(api: AsyncC
     [
         ({"titel": "x"}, "titel"),
         ({"title": " "}, "title"),
-        ({"title": "a\x00b"}, "title"),
-        ({"title": "x" * 501}, "title"),
         ({"status": "scheduled"}, "status"),
         ({"status": 1}, "status"),
         ({"kind": "scheduled"}, "kind"),
-        ({"labels": {"a:b": "c"}}, "labels/a:b/[key]"),
-        ({"labels": {"a": 1}}, "labels/a"),
         ({"severity_id": "high"}, "severity_id"),
         ({"severity_id": str(new_id())}, "severity_id"),
         ({"duplicate_incident_id": str(new_id())}, "duplicate_incident_id"),

@@ -2,6 +2,8 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,6 +27,7 @@ from pagersync.integrations.gate import (
     record_failure,
     record_success,
     shut_s,
+    take_spare,
 )
 
 DOWN = Unavailable("down")
@@ -42,6 +45,7 @@ async def later(engine: AsyncEngine, seconds: float) -> None:
                 "UPDATE integration_gates SET"
                 " refilled_at = refilled_at - make_interval(secs => :s),"
                 " open_until = open_until - make_interval(secs => :s),"
+                " failing_since = failing_since - make_interval(secs => :s),"
                 " probing_until = probing_until - make_interval(secs => :s)"
             ),
             {"s": seconds},
@@ -49,26 +53,65 @@ async def later(engine: AsyncEngine, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "failures", "seconds"),
+    ("error", "failures", "failing_s", "seconds"),
     [
-        (DOWN, 1, None),
-        (DOWN, FAILURES_MAX - 1, None),
-        (DOWN, FAILURES_MAX, SHUT_FIRST_S),
-        (DOWN, FAILURES_MAX + 1, 2 * SHUT_FIRST_S),
-        (DOWN, 10_000, SHUT_MAX_S),
-        (Ambiguous("x"), FAILURES_MAX, SHUT_FIRST_S),
-        (Contract("x"), FAILURES_MAX, SHUT_FIRST_S),
-        (CredentialsRefused("x"), 1, SHUT_MAX_S),
-        (Unavailable("x", retry_after_s=77), 1, 77),
-        (Unavailable("x", http_status=429), 1, 1),
-        (Unavailable("x", http_status=429), 4, 8),
-        (Unavailable("x", http_status=429, retry_after_s=0), 1, 0.1),
+        (DOWN, 1, 0, None),
+        (DOWN, FAILURES_MAX - 1, 3600, None),
+        (DOWN, FAILURES_MAX, 0, SHUT_FIRST_S),
+        (DOWN, FAILURES_MAX, 3600, SHUT_FIRST_S),
+        (DOWN, FAILURES_MAX + 5, 10, 5),
+        (DOWN, 10_000, 60, 30),
+        (DOWN, 10_000, 3600, SHUT_MAX_S),
+        (Ambiguous("x"), FAILURES_MAX, 0, SHUT_FIRST_S),
+        (Contract("x"), FAILURES_MAX, 0, SHUT_FIRST_S),
+        (CredentialsRefused("x"), 1, 0, SHUT_MAX_S),
+        (Unavailable("x", retry_after_s=77), 1, 0, 77),
+        (Unavailable("x", http_status=429), 1, 0, 1),
+        (Unavailable("x", http_status=429), 4, 0, 8),
+        (Unavailable("x", http_status=429, retry_after_s=0), 1, 0, 0.1),
     ],
 )
 def test_how_long_a_failure_shuts_the_gate(
-    error: PagerTreeError, failures: int, seconds: float | None
+    error: PagerTreeError, failures: int, failing_s: float, seconds: float | None
 ) -> None:
-    assert shut_s(error, failures) == seconds
+    assert shut_s(error, failures, failing_s) == seconds
+
+
+@given(
+    failures=st.integers(1, 10_000),
+    failing_s=st.floats(0, 1e6),
+    jitter=st.floats(0, 1),
+)
+def test_a_gate_is_never_shut_for_longer_than_calls_have_failed_but_for_the_first_moment(
+    failures: int, failing_s: float, jitter: float
+) -> None:
+    pause_s = shut_s(DOWN, failures, failing_s, jitter)
+    assert pause_s is None or pause_s <= min(max(1.1 * SHUT_FIRST_S, failing_s), SHUT_MAX_S)
+
+
+def test_an_api_that_is_away_for_an_hour_is_tried_rarely() -> None:
+    """Five calls fail at once, and then one after each pause."""
+    failing_s, failures, tries = 0.0, FAILURES_MAX, 0
+    while failing_s < 3600:
+        failing_s += shut_s(DOWN, failures, failing_s) or 0
+        failures, tries = failures + 1, tries + 1
+    assert tries < 40
+
+
+async def test_calls_that_can_wait_leave_some_to_the_others(engine: AsyncEngine) -> None:
+    integration_id = new_id()
+
+    async def takes(connection: Connection) -> bool:
+        return await take_spare(connection, integration_id, calls=2, calls_per_s=0.2, burst=8)
+
+    async with raw_connection(engine) as connection:
+        assert not await takes(connection), "an account that was never called has no gate"
+        await enter(connection, integration_id, calls_per_s=0.2, burst=8)
+        assert [await takes(connection) for _ in range(4)] == [True, True, False, False]
+        for _ in range(FAILURES_MAX):
+            await record_failure(connection, integration_id, DOWN)
+        await later(engine, 0.1)
+        assert not await takes(connection), "the gate is shut"
 
 
 def test_a_refusal_of_one_call_says_that_the_service_works() -> None:
@@ -107,16 +150,7 @@ async def test_failures_in_a_row_shut_the_gate_and_one_call_tries_it(
             assert await knock(connection, integration_id) is not None
             await record_failure(connection, integration_id, DOWN)
         assert await knock(connection, integration_id) is None
-        await later(engine, SHUT_FIRST_S + 1)
-        probe = await knock(connection, integration_id)
-        assert probe is not None
-        assert probe.is_probe
-        assert await knock(connection, integration_id) is None
-        await record_failure(connection, integration_id, DOWN)
-        assert await knock(connection, integration_id) is None
-        await later(engine, SHUT_FIRST_S + 1)
-        assert await knock(connection, integration_id) is None
-        await later(engine, SHUT_FIRST_S)
+        await later(engine, 2 * SHUT_FIRST_S)
         assert await knock(connection, integration_id) is not None
         await record_success(connection, integration_id)
         assert await knock(connection, integration_id) is not None

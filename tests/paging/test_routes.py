@@ -72,10 +72,9 @@ async def test_one_answer_names_everything_that_is_wrong(api: AsyncClient) -> No
         "/v1/pages",
         json=page(
             title=" ",
-            description="x" * 20_001,
             urgency="loud",
             severity="awful",
-            tags=["fine", ""],
+            tags=["fine", "pagersync:mine"],
             expires_at="2020-01-01T00:00:00Z",
             teams=[{"name": "No such team"}, {}],
         ),
@@ -84,7 +83,6 @@ async def test_one_answer_names_everything_that_is_wrong(api: AsyncClient) -> No
         f"/data/attributes/{name}"
         for name in (
             "title",
-            "description",
             "urgency",
             "severity",
             "tags/1",
@@ -102,8 +100,6 @@ async def test_one_answer_names_everything_that_is_wrong(api: AsyncClient) -> No
     [
         ({}, "teams"),
         ({"teams": []}, "teams"),
-        ({"teams": [{"name": "Platform"}], "title": "x" * 501}, "title"),
-        ({"teams": [{"name": "Platform"}], "title": "a\x00b"}, "title"),
         ({"teams": [{"name": "Platform"}], "integration": "other"}, "integration"),
         ({"teams": [{"name": "Platform"}], "title": 5}, "title"),
         ({"teams": [{"name": "Platform"}], "urgent": True}, "urgent"),

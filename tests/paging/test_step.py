@@ -6,8 +6,8 @@ import pytest
 from pagersync.database.base import new_id
 from pagersync.errors import Ambiguous, Contract, CredentialsRefused, Rejected, Unavailable
 from pagersync.paging.models import OperationKind, OperationState
+from pagersync.paging.settle import Settle
 from pagersync.paging.step import (
-    LOOKUPS_MIN,
     STALE_REFUSALS_MAX,
     Step,
     Work,
@@ -15,12 +15,12 @@ from pagersync.paging.step import (
     after_error,
     after_failed_lookup,
     after_refusal,
-    is_settled,
     next_step,
 )
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 MAX = 5
+SETTLE = Settle(wait_s=1, looks_min=2, in_order_s=None, longest_s=20)
 
 
 def work(**fields: Any) -> Work:
@@ -96,28 +96,28 @@ def test_how_a_create_goes_on_after_an_error(
     state: str,
     may_have_been_sent: bool,  # noqa: FBT001 - parametrized
 ) -> None:
-    end = after_error(work(attempt=attempt), error, attempts_max=MAX, settle_s=1)
+    end = after_error(work(attempt=attempt), error, attempts_max=MAX)
     assert (end.outcome.state, end.may_have_been_sent) == (state, may_have_been_sent)
     assert end.outcome.is_attempt != isinstance(error, CredentialsRefused)
 
 
 def test_an_ambiguous_resolve_is_simply_tried_again() -> None:
-    end = after_error(work(**RESOLVE), Ambiguous("x"), attempts_max=MAX, settle_s=1)
+    end = after_error(work(**RESOLVE), Ambiguous("x"), attempts_max=MAX)
     assert (end.outcome.state, end.may_have_been_sent) == ("queued", False)
 
 
 def test_pagertree_is_not_asked_again_before_it_said() -> None:
-    end = after_error(work(), Unavailable("x", retry_after_s=77), attempts_max=MAX, settle_s=1)
+    end = after_error(work(), Unavailable("x", retry_after_s=77), attempts_max=MAX)
     assert end.outcome.delay_s >= 77
 
 
-def test_an_empty_search_means_nothing_before_it_was_repeated_and_time_has_passed() -> None:
-    sent_at = NOW - timedelta(seconds=10)
-    early = work(may_have_been_sent=True, last_sent_at=sent_at, lookups=LOOKUPS_MIN - 1)
-    assert not is_settled(early, now=NOW, settle_s=20)
-    assert is_settled(early, now=NOW, settle_s=10)
-    once = work(may_have_been_sent=True, last_sent_at=sent_at, lookups=LOOKUPS_MIN - 2)
-    assert not is_settled(once, now=NOW, settle_s=10)
+def test_what_may_have_been_sent_is_looked_for_at_once() -> None:
+    end = after_error(work(), Ambiguous("x"), attempts_max=MAX)
+    assert end.outcome.delay_s == 0
+
+
+def test_a_call_that_ended_in_doubt_may_be_worked_on_for_as_long_again() -> None:
+    assert after_error(work(), Ambiguous("x"), attempts_max=MAX, took_s=7).grace_s == 7
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,9 @@ def test_how_a_create_goes_on_after_an_empty_search(
     is_unknown: bool,  # noqa: FBT001
 ) -> None:
     ambiguous = work(may_have_been_sent=True, attempt=attempt)
-    end = after_empty_lookup(ambiguous, finds_others=finds_others, attempts_max=MAX, settle_s=1)
+    end = after_empty_lookup(
+        ambiguous, finds_others=finds_others, attempts_max=MAX, settle=SETTLE, waited_s=1
+    )
     assert end.outcome.state == state
     assert (end.may_have_been_sent, end.lookups, end.is_unknown) == (
         may_have_been_sent,
@@ -148,11 +150,33 @@ def test_how_a_create_goes_on_after_an_empty_search(
 
 
 @pytest.mark.parametrize("error", [Unavailable("x"), Contract("x"), CredentialsRefused("x")])
-def test_a_search_that_failed_leaves_the_page_unknown(error: Any) -> None:
+def test_a_search_that_failed_leaves_the_page_as_it_is(error: Any) -> None:
     ambiguous = work(may_have_been_sent=True, lookups=2)
-    end = after_failed_lookup(ambiguous, error, attempts_max=MAX)
+    end = after_failed_lookup(ambiguous, error, attempts_max=MAX, waited_s=1, longest_s=20)
     assert (end.outcome.state, end.may_have_been_sent, end.lookups) == ("queued", True, 2)
+    assert not end.is_unknown
+
+
+@pytest.mark.parametrize(("waited_s", "attempt"), [(20, 1), (1, MAX)])
+def test_a_page_whose_search_goes_on_failing_is_told_to_be_unknown(
+    waited_s: float, attempt: int
+) -> None:
+    ambiguous = work(may_have_been_sent=True, attempt=attempt)
+    end = after_failed_lookup(
+        ambiguous, Unavailable("x"), attempts_max=MAX, waited_s=waited_s, longest_s=20
+    )
     assert end.is_unknown
+
+
+def test_a_search_that_failed_is_made_again_soon_at_first() -> None:
+    first = after_failed_lookup(
+        work(may_have_been_sent=True, attempt=50),
+        Unavailable("x"),
+        attempts_max=100,
+        waited_s=0.1,
+        longest_s=20,
+    )
+    assert first.outcome.delay_s < 1
 
 
 def test_a_refusal_that_goes_on_is_believed() -> None:

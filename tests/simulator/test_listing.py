@@ -1,5 +1,6 @@
 """Lists of the simulated API: filters, operators, search, order, pages, and what search hides."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -130,3 +131,18 @@ async def test_a_search_may_lag_behind(pagertree: SimulatedPagerTree) -> None:
     assert (await pagertree.client.get(f"alerts/{alert['id']}")).is_success
     pagertree.simulator.change(search_lag_s=0.001)
     await eventually(lambda: titles(pagertree), lambda shown: shown == ["mine"])
+
+
+async def test_a_search_that_lags_behind_may_mix_up_the_order(
+    pagertree: SimulatedPagerTree,
+) -> None:
+    simulator = pagertree.simulator
+    simulator.change(search_lag_s=3600, search_order="mixed")
+    for _ in range(30):
+        await pagertree.created(title="mine")
+    for alert in simulator.state.alerts.values():
+        alert.created_at -= timedelta(seconds=1800)
+    shown = simulator.searchable_alerts()
+    assert 0 < len(shown) < 30
+    assert shown != list(simulator.state.alerts.values())[: len(shown)]
+    assert shown == simulator.searchable_alerts(), "each alert keeps its lag"

@@ -38,7 +38,9 @@ async def test_each_version_of_a_workflow_is_read_once_also_one_that_cannot_be_r
         (readable,) = await session.scalars(select(Workflow.id).where(Workflow.name != BROKEN))
         connection = await driver_connection(session)
         for _ in range(3):
-            assert [each.id for each in await reader.load(connection)] == [readable]
+            loaded = await reader.load(connection)
+            assert {each.id for each in loaded if not each.problem} == {readable}
+            assert len(loaded) == 2  # one that cannot be read is known to listen
         assert len(read) == 2
         mended = {"trigger_type": "incident"}
         await session.execute(broken.values(trigger_params=mended, version=Workflow.version + 1))

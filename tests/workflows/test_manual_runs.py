@@ -257,7 +257,7 @@ async def test_a_run_over_its_limit_is_executed_when_it_is_tried_again(
     flows: Flows, api: AsyncClient
 ) -> None:
     workflow_id = await flows.add(
-        {"task_type": "print", "message": "x"}, runs_per_minute_max=1, repeat_every_duration="1 h"
+        {"task_type": "print", "message": "x"}, runs_per_minute_max=0, repeat_every_duration="1 h"
     )
     for _ in range(3):
         await flows.declare()

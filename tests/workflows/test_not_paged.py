@@ -90,15 +90,16 @@ async def test_only_workflows_that_page_are_reasons(sessions: Sessions, flows: F
 
 async def test_a_limit_that_was_reached_is_named(sessions: Sessions, flows: Flows) -> None:
     await flows.add(CREATE, name="Page", runs_per_minute_max=0)
+    await flows.declare()  # its page goes ahead
     incident_id = await flows.declare()
     await look_once(sessions)
     why = await explained(sessions, flows, incident_id)
     assert why.summary.startswith(
-        "Nobody was paged: the workflow 'Page' matched, and its run was canceled: over the "
-        "workflow's limit of 0 runs a minute"
+        "Nobody was paged: the workflow 'Page' matched; its run waits until "
     )
+    assert "over the workflow's limit of 0 runs a minute" in why.summary
     (run,) = below(why)
-    assert (run.kind, run.status) == ("run", "canceled")
+    assert (run.kind, run.status) == ("run", "queued")
 
 
 async def test_workflows_that_led_to_one_another_too_often_are_named(
@@ -109,7 +110,8 @@ async def test_workflows_that_led_to_one_another_too_often_are_named(
     await look_once(sessions)
     why = await explained(sessions, flows, incident_id)
     assert why.summary.startswith(
-        "Nobody was paged: the workflow 'Page' did not match: 5 workflow runs led to this"
+        "Nobody was paged: the workflow 'Page' matched, and its run was canceled: 5 workflow runs "
+        "led to this"
     )
 
 

@@ -60,7 +60,12 @@ async def test_a_preview_says_which_condition_fails_and_what_each_task_would_say
     incident_id = await flows.declare(title="Checkout is down", severity="high")
     workflow = inline(
         {"task_type": "print", "message": "{{ incident.title }} {{ context.word }}"},
-        {"task_type": "add_to_timeline", "event": "one\n  {{ incident.labels.nothing | upcase }}"},
+        {"task_type": "add_to_timeline", "event": "one\n{{ incident.labels.none | upcase }}"},
+        {
+            "task_type": "http_client",
+            "url": "https://x.test/{{ 'soon' | date: '%Y' }}",
+            "succeed_on_status": "200",
+        },
         trigger_params=CRITICAL,
     )
     shown = await seen(
@@ -74,11 +79,13 @@ async def test_a_preview_says_which_condition_fails_and_what_each_task_would_say
     ]
     assert shown["conditions_hold"] is False
     assert shown["failed_condition"] == "incident severity IS [critical]"
-    first, second = shown["tasks"]
+    first, second, third = shown["tasks"]
     assert first["rendered_params"]["message"] == "Checkout is down now"
     assert (first["position"], first["name"], first["error"]) == (1, "Print", None)
-    assert second["rendered_params"] is None
-    assert second["error"].startswith("event: line 2, column ")
+    assert second["rendered_params"]["event"] == "one\n"
+    assert (second["error"], second["notes"]) == (None, ["incident.labels.none is empty"])
+    assert third["rendered_params"] is None
+    assert third["error"].startswith("url: line 1, column ")
 
 
 async def test_without_anything_to_be_about_a_preview_shows_an_example(api: AsyncClient) -> None:

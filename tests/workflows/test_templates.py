@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagersync.errors import InvalidError
+from pagersync.workflows.template_context import LOOP_ITERATIONS_MAX, OUTPUT_BYTES_MAX
+from pagersync.workflows.template_remarks import Remarks
 from pagersync.workflows.template_source import SOURCE_CHARACTERS_MAX, TAG_CHARACTERS_MAX
 from pagersync.workflows.templates import (
     _LIQUID,
-    LOOP_ITERATIONS_MAX,
-    OUTPUT_BYTES_MAX,
     PARAMS_CHARACTERS_MAX,
     PARAMS_NESTED_MAX,
     TemplateError,
@@ -49,9 +49,17 @@ def refused(source: str) -> str:
 
 
 def failed(source: str) -> str:
+    """Return why a template fails where nothing may be cut."""
     with pytest.raises(TemplateError) as error:
-        rendered(source)
+        render(source, VARIABLES, Remarks(cuts=False))
     return error.value.detail
+
+
+def remarked(source: str) -> tuple[str, Remarks]:
+    """Return a template's text, and what was noted."""
+    check_template(source, "/title")
+    remarks = Remarks()
+    return render(source, VARIABLES, remarks), remarks
 
 
 def test_a_text_without_a_template_stays_as_it_is() -> None:
@@ -86,19 +94,44 @@ def test_a_template_is_filled_in(source: str, expected: str) -> None:
     assert rendered(source) == expected
 
 
-def test_what_is_undefined_is_an_error_with_line_and_column() -> None:
-    assert (
-        failed("a\n  {{ incident.labels.owner }}")
-        == "line 2, column 6: incident.labels.owner is undefined"
-    )
-    assert failed("{{ incident.severity.name }}").endswith("incident.severity.name is undefined")
-    assert failed("{% if incident.labels.owner %}x{% endif %}").endswith(
-        "incident.labels.owner is undefined"
-    )
-    assert failed("{{ 'x' | append: incident.labels.owner }}").endswith(
-        "incident.labels.owner is undefined"
-    )
-    assert failed("{{ page.title }}").endswith("'page' is undefined")
+@pytest.mark.parametrize(
+    ("source", "text", "empty"),
+    [
+        ("a {{ incident.labels.owner }}", "a ", ["incident.labels.owner is empty"]),
+        ("{{ incident.severity }}!", "!", ["incident.severity is empty"]),
+        ("{{ incident.severity.name }}", "", ["incident.severity.name is empty"]),
+        ("{{ incident.labels.owner | upcase }}", "", ["incident.labels.owner is empty"]),
+        ("{{ incident.labels.owner | date: '%s' }}", "", ["incident.labels.owner is empty"]),
+        ("{{ 'x' | append: incident.labels.owner }}", "x", ["incident.labels.owner is empty"]),
+        ("{% echo incident.severity %}", "", ["incident.severity is empty"]),
+        ("{% assign o = incident.labels.owner %}{{ o }}", "", ["incident.labels.owner is empty"]),
+        ("{% for i in (1..3) %}{{ incident.severity }}{% endfor %}", "", 1),
+        ("{{ page.title }}", "", ["page is empty"]),
+    ],
+)
+def test_what_is_not_there_is_empty_and_noted_once(
+    source: str, text: str, empty: list[str] | int
+) -> None:
+    seen, remarks = remarked(source)
+    assert seen == text
+    assert (remarks.empty if isinstance(empty, list) else len(remarks.empty)) == empty
+    assert remarks.notes == []
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{% if incident.labels.owner %}x{% else %}y{% endif %}", "y"),
+        ("{% unless incident.labels.owner > 3 %}y{% endunless %}", "y"),
+        ("{{ incident.labels.owner | default: 'y' }}", "y"),
+        ("{{ incident.labels.owner | default: '' }}", ""),
+        ("{{ incident.labels.owner | upcase | default: 'y' }}", "y"),
+        ("{% for each in incident.labels.owner %}x{% endfor %}", ""),
+    ],
+)
+def test_who_asks_whether_something_is_there_gets_no_note(source: str, text: str) -> None:
+    seen, remarks = remarked(source)
+    assert (seen, remarks.empty) == (text, [])
 
 
 def test_default_stands_in_for_what_is_undefined() -> None:
@@ -154,34 +187,38 @@ def test_names_that_a_template_makes_itself_are_known() -> None:
     ],
 )
 def test_attributes_of_python_objects_are_out_of_reach(source: str) -> None:
-    with pytest.raises(TemplateError, match=r"is undefined$"):
-        render(source, VARIABLES)
+    assert render(source, VARIABLES) == ""
 
 
 DOUBLED = "{% assign x = 'aaaaaaaaaa' %}" + "{% assign x = x | append: x %}" * 13
 """Leaves 81,920 characters in `x`, in a short source."""
 
+SPLIT = (
+    "{% for i in (1..2000) %}{% capture x %}{{ x }}1,2,3,4,5,6,{% endcapture %}{% endfor %}"
+    "{{ x | split: ',' | size }}"
+)
+
 HOSTILE = {
     "a huge range": ("{% for i in (1..1000000000) %}{% endfor %}", "items in a range"),
-    "a long range": ("{% for i in (1..9000) %}{% endfor %}", "loops more than"),
+    "a long range": ("{% for i in (1..9000) %}{% endfor %}", "loops were stopped"),
     "nested loops": (
         "{% for i in (1..300) %}{% for j in (1..300) %}{% endfor %}{% endfor %}",
-        "loops more than",
+        "loops were stopped",
     ),
-    "one loop after another": ("{% for i in (1..600) %}{% endfor %}" * 20, "loops more than"),
-    "a long table": ("{% tablerow i in (1..9000) %}{% endtablerow %}", "loops more than"),
+    "one loop after another": ("{% for i in (1..600) %}{% endfor %}" * 20, "loops were stopped"),
+    "a long table": ("{% tablerow i in (1..9000) %}{% endtablerow %}", "the text was cut"),
     "long bodies": (
         f"{{% for i in (1..{LOOP_ITERATIONS_MAX}) %}}" + "{{''}}" * 1_300 + "{% endfor %}",
         "takes longer than",
     ),
     "a flood of output": (
         f"{{% for i in (1..{LOOP_ITERATIONS_MAX}) %}}{'x' * 500}{{% endfor %}}",
-        "output stream limit reached",
+        "the text was cut",
     ),
-    "doubled by append": (DOUBLED + "{% assign x = x | append: x %}", "characters in a text"),
+    "doubled by append": (DOUBLED + "{% assign x = x | append: x %}", "the output of append"),
     "doubled by capture": (
         "{% assign x = 'aaaaaaaaaa' %}" + "{% capture x %}{{ x }}{{ x }}{% endcapture %}" * 30,
-        "output stream limit reached",
+        "the text was cut",
     ),
     "multiplied by replace": (
         "{% assign x = 'aaaaaaaaaa' %}" + "{% assign x = x | replace: '', x %}" * 9,
@@ -218,7 +255,7 @@ HOSTILE = {
     "a long list": ("{{ (1..10000000) | join: '' }}", "items in a range"),
     "a long text for a regular expression": (
         DOUBLED + "{{ x | regex_match: '(a+a+)+b' }}",
-        "characters for a regular expression",
+        "the input of regex_match was cut",
     ),
     "filters on large values": (
         DOUBLED + f"{{% for i in (1..{LOOP_ITERATIONS_MAX}) %}}"
@@ -234,6 +271,49 @@ def test_a_hostile_template_ends_at_a_limit_with_line_and_column(source: str, li
     detail = failed(source)
     assert limit in detail
     assert detail.startswith("line 1, column ")
+
+
+@pytest.mark.parametrize(
+    ("source", "begins", "note"),
+    [
+        (
+            f"{{% for i in (1..{LOOP_ITERATIONS_MAX}) %}}{'é' * 500}{{% endfor %}}",
+            "ééé",
+            f"the text was cut to {OUTPUT_BYTES_MAX} bytes",
+        ),
+        (
+            "{% for i in (1..300) %}{% for j in (1..300) %}.{% endfor %}{% endfor %}end",
+            "." * 4_900,
+            f"loops were stopped after {LOOP_ITERATIONS_MAX} turns",
+        ),
+        (
+            DOUBLED + "{{ x | append: x | size }}",
+            "100000",
+            "the output of append was cut from 163840 to 100000 characters",
+        ),
+        (
+            DOUBLED + "{{ x | regex_match: '^a' }}",
+            "a",
+            "the input of regex_match was cut from 81920 to 20000 characters",
+        ),
+        (
+            SPLIT,
+            "10000",
+            "the output of split was cut from 12001 to 10000 items",
+        ),
+    ],
+)
+def test_what_is_too_large_is_cut_and_noted(source: str, begins: str, note: str) -> None:
+    text, remarks = remarked(source)
+    assert text.startswith(begins)
+    assert remarks.notes == [note]
+    assert len(text.encode()) <= OUTPUT_BYTES_MAX
+
+
+def test_a_failure_says_what_was_rendered_so_far() -> None:
+    with pytest.raises(TemplateError) as error:
+        rendered("{{ incident.title }} on {{ 'x' | divided_by: 0 }}")
+    assert error.value.so_far == "Database is down on "
 
 
 @pytest.mark.parametrize(
@@ -392,10 +472,8 @@ def test_the_pointer_leads_to_the_text_that_is_wrong() -> None:
 
 def test_a_text_that_fails_inside_parameters_is_named() -> None:
     with pytest.raises(TemplateError) as error:
-        render_params({"teams": [{"name": "{{ incident.labels.owner }}"}]}, VARIABLES)
-    assert (
-        error.value.detail == "teams/0/name: line 1, column 4: incident.labels.owner is undefined"
-    )
+        render_params({"teams": [{"name": "{{ 'soon' | date: '%Y' }}"}]}, VARIABLES)
+    assert error.value.detail == "teams/0/name: line 1, column 13: 'soon' is no time"
     assert error.value.pointer == "/teams/0/name"
 
 

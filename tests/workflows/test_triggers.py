@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pagersync.database.session import driver_connection
-from pagersync.events.publish import Fact, publish
+from pagersync.events.publish import Fact, happened, publish
 from pagersync.events.triggers import ALERT_TRIGGERS, INCIDENT_TRIGGERS, PAGE_TRIGGERS
 from pagersync.http import AsyncClient
 from tests.paging.conftest import Paging
@@ -54,6 +54,8 @@ async def test_every_trigger_of_incidents_starts_the_workflow_that_waits_for_it(
     entry = {"event": "Ada is on it."}
     await _send(service_api, "POST", "/v1/incidents/1/events", "incident_events", **entry)
     await _send(service_api, "POST", "/v1/incidents/1/alerts", "alerts", alert_ids=alerts)
+    (incident,) = (await service_api.get("/v1/incidents")).json()["data"]
+    await _publish(flows, happened("incident.unpaged", UUID(incident["id"]), {}))
 
     once = dict.fromkeys(INCIDENT_TRIGGERS, 1)
     expected = once | {"incident_updated": 6, "status_updated": 3, "incident_started": 2}
@@ -61,11 +63,14 @@ async def test_every_trigger_of_incidents_starts_the_workflow_that_waits_for_it(
 
 
 async def test_every_trigger_of_alerts_starts_the_workflow_that_waits_for_it(
-    flows: Flows, paging: Paging
+    flows: Flows, paging: Paging, service_api: AsyncClient
 ) -> None:
     workflows = await waiting_for(flows, "alert", ALERT_TRIGGERS)
     there = await paging.pagertree.created(title="Disk full")
     await paging.pagertree.reaches(there["id"], "open")
+    (alert_id,) = await eventually(lambda: _alert_ids(service_api), bool)
+    fact = happened("alert.unpaged", UUID(alert_id), {}, integration_id=paging.integration_id)
+    await _publish(flows, fact)
     expected = dict.fromkeys(ALERT_TRIGGERS, 1)
     await eventually(started(flows, workflows), lambda counts: counts == expected)
 
@@ -88,10 +93,14 @@ async def test_every_trigger_of_pages_starts_the_workflow_that_waits_for_it(
         )
         for trigger in PAGE_TRIGGERS
     ]
-    async with flows.sessions.begin() as session:
-        await publish(await driver_connection(session), facts)
+    await _publish(flows, *facts)
     expected = dict.fromkeys(PAGE_TRIGGERS, 1)
     await eventually(started(flows, workflows), lambda counts: counts == expected)
+
+
+async def _publish(flows: Flows, *facts: Fact) -> None:
+    async with flows.sessions.begin() as session:
+        await publish(await driver_connection(session), facts)
 
 
 async def _alert_ids(api: AsyncClient) -> list[str]:

@@ -18,6 +18,7 @@ from pagersync.alerts.deduplication import find_duplicate, lock_key
 from pagersync.alerts.models import Alert, AlertStatus
 from pagersync.alerts.repeats import repeat
 from pagersync.alerts.requests import (
+    URL_CHARACTERS_MAX,
     Acting,
     AlertResolution,
     ChangedAlert,
@@ -26,7 +27,8 @@ from pagersync.alerts.requests import (
     Snooze,
     changed_values,
     data_of,
-    label_values,
+    key_of,
+    labels_of,
     targets_of,
     urgency_of,
 )
@@ -42,10 +44,11 @@ from pagersync.incidents.models import Incident, IncidentAlert, IncidentStatus
 from pagersync.incidents.routes import CauseDep
 from pagersync.incidents.service import move_incident
 from pagersync.integrations.target_params import Reference, Targets
-from pagersync.jsonapi import Document, JsonApiResponse, NewDocument, errors, notes_of
+from pagersync.jsonapi import Document, JsonApiResponse, NewDocument, errors
 from pagersync.pagertree.severity import AUTO
 from pagersync.paging import requests
 from pagersync.paging.service import NewPage, create_page
+from pagersync.texts import few, fit_url
 
 router = APIRouter(
     prefix="/v1",
@@ -97,7 +100,9 @@ async def update_alert(
         await lock_key(session, alert.integration_id, key)
     await actions.lock_alert(session, alert)
     check_if_match(if_match, version_of(alert.updated_at))
-    return _shown(response, await actions.change_alert(session, alert, values, cause))
+    notes = body.data.attributes.notes
+    changed = await actions.change_alert(session, alert, values, cause, notes)
+    return _shown(response, changed, notes)
 
 
 @router.post(
@@ -141,7 +146,7 @@ async def resolve_alert(
     resolved = await actions.resolve_alert(session, alert, cause, said.resolution_message)
     if said.resolve_related_incidents:
         await _resolve_incidents(session, alert, cause)
-    return _shown(response, resolved)
+    return _shown(response, resolved, said.notes)
 
 
 @router.post(
@@ -187,12 +192,13 @@ def _shown(
     response: Response, alert: Alert, notes: Sequence[str] = ()
 ) -> Document[AlertAttributes]:
     response.headers["ETag"] = etag_of(alert.updated_at)
-    return Document(data=alert_resource(alert), meta=notes_of(notes))
+    return Document(data=alert_resource(alert)).noting(notes)
 
 
 async def _create(
     session: AsyncSession, new: NewAlertAttributes, requested_by: str
 ) -> tuple[Alert, Sequence[str]]:
+    """Make the alert that a request asks for; return it and what the caller should know."""
     page = await requests.to_new_page(
         session,
         requests.PageRequest.model_construct(
@@ -208,32 +214,35 @@ async def _create(
         title_name="summary",
         needs_targets=False,
     )
+    notes = new.notes
+    notes += page.notes
     cause = Cause(requested_by)
-    key = new.deduplication_key
+    key = key_of("deduplication_key", new.deduplication_key, notes)
     duplicate = await find_duplicate(session, page.integration_id, key)
     if duplicate is not None and (repeated := await repeat(session, duplicate, page, cause)):
-        return repeated
+        return repeated[0], [*notes, *repeated[1]]
     alert = await actions.create_alert(
         session,
         actions.NewLocalAlert(
             integration_id=page.integration_id,
             summary=page.title,
             description=page.description,
-            labels=label_values(new.labels) or {},
+            labels=labels_of(new.labels, notes) or {},
             data=with_severity(data_of(new.data) or {}, page.severity),
             urgency=None if page.urgency == AUTO else page.urgency,
             cause=cause,
             status=AlertStatus(new.status) if new.status else None,
             source=new.source or "api",
-            client_id=new.external_id,
-            external_url=new.external_url,
+            client_id=key_of("external_id", new.external_id, notes),
+            external_url=fit_url("external_url", new.external_url, URL_CHARACTERS_MAX, notes),
             deduplication_key=key,
             started_at=new.started_at,
+            notes=notes,
         ),
     )
     if page.targets:
-        await create_page(session, replace(page, alert_id=alert.id))
-    return alert, page.notes
+        await create_page(session, replace(page, alert_id=alert.id, notes=few(notes)))
+    return alert, notes
 
 
 async def _page_about(
@@ -251,8 +260,8 @@ async def _page_about(
     return await requests.to_new_page(
         session,
         requests.PageRequest.model_construct(
-            title=alert.summary[: requests.TITLE_CHARACTERS_MAX],
-            description=(alert.description or "")[: requests.DESCRIPTION_CHARACTERS_MAX],
+            title=alert.summary,
+            description=alert.description,
             integration=None if is_of_none else str(alert.integration_id),
             urgency=escalation.urgency,
             severity=escalation.severity,

@@ -7,7 +7,7 @@ what happened to it.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -29,11 +29,13 @@ from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, ImpossibleError, InvalidError
 from pagersync.events.publish import Cause
+from pagersync.fitting import with_notes
 from pagersync.jsonapi import iso
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.paging.models import Operation, OperationKind, OperationState, Page, PageStatus
 from pagersync.paging.page_targets import paged
 from pagersync.paging.service import NewPage, cancel_operation, create_page, request_operation
+from pagersync.texts import few
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class NewLocalAlert:
         urgency: one of PagerTree's, if it was asked for.
         client_id: what its maker calls it.
         started_at: when it began, if not now.
+        notes: what of the request was cut or left out, for its history.
     """
 
     integration_id: UUID
@@ -130,6 +133,7 @@ class NewLocalAlert:
     external_url: str | None = None
     deduplication_key: str | None = None
     started_at: datetime | None = None
+    notes: Sequence[str] = ()
 
 
 async def count_duplicate(session: AsyncSession, alert: Alert, cause: Cause) -> Alert:
@@ -141,14 +145,13 @@ async def count_duplicate(session: AsyncSession, alert: Alert, cause: Cause) -> 
 async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
     """Make an alert that lives here; it moves to PagerTree when a page of it is sent.
 
-    Raises:
-        ConflictError: the integration's limit of new alerts per day is reached.
+    The limit of new alerts a day is for what PagerTree sends: who asks may need a page.
     """
     key = AlertKey(new.integration_id, f"{LOCAL_PREFIX}{new_id()}")
     event = local_event(
         key,
         "created",
-        f"Created by {new.cause.requested_by}.",
+        with_notes(f"Created by {new.cause.requested_by}.", few(new.notes)),
         cause=new.cause,
         values={
             "title": new.summary,
@@ -160,9 +163,8 @@ async def create_alert(session: AsyncSession, new: NewLocalAlert) -> Alert:
         },
         times={"started_at": new.started_at or datetime.now(UTC)},
     )
-    limited = await write_events(await driver_connection(session), {key: [event]}, {})
-    if limited:
-        raise ConflictError("the integration's limit of new alerts per day is reached")
+    connection = await driver_connection(session)
+    await write_events(connection, {key: [event]}, {}, is_limited=False)
     alert = await get_by_key(session, key)
     alert.source = new.source
     alert.client_id = new.client_id
@@ -185,7 +187,11 @@ async def lock_alert(session: AsyncSession, alert: Alert) -> None:
 
 
 async def change_alert(
-    session: AsyncSession, alert: Alert, values: dict[str, Any], cause: Cause
+    session: AsyncSession,
+    alert: Alert,
+    values: dict[str, Any],
+    cause: Cause,
+    notes: Sequence[str] = (),
 ) -> Alert:
     """Change an alert's texts and labels here, and its texts in PagerTree if it lives there.
 
@@ -195,6 +201,7 @@ async def change_alert(
         values: `title`, `description`, `urgency`, `severity`, `labels`, `data`, `source`,
             `deduplication_key`, each optional.
         cause: who does it.
+        notes: what of the request was cut or left out, for its history.
 
     Raises:
         InvalidError: an urgency or a severity of an alert that lives here alone.
@@ -214,9 +221,8 @@ async def change_alert(
     other = await find_duplicate(session, alert.integration_id, values.get("deduplication_key"))
     if other is not None and other.id != alert.id:
         raise ConflictError(f"alert {other.short_id} has this deduplication key")
-    changed = await happened_to(
-        session, alert, "updated", f"Changed by {cause.requested_by}.", cause, values=here
-    )
+    details = with_notes(f"Changed by {cause.requested_by}.", few(notes))
+    changed = await happened_to(session, alert, "updated", details, cause, values=here)
     for name in values.keys() & {"source", "deduplication_key"}:
         setattr(changed, name, values[name])
     return await _kept(session, changed)

@@ -109,6 +109,7 @@ async def write_events(
     pages: Mapping[AlertKey, LockedPage],
     *,
     creates: bool = True,
+    is_limited: bool = True,
 ) -> set[AlertKey]:
     """Fold events into their alerts; return the alerts that a limit kept from being made.
 
@@ -118,6 +119,7 @@ async def write_events(
         pages: those that began alerts among these. They have been told; an alert that is a page's
             for an incident, or about another alert, gets no row of its own.
         creates: whether alerts are made that do not exist; else those are returned.
+        is_limited: whether new alerts count against their integration's limit a day.
     """
     if not events:
         return set()
@@ -135,7 +137,7 @@ async def write_events(
     new = [key for key in heard if key not in stored and key not in homeless]
     limited = set(new)
     if creates:
-        limited = await take_from_limits(connection, accounts, new)
+        limited = await take_from_limits(connection, accounts, new) if is_limited else set()
     created = await insert_alerts(
         connection, {key: heard[key] for key in new if key not in limited}, templates
     )

@@ -1,5 +1,6 @@
 """`/v1/alert_events`: what happened to alerts, and people's notes about them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -79,9 +80,9 @@ async def create_alert_event(
     body: NewDocument[Literal["alert_events"], NewNote],
 ) -> Document[AlertEventAttributes]:
     alert = await find_alert(session, alert_id)
-    return shown(
-        response, await notes.add_note(session, alert, body.data.attributes.details, cause)
-    )
+    said = body.data.attributes
+    note = await notes.add_note(session, alert, said.details, cause)
+    return shown(response, note, said.notes)
 
 
 @router.get(
@@ -134,7 +135,7 @@ async def update_alert_event(
     check_if_match(if_match, version_of(note.updated_at or note.created_at))
     note.details = body.data.attributes.details
     note.updated_at = datetime.now(UTC)
-    return shown(response, note)
+    return shown(response, note, body.data.attributes.notes)
 
 
 @router.delete(
@@ -153,7 +154,9 @@ async def delete_alert_event(
     return shown(response, note)
 
 
-def shown(response: Response, row: AlertEvent) -> Document[AlertEventAttributes]:
-    """Return the answer about one event, with its `ETag`."""
+def shown(
+    response: Response, row: AlertEvent, remarks: Sequence[str] = ()
+) -> Document[AlertEventAttributes]:
+    """Return the answer about one event, with its `ETag` and notes about the request."""
     response.headers["ETag"] = etag_of(row.updated_at or row.created_at)
-    return Document(data=event_resource(row))
+    return Document(data=event_resource(row)).noting(remarks)

@@ -5,39 +5,34 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from pagersync.errors import InvalidError, ManyInvalidError
+from pagersync.fits import Fits
 from pagersync.incidents.requests import Moment, Text
 from pagersync.integrations.target_params import TARGETS_MAX, Reference, Targets
 from pagersync.jsonapi import Attributes, Ignored, Nothing
+from pagersync.labels import Labels, fit_labels, labels_field
 from pagersync.pagertree.payloads import storable_json
 from pagersync.pagertree.severity import AUTO, Urgency, read_severity
 from pagersync.paging import requests
+from pagersync.texts import fit_key, fit_text
 
-LABELS_MAX: Final = 50
-NUMBER_MAX: Final = 2**53
 SNOOZE_MINUTES_MAX: Final = 10_080
 """A week, as at Rootly."""
 
-NoNul = r"^[^\x00]*$"
-ShortText = Annotated[str, Field(max_length=255, pattern=NoNul)]
+SHORT_CHARACTERS_MAX: Final = 255
+URL_CHARACTERS_MAX: Final = 2_000
+KEY_FITS: Final = (
+    f"Longer than {SHORT_CHARACTERS_MAX} characters it is cut and ends with a digest of the whole, "
+    "so that it stays unique."
+)
+
+ShortText = Annotated[str, Fits(SHORT_CHARACTERS_MAX)]
 UrgencyId = Annotated[
     Urgency | None,
     Field(strict=False, description="Rootly's name for `urgency`: the urgency is its own id."),
 ]
 
 
-class AlertLabel(Attributes):
-    """A label to give an alert."""
-
-    key: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^:,\x00]+$")]
-    value: (
-        Annotated[str, Field(max_length=255, pattern=r"^[^,\x00]*$")]
-        | bool
-        | Annotated[int, Field(ge=-NUMBER_MAX, le=NUMBER_MAX)]
-        | Annotated[float, Field(allow_inf_nan=False)]
-    )
-
-
-Labels = Annotated[list[AlertLabel], Field(max_length=LABELS_MAX)]
+GivenLabels = Annotated[Labels, labels_field([{"key": "service", "value": "checkout"}])]
 
 
 class NotificationTarget(Attributes):
@@ -80,18 +75,23 @@ class NewAlertAttributes(AlertAttributesOfRootly, Targets):
         description="`open`: nobody is paged, so there are no targets. By default what it becomes.",
     )
     source: ShortText | None = Field(default=None, description="By default `api`.")
-    external_id: ShortText | None = Field(
-        default=None, description="What you call it. In PagerTree it gets PagerTree's id."
+    external_id: str | None = Field(
+        default=None,
+        description=f"What you call it. In PagerTree it gets PagerTree's id. {KEY_FITS}",
     )
-    external_url: Annotated[str, Field(max_length=2000, pattern=NoNul)] | None = None
-    deduplication_key: ShortText | None = Field(
+    external_url: str | None = Field(
+        default=None,
+        description=f"Left out if it is longer than {URL_CHARACTERS_MAX} characters.",
+    )
+    deduplication_key: str | None = Field(
         default=None,
         description="While an alert with this key goes on, another request with it makes no "
-        "alert: it answers with that alert, and `meta.notes` say who is not paged.",
+        "alert: it answers with that alert, and `meta.notes` say who is not paged. "
+        f"{KEY_FITS} A blank one is none.",
     )
     started_at: Moment | None = None
     ended_at: Nothing = None
-    labels: Labels | None = None
+    labels: GivenLabels = None
     data: dict[str, Any] | None = None
     urgency: requests.UrgencyText = AUTO
     severity: requests.SeverityText = None
@@ -120,8 +120,8 @@ class ChangedAlert(AlertAttributesOfRootly):
     external_url: Nothing = None
     started_at: Nothing = None
     ended_at: Nothing = None
-    deduplication_key: ShortText | None = None
-    labels: Labels | None = None
+    deduplication_key: str | None = Field(default=None, description=KEY_FITS)
+    labels: GivenLabels = None
     data: dict[str, Any] | None = None
     urgency: requests.UrgencyText | None = None
     severity: requests.SeverityText = None
@@ -203,9 +203,14 @@ def targets_of(new: NewAlertAttributes) -> Targets:
     return targets
 
 
-def label_values(labels: Labels | None) -> dict[str, Any] | None:
-    """Return labels by their keys."""
-    return None if labels is None else {label.key: label.value for label in labels}
+def labels_of(given: Labels, notes: list[str]) -> dict[str, Any] | None:
+    """Return labels by their keys; numbers, true and false stay what they are, as at Rootly."""
+    return None if given is None else fit_labels(given, notes, as_text=False)
+
+
+def key_of(name: str, key: str | None, notes: list[str]) -> str | None:
+    """Return what an alert is called by somebody else, no longer than it may be."""
+    return fit_key(name, key, SHORT_CHARACTERS_MAX, notes)
 
 
 def data_of(data: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -217,26 +222,29 @@ def data_of(data: dict[str, Any] | None) -> dict[str, Any] | None:
 def changed_values(changed: ChangedAlert) -> dict[str, Any]:
     """Return what a request changes, by the names of an alert's state and of an operation.
 
+    What had to be cut is noted on the request.
+
     Raises:
         ManyInvalidError: values that cannot be right, every one of them.
     """
     urgency = urgency_of(changed.urgency or AUTO, changed.alert_urgency_id)
     problems = [
-        *requests.text_problems(changed.summary, changed.description, "summary"),
+        *requests.title_problems(changed.summary, "summary"),
         *requests.severity_problems(urgency, changed.severity),
     ]
     if problems:
         raise ManyInvalidError(problems)
     severity = read_severity(changed.severity)
+    notes = changed.notes
     values: dict[str, Any] = {
-        "title": changed.summary,
-        "description": changed.description,
+        "title": fit_text("summary", changed.summary, requests.TITLE_CHARACTERS_MAX, notes),
+        "description": requests.fit_description(changed.description, notes),
         "urgency": urgency if changed.urgency or changed.alert_urgency_id else None,
         "severity": severity.value if severity else None,
-        "labels": label_values(changed.labels),
+        "labels": labels_of(changed.labels, notes),
         "data": data_of(changed.data),
         "source": changed.source,
-        "deduplication_key": changed.deduplication_key,
+        "deduplication_key": key_of("deduplication_key", changed.deduplication_key, notes),
     }
     return {name: value for name, value in values.items() if value is not None}
 

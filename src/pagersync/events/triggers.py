@@ -21,8 +21,9 @@ INCIDENT_TRIGGERS: Final = (
     "severity_updated",
     "timeline_updated",
     "alert_attached",
+    "incident_unpaged",
 )
-ALERT_TRIGGERS: Final = ("alert_created", "alert_status_updated")
+ALERT_TRIGGERS: Final = ("alert_created", "alert_status_updated", "alert_unpaged")
 PAGE_TRIGGERS: Final = (
     "page_confirmed",
     "page_acknowledged",
@@ -42,13 +43,15 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType(
         "alert.status_updated": "alert_status_updated",
         "incident.timeline_updated": "timeline_updated",
         "incident.alert_attached": "alert_attached",
+        "incident.unpaged": "incident_unpaged",
+        "alert.unpaged": "alert_unpaged",
         **{name.replace("_", ".", 1): name for name in PAGE_TRIGGERS},
     }
 )
 _FIELDS: Final = ("title", "summary", "status", "severity")
 _ENDED: Final = ("mitigated", "resolved", "closed", "cancelled")
 
-OURS_ONLY: Final = frozenset({"incident_restarted"})
+OURS_ONLY: Final = frozenset({"incident_restarted", "incident_unpaged", "alert_unpaged"})
 """Triggers of Rootly's kinds of workflows that Rootly does not have."""
 
 

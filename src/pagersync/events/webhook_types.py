@@ -34,6 +34,7 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     EventType("alert.created", "An alert is new.", "alerts"),
     EventType("alert.updated", "An alert's status changed.", "alerts"),
     EventType("alert.status_updated", "As `alert.updated`.", "alerts", is_alias=True),
+    EventType("alert.unpaged", "Somebody should have been paged, and nobody was.", "alerts"),
     EventType("incident.created", "An incident is new.", "incidents"),
     EventType(
         "incident.updated", "Something about an incident changed, its status perhaps.", "incidents"
@@ -44,6 +45,7 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     EventType("incident.cancelled", "An incident was cancelled.", "incidents"),
     EventType("incident.deleted", "An incident that was over was removed.", "incidents"),
     EventType("incident.alert_attached", "Alerts were attached to an incident.", "incidents"),
+    EventType("incident.unpaged", "Somebody should have been paged, and nobody was.", "incidents"),
     EventType(
         "incident_event.created",
         "Somebody, or a workflow, put something on an incident's timeline.",

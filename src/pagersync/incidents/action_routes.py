@@ -45,9 +45,9 @@ class Move:
         """Move it, with the message that the request has, and answer with it."""
         incident = await self.wanted.lock()
         before = incident.status
-        message = body.message if body else None
-        moved = await move_incident(self.session, incident, status, self.cause, message)
-        return await self.answer.moved(moved, before)
+        message, notes = (body.message, body.notes) if body else (None, [])
+        moved = await move_incident(self.session, incident, status, self.cause, message, notes)
+        return await self.answer.moved(moved, before, notes)
 
 
 MoveDep = Annotated[Move, Depends()]
@@ -126,7 +126,7 @@ async def mark_as_duplicate_incident(
         auto_cancel=said.auto_cancel_incident,
         reason=said.reason_for_cancellation,
     )
-    return await answer.one(marked)
+    return await answer.one(marked, notes=said.notes)
 
 
 @router.put(

@@ -61,7 +61,9 @@ def create(
         async with context.sessions.begin() as session:
             if severity is not None:
                 attributes.severity_id = (await find_severity(session, severity)).id
-            incident = await create_incident(session, to_new_incident(attributes), CAUSE)
+            new = to_new_incident(attributes)
+            incident = await create_incident(session, new, CAUSE)
+            _tell(new.notes)
             return (await describe(session, [incident]))[0]
 
     show_row(run(action), as_json=as_json)
@@ -144,24 +146,36 @@ def resolve(
     as_json: Json = False,
 ) -> None:
     """Resolve an incident."""
-    said = _checked(summary=message).summary  # a text like any other
 
     async def action(context: Context) -> Described:
+        from pagersync.incidents.requests import Resolution
         from pagersync.incidents.service import get_incident, move_incident
 
+        said = Resolution(resolution_message=message)
         async with context.sessions.begin() as session:
             incident = await get_incident(session, reference, lock=True)
-            moved = await move_incident(session, incident, "resolved", CAUSE, said)
+            moved = await move_incident(
+                session, incident, "resolved", CAUSE, said.resolution_message, said.notes
+            )
+            _tell(said.notes)
             return (await describe(session, [moved]))[0]
 
     show_row(run(action), as_json=as_json)
 
 
 def _split(label: str) -> tuple[str, str]:
-    key, colon, value = label.partition(":")
-    if not colon:
+    from pagersync.labels import label_of
+
+    pair = label_of(label)
+    if pair is None:
         raise InvalidError(f"--label {label!r} is not of the form KEY:VALUE")
-    return key, value
+    return pair
+
+
+def _tell(notes: "Sequence[str]") -> None:
+    """Say what was cut, beside what the command prints."""
+    for note in notes:
+        typer.echo(note, err=True)
 
 
 def _checked(**values: Any) -> "NewIncidentAttributes":

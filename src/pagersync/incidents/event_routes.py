@@ -1,5 +1,6 @@
 """`/v1/incidents/{id}/events`, `/v1/events`: timelines, as Rootly has them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -67,10 +68,12 @@ class EntryToChange:
 EntryToChangeDep = Annotated[EntryToChange, Depends()]
 
 
-def shown(response: Response, entry: IncidentEvent) -> Document[EntryAttributes]:
-    """Return the answer about one entry, with its `ETag`."""
+def shown(
+    response: Response, entry: IncidentEvent, notes: Sequence[str] = ()
+) -> Document[EntryAttributes]:
+    """Return the answer about one entry, with its `ETag` and notes about the request."""
     response.headers["ETag"] = etag(entry.version)
-    return Document(data=entry_resource(entry))
+    return Document(data=entry_resource(entry)).noting(notes)
 
 
 @router.post(
@@ -96,7 +99,7 @@ async def create_incident_event(
         visibility=new.visibility,
         occurred_at=new.occurred_at,
     )
-    return shown(response, entry)
+    return shown(response, entry, new.notes)
 
 
 @router.get(
@@ -151,7 +154,8 @@ async def update_incident_event(
 ) -> Document[EntryAttributes]:
     values = body.data.attributes.changes(never_null=("event", "visibility"))
     entry = await wanted.lock()
-    return shown(response, await timeline.change_entry(session, entry, values, cause))
+    changed = await timeline.change_entry(session, entry, values, cause)
+    return shown(response, changed, body.data.attributes.notes)
 
 
 @router.delete(

@@ -1,7 +1,7 @@
 """What requests about incidents, their timelines and severities may say."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from pagersync.access.names import checked_name
+from pagersync.fits import Fits
 from pagersync.incidents.attach import ALERTS_MAX
 from pagersync.incidents.lifecycle import TIMES
 from pagersync.incidents.models import (
@@ -27,13 +28,13 @@ from pagersync.incidents.models import (
 from pagersync.incidents.rootly_attributes import UnknownOfIncident, UnknownOfNewIncident
 from pagersync.incidents.service import NewIncident
 from pagersync.jsonapi import Attributes, Ignored, Nothing
+from pagersync.labels import Labels, fit_labels, labels_field
 from pagersync.pagertree.payloads import YEARS
 
-A = TypeVar("A", bound=BaseModel)
+A = TypeVar("A", bound=Attributes)
 
 TITLE_CHARACTERS_MAX: Final = 500
 TEXT_CHARACTERS_MAX: Final = 20_000
-LABELS_MAX: Final = 50
 
 NEVER_NULL: Final = ("title", "status", "kind", "private")
 """Attributes of an incident that may be left out of a change but not be null."""
@@ -63,21 +64,16 @@ def _storable_time(moment: datetime) -> datetime:
 
 Title = Annotated[
     str,
-    Field(max_length=TITLE_CHARACTERS_MAX, pattern=r"^[^\x00]*$", examples=["Checkout is down"]),
+    Fits(TITLE_CHARACTERS_MAX),
+    Field(examples=["Checkout is down"]),
     AfterValidator(_filled),
 ]
-Text = Annotated[str, Field(max_length=TEXT_CHARACTERS_MAX, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Fits(TEXT_CHARACTERS_MAX)]
 Id = Annotated[UUID, Field(strict=False)]
 Status = Annotated[IncidentStatus, Field(strict=False), BeforeValidator(_not_maintenance)]
 Kind = Annotated[IncidentKind, Field(strict=False), BeforeValidator(_not_maintenance)]
 Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_storable_time)]
-Labels = Annotated[
-    dict[
-        Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^:,\x00]+$")],
-        Annotated[str, Field(max_length=255, pattern=r"^[^,\x00]*$")],
-    ],
-    Field(max_length=LABELS_MAX, examples=[{"platform": "osx", "version": "1.29"}]),
-]
+GivenLabels = Annotated[Labels, labels_field({"platform": "osx", "version": "1.29"})]
 AlertIds = Annotated[list[Id], Field(max_length=ALERTS_MAX)]
 ResolveOpen = Annotated[
     bool,
@@ -110,7 +106,7 @@ class NewIncidentAttributes(UnknownOfNewIncident, IncidentTimes):
     kind: Kind | None = None
     private: bool | None = Field(default=None, description="Once private, always private.")
     severity_id: Id | None = None
-    labels: Labels | None = None
+    labels: GivenLabels = None
     duplicate_incident_id: Id | None = None
     alert_ids: AlertIds | None = Field(default=None, description="Alerts to attach.")
     resolve_open_alerts: ResolveOpen = False
@@ -127,7 +123,7 @@ class ChangedIncident(UnknownOfIncident, IncidentTimes):
     kind: Kind | None = None
     private: bool | None = None
     severity_id: Id | None = None
-    labels: Labels | None = Field(default=None, description="All of them: they are replaced.")
+    labels: GivenLabels = None
     duplicate_incident_id: Id | None = None
     alert_ids: AlertIds | None = Field(default=None, description="Alerts to attach, too.")
     resolve_open_alerts: ResolveOpen = False
@@ -192,6 +188,11 @@ class ActionDocument(BaseModel, Generic[A]):
         said = self.data.attributes
         return next(iter(said.model_dump().values()), None) if said else None
 
+    @property
+    def notes(self) -> list[str]:
+        """What was cut of it."""
+        return self.data.attributes.notes if self.data.attributes else []
+
 
 class NewEntry(Attributes):
     """Something to put on a timeline."""
@@ -253,4 +254,17 @@ def to_new_incident(attributes: NewIncidentAttributes) -> NewIncident:
     """Return the incident that a request asks for; a null is as good as nothing."""
     given = attributes.kept(exclude_none=True)
     times = {name: given.pop(name) for name in TIMES if name in given}
-    return NewIncident(**given, times=times)
+    labels = fit_labels(attributes.labels, attributes.notes)
+    return NewIncident(**given | {"labels": labels}, times=times, notes=attributes.notes)
+
+
+def changed_values(attributes: ChangedIncident) -> dict[str, Any]:
+    """Return what a change sets.
+
+    Raises:
+        ManyInvalidError: a null where none can be.
+    """
+    values = attributes.changes(never_null=NEVER_NULL)
+    if "labels" in values:
+        values["labels"] = fit_labels(attributes.labels, attributes.notes)
+    return values

@@ -35,7 +35,6 @@ from pagersync.jsonapi import (
     NewDocument,
     Resource,
     errors,
-    notes_of,
 )
 from pagersync.pagination import PageDep, find
 from pagersync.shape import Shape, Wanted
@@ -144,12 +143,14 @@ class Answer:
         """Return the answer about one incident, with its `ETag` and what there is to note."""
         self.response.headers["ETag"] = etag(incident.version)
         (resource,) = await self.resources([incident])
-        document = await shape.document(self.session, resource)
-        return document.model_copy(update={"meta": notes_of(notes)})
+        return (await shape.document(self.session, resource)).noting(notes)
 
-    async def moved(self, incident: Incident, before: str) -> Document[IncidentAttributes]:
+    async def moved(
+        self, incident: Incident, before: str, notes: Sequence[str] = ()
+    ) -> Document[IncidentAttributes]:
         """Return the answer about an incident that had the status `before`."""
-        return await self.one(incident, notes=await self.notes_on_move(incident, before))
+        more = await self.notes_on_move(incident, before)
+        return await self.one(incident, notes=[*notes, *more])
 
     async def notes_on_move(self, incident: Incident, before: str) -> list[str]:
         """Return what to note about an incident that had the status `before`."""
@@ -235,16 +236,15 @@ async def update_incident(
     answer: AnswerDep,
     body: NewDocument[Literal["incidents"], requests.ChangedIncident],
 ) -> Document[IncidentAttributes]:
-    values = body.data.attributes.changes(never_null=requests.NEVER_NULL)
+    values, notes = requests.changed_values(body.data.attributes), body.data.attributes.notes
     alert_ids = values.pop("alert_ids", None) or []
     resolve_open = bool(values.pop("resolve_open_alerts", False))
-    values |= {"labels": values["labels"] or {}} if "labels" in values else {}
     incident = await wanted.lock()
     before = incident.status
     if not is_over(before):  # what this change resolves takes the alerts along
         await attach_alerts(session, incident, alert_ids, cause)
-    incident = await service.change_incident(session, incident, values, cause)
-    notes = await answer.notes_on_move(incident, before)
+    incident = await service.change_incident(session, incident, values, cause, notes)
+    notes = [*notes, *await answer.notes_on_move(incident, before)]
     if is_over(before):  # unless this change starts it again
         attached = await attach_alerts(
             session, incident, alert_ids, cause, resolve_open=resolve_open

@@ -19,6 +19,7 @@ from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, InvalidError, ManyInvalidError, NotFoundError
 from pagersync.events.publish import Cause, happened, publish
+from pagersync.fitting import with_notes
 from pagersync.incidents import lifecycle
 from pagersync.incidents.attach import attach_quietly
 from pagersync.incidents.changes import By, sentences_of, status_name, told
@@ -32,6 +33,7 @@ from pagersync.incidents.models import (
 )
 from pagersync.incidents.severities import get_severity
 from pagersync.incidents.timeline import add_trail
+from pagersync.texts import few
 
 NUMBER: Final = re.compile(r"[0-9]{1,18}")
 SLUG: Final = re.compile(r"([0-9]{1,18})-[a-z0-9-]*")
@@ -50,7 +52,8 @@ class NewIncident:
         source_alert_id: the alert that it is made of; it is attached, too.
         alert_ids: alerts to attach.
         resolve_open_alerts: whether those that are open are resolved, if it is over already.
-        notes: gets what the caller should know, one sentence each.
+        notes: what of the request was cut or left out, for the timeline; gets what else the caller
+            should know, one sentence each.
         times: when it became what, by column, where that is not now.
     """
 
@@ -111,7 +114,7 @@ async def create_incident(session: AsyncSession, new: NewIncident, cause: Cause)
     session.add(incident)
     await session.flush()
     text = f"Incident {number.last} created as {status_name(status)} by {cause.requested_by}."
-    add_trail(session, incident.id, text, cause, occurred_at=now)
+    add_trail(session, incident.id, with_notes(text, few(new.notes)), cause, occurred_at=now)
     attached = await attach_quietly(
         session, incident, alert_ids, cause, resolve_open=new.resolve_open_alerts
     )
@@ -142,7 +145,11 @@ async def get_incident(
 
 
 async def change_incident(
-    session: AsyncSession, incident: Incident, values: Mapping[str, Any], cause: Cause
+    session: AsyncSession,
+    incident: Incident,
+    values: Mapping[str, Any],
+    cause: Cause,
+    notes: Sequence[str] = (),
 ) -> Incident:
     """Set columns of an incident. What changes nothing publishes nothing.
 
@@ -151,6 +158,7 @@ async def change_incident(
         incident: the incident, locked.
         values: by column; a status takes its times along.
         cause: who changes it.
+        notes: what of the request was cut or left out, for the timeline.
 
     Raises:
         InvalidError: an impossible change of status, or values that cannot be right.
@@ -158,7 +166,7 @@ async def change_incident(
     before, after = incident.status, values.get("status", incident.status)
     if rule := lifecycle.why_not(IncidentStatus(before), IncidentStatus(after)):
         raise InvalidError(rule, pointer="/data/attributes/status")
-    return await _change(session, incident, values, cause)
+    return await _change(session, incident, values, cause, notes)
 
 
 async def move_incident(
@@ -167,6 +175,7 @@ async def move_incident(
     status: str,
     cause: Cause,
     message: str | None = None,
+    notes: Sequence[str] = (),
 ) -> Incident:
     """Move an incident to another status; the one that it has already changes nothing.
 
@@ -176,6 +185,7 @@ async def move_incident(
         status: the new one; `started` from `mitigated` on is a restart.
         cause: who moves it.
         message: why; kept for those statuses that have a message.
+        notes: what of the message was cut, for the timeline.
 
     Raises:
         InvalidError: an impossible change of status.
@@ -185,7 +195,7 @@ async def move_incident(
     values: dict[str, Any] = {"status": status}
     if message is not None and (column := lifecycle.MESSAGES.get(status)):
         values[column] = message
-    return await change_incident(session, incident, values, cause)
+    return await change_incident(session, incident, values, cause, notes)
 
 
 async def mark_duplicate(
@@ -244,7 +254,11 @@ async def remove_incident(session: AsyncSession, incident: Incident, cause: Caus
 
 
 async def _change(
-    session: AsyncSession, incident: Incident, values: Mapping[str, Any], cause: Cause
+    session: AsyncSession,
+    incident: Incident,
+    values: Mapping[str, Any],
+    cause: Cause,
+    notes: Sequence[str] = (),
 ) -> Incident:
     now = datetime.now(UTC)
     status = IncidentStatus(values.get("status", incident.status))
@@ -275,6 +289,9 @@ async def _change(
     for name, sentence in sentences_of(named, by):
         moment = times.get(f"{status.value}_at") if name == "status" else None
         add_trail(session, incident.id, sentence, cause, occurred_at=moment or now)
+    if notes:
+        text = with_notes(f"The request of {cause.requested_by} was shortened", few(notes)) + "."
+        add_trail(session, incident.id, text, cause, occurred_at=now)
     await session.flush()
     data = {"changes": told(named, by.severities)}
     fact = happened("incident.updated", incident.id, data, cause=cause)

@@ -1,5 +1,6 @@
 """`/v1/severities`: how bad incidents can be, as Rootly has it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -73,10 +74,12 @@ class SeverityToChange:
 SeverityToChangeDep = Annotated[SeverityToChange, Depends()]
 
 
-def shown(response: Response, severity: Severity) -> Document[SeverityAttributes]:
-    """Return the answer about one severity, with its `ETag`."""
+def shown(
+    response: Response, severity: Severity, notes: Sequence[str] = ()
+) -> Document[SeverityAttributes]:
+    """Return the answer about one severity, with its `ETag` and notes about the request."""
     response.headers["ETag"] = etag(severity.version)
-    return Document(data=severity_resource(severity))
+    return Document(data=severity_resource(severity)).noting(notes)
 
 
 @router.post(
@@ -92,7 +95,8 @@ async def create_severity(
     body: NewDocument[Literal["severities"], requests.NewSeverity],
 ) -> Document[SeverityAttributes]:
     values = body.data.attributes.kept(exclude_none=True)
-    return shown(response, await severities.create_severity(session, values))
+    made = await severities.create_severity(session, values)
+    return shown(response, made, body.data.attributes.notes)
 
 
 @router.get(
@@ -145,7 +149,7 @@ async def update_severity(
     never_null = ("name", "severity", "position")
     values = body.data.attributes.changes(never_null=never_null)
     changed = await severities.change_severity(session, await wanted.lock(), values)
-    return shown(response, changed)
+    return shown(response, changed, body.data.attributes.notes)
 
 
 @router.delete(

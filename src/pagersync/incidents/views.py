@@ -20,6 +20,7 @@ from pagersync.incidents.models import (
     Visibility,
 )
 from pagersync.incidents.rootly_attributes import EmptyOfIncident
+from pagersync.incidents.unpaged import unpaged_reasons
 from pagersync.jsonapi import EMPTY_HERE, Document, Resource, Timestamp
 from pagersync.shape import RELATED_MAX
 
@@ -66,6 +67,9 @@ class KnownOfIncident(BaseModel):
     source: str
     source_alert_id: UUID | None = Field(description="The alert that a workflow made it of.")
     workflow_run_id: UUID | None
+    unpaged_reason: str | None = Field(
+        description="Why nobody is paged for it although somebody should be; null if all is well."
+    )
     created_by: Person
     user: Person = Field(description="Who made it, as `created_by`.")
     url: str | None = Field(description="Where it is read; null without PAGERSYNC_PUBLIC_URL.")
@@ -126,12 +130,16 @@ async def incident_resources(
     if ids:
         found = await session.scalars(select(Severity).where(Severity.id.in_(ids)))
         severities = {severity.id: severity for severity in found}
+    reasons = await unpaged_reasons(session, [row.id for row in rows])
     return [
         Resource(
             id=str(row.id),
             type="incidents",
             attributes=_attributes(
-                row, severities, base_url and f"{base_url}/v1/incidents/{row.id}"
+                row,
+                severities,
+                base_url and f"{base_url}/v1/incidents/{row.id}",
+                reasons.get(row.id),
             ),
         )
         for row in rows
@@ -166,7 +174,10 @@ def entry_resource(row: IncidentEvent) -> Resource[EntryAttributes]:
 
 
 def _attributes(
-    row: Incident, severities: Mapping[UUID, Severity], url: str | None
+    row: Incident,
+    severities: Mapping[UUID, Severity],
+    url: str | None,
+    unpaged_reason: str | None,
 ) -> IncidentAttributes:
     own = {name: getattr(row, name) for name in KnownOfIncident.model_fields if hasattr(row, name)}
     people = {
@@ -181,6 +192,7 @@ def _attributes(
         user=Person(name=row.created_by),
         url=url,
         short_url=url,
+        unpaged_reason=unpaged_reason,
         severity=None if severity is None else Document(data=severity_resource(severity)),
     )
 

@@ -11,7 +11,7 @@ from pagersync.command import Context, run
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.integrations import service
 from pagersync.integrations.gate import list_gates
-from pagersync.integrations.models import Integration, WebhookRefusal
+from pagersync.integrations.models import Integration, WebhookRefusal, WhenUnknown
 
 app = typer.Typer(no_args_is_help=True, help="Connected PagerTree accounts.")
 
@@ -103,6 +103,25 @@ def default(reference: Reference) -> None:
     typer.echo(f"{reference} is the default account.")
 
 
+@app.command("when-unknown")
+def when_unknown(
+    reference: Reference,
+    action: Annotated[WhenUnknown, typer.Argument(help="What to do.")],
+    after_s: Annotated[
+        int | None,
+        typer.Option(min=10, max=86_400, help="After how many seconds to page again."),
+    ] = None,
+) -> None:
+    """Set what to do about a page of which nobody can tell whether PagerTree has it."""
+    columns: dict[str, Any] = {"when_unknown": action.value}
+    if after_s is not None:
+        columns["page_again_after_s"] = after_s
+    _change(reference, **columns)
+    again = action is WhenUnknown.PAGE_AGAIN
+    said = "is also sent again, once" if again else "is looked for until it is known"
+    typer.echo(f"A page of {reference} that stays unknown {said}.")
+
+
 def _change(reference: str, **columns: Any) -> None:
     async def action(context: Context) -> None:
         async with context.sessions.begin() as session:
@@ -118,6 +137,8 @@ def _described(context: Context, row: Integration) -> dict[str, Any]:
         "name": row.name,
         "enabled": row.enabled,
         "default": row.is_default,
+        "when_unknown": row.when_unknown,
+        "page_again_after_s": row.page_again_after_s,
         "pagertree_url": row.pagertree_url,
         "webhook_url": service.webhook_url(context.settings, row.id),
         "alert_url_template": row.alert_url_template,

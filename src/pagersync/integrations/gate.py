@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from random import random
 from typing import Final
 from uuid import UUID
 
@@ -25,13 +26,20 @@ from pagersync.errors import CredentialsRefused, PagerTreeError, Rejected
 FAILURES_MAX: Final = 5
 """So many failures in a row shut the gate."""
 
-SHUT_FIRST_S: Final = 5.0
+SHUT_FIRST_S: Final = 0.5
+SHUT_SHARE: Final = 0.5
+"""The gate is shut for this share of the time for which no call succeeded, at most: an API that
+answers some calls is still used, and one that is away is asked ever more rarely."""
+
 SHUT_MAX_S: Final = 300.0
 PROBE_S: Final = 60.0
 """How long one call may take to try a gate that was shut."""
 
 LENT_S: Final = 5.0
 """Nobody waits longer than this for a token: who comes later comes back later."""
+
+SPARE_SHARE: Final = 0.25
+"""The share of a burst that calls which can wait leave to the others."""
 
 TOO_MANY_REQUESTS: Final = 429
 
@@ -129,12 +137,27 @@ async def enter(
     )
 
 
-def shut_s(error: PagerTreeError, failures: int) -> float | None:
+async def take_spare(
+    connection: Connection, integration_id: UUID, *, calls: int, calls_per_s: float, burst: int
+) -> bool:
+    """Take leave to make some calls that can wait; False when others may need them soon."""
+    spare = min(calls + SPARE_SHARE * burst, burst)
+    taken = await connection.fetchval(
+        _TAKE_SPARE, integration_id, calls_per_s, float(burst), float(calls), float(spare)
+    )
+    return taken is not None
+
+
+def shut_s(
+    error: PagerTreeError, failures: int, failing_s: float, jitter: float = 0.5
+) -> float | None:
     """Return how long a failure shuts the gate; None leaves it as it is. Pure.
 
     Args:
         error: how a call ended.
         failures: calls in a row that failed, this one included.
+        failing_s: since the first of these failed.
+        jitter: 0 to 1: shortens or lengthens it by a tenth, so that processes do not try together.
     """
     if isinstance(error, CredentialsRefused):
         return SHUT_MAX_S
@@ -143,7 +166,9 @@ def shut_s(error: PagerTreeError, failures: int) -> float | None:
     if error.http_status == TOO_MANY_REQUESTS:
         return min(SHUT_MAX_S, 2.0 ** min(failures - 1, 10))
     if failures >= FAILURES_MAX:
-        return min(SHUT_MAX_S, SHUT_FIRST_S * 2.0 ** min(failures - FAILURES_MAX, 10))
+        doubled_s = SHUT_FIRST_S * 2.0 ** min(failures - FAILURES_MAX, 20)
+        pause_s = min(doubled_s, max(SHUT_FIRST_S, failing_s * SHUT_SHARE))
+        return min(SHUT_MAX_S, pause_s * (0.9 + 0.2 * jitter))
     return None
 
 
@@ -178,8 +203,9 @@ async def record_failure(
         current = await connection.fetchval(_KEY, integration_id)
         if current != api_key_encrypted:
             return
-    failures = await connection.fetchval(_FAILURE, integration_id, error.detail[:500])
-    shut = shut_s(error, failures or 1)
+    row = await connection.fetchrow(_FAILURE, integration_id, error.detail[:500])
+    failures, failing_s = (row["failures"], row["failing_s"]) if row else (1, 0.0)
+    shut = shut_s(error, failures, failing_s, random())  # noqa: S311 - spreads load, guards nothing
     if shut is not None:
         await connection.execute(_SHUT, integration_id, shut, _reason(error).value)
 
@@ -221,6 +247,16 @@ WHERE integration_id = $1 AND (failures > 0 OR open_until IS NOT NULL)
 RETURNING true
 """
 
+_TAKE_SPARE = """
+UPDATE integration_gates
+SET tokens = least($3, tokens + $2 * extract(epoch FROM now() - refilled_at)) - $4,
+    refilled_at = now()
+WHERE integration_id = $1 AND (open_until IS NULL OR open_until <= now())
+  AND probing_until IS NULL
+  AND least($3, tokens + $2 * extract(epoch FROM now() - refilled_at)) >= $5
+RETURNING true
+"""
+
 _KEY = "SELECT api_key_encrypted FROM integrations WHERE id = $1"
 
 _FAILURE = """
@@ -229,7 +265,7 @@ VALUES ($1, 0, 1, now(), $2)
 ON CONFLICT (integration_id) DO UPDATE
 SET failures = g.failures + 1, failing_since = coalesce(g.failing_since, now()), last_error = $2,
     probing_until = NULL
-RETURNING failures
+RETURNING failures, extract(epoch FROM now() - failing_since)::float8 AS failing_s
 """
 """A directory sync may be an account's first call."""
 

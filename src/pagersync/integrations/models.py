@@ -1,6 +1,7 @@
 """Connected PagerTree accounts, their webhook secrets, and what was refused at their door."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,18 @@ PAGERTREE_URL: Final = "https://api.pagertree.com/api/v4"
 ALERT_URL_TEMPLATE: Final = "https://app.pagertree.com/#/alert/{id}"
 """How PagerTree's own webhook examples link to an alert; an account may need another form."""
 
+PAGE_AGAIN_AFTER_S: Final = 120
+
+
+class WhenUnknown(StrEnum):
+    """What to do about a page of which nobody can tell whether PagerTree has it.
+
+    `keep_looking` looks for it until it is known. `page_again` also sends a new page, once.
+    """
+
+    KEEP_LOOKING = "keep_looking"
+    PAGE_AGAIN = "page_again"
+
 
 class Integration(UpdatedAt, Base):
     """One PagerTree account. A removed one keeps its row: alerts and deliveries name it.
@@ -26,6 +39,8 @@ class Integration(UpdatedAt, Base):
         directory_error: why the last try to list them failed, or was not believed; None: neither.
         default_targets: whom workflows page that name nobody: `teams`, `users` and `routers`, each
             a list of `{"id", "name"}` as a request names them.
+        when_unknown: what to do about a page that stays `unknown`.
+        page_again_after_s: after which time, if it is to page again.
     """
 
     __tablename__ = "integrations"
@@ -44,8 +59,14 @@ class Integration(UpdatedAt, Base):
     directory_synced_at: Mapped[datetime | None]
     directory_error: Mapped[str | None]
     default_targets: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    when_unknown: Mapped[str] = mapped_column(server_default="keep_looking")
+    page_again_after_s: Mapped[int] = mapped_column(server_default=str(PAGE_AGAIN_AFTER_S))
 
     __table_args__ = (
+        CheckConstraint(
+            f"when_unknown IN ({', '.join(repr(each.value) for each in WhenUnknown)})",
+            name="when_unknown",
+        ),
         Index(
             "integrations_name_key",
             "name",

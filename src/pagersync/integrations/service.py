@@ -175,6 +175,8 @@ async def integration_version(session: AsyncSession, integration: Integration) -
         integration.enabled,
         integration.is_default,
         integration.default_targets,
+        integration.when_unknown,
+        integration.page_again_after_s,
         await session.scalar(newest),
     )
 

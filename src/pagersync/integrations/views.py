@@ -11,9 +11,11 @@ from pagersync.integrations import service
 from pagersync.integrations.gate import IntegrationGate, list_gates
 from pagersync.integrations.models import (
     ALERT_URL_TEMPLATE,
+    PAGE_AGAIN_AFTER_S,
     PAGERTREE_URL,
     Integration,
     WebhookRefusal,
+    WhenUnknown,
 )
 from pagersync.integrations.target_params import Targets
 from pagersync.integrations.values import (
@@ -31,6 +33,12 @@ Template = Annotated[str, AfterValidator(checked_template), Field(max_length=100
 ApiKey = Annotated[SecretStr, AfterValidator(checked_api_key)]
 PerDay = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
+AgainAfter = Annotated[int, Field(ge=10, le=86_400)]
+WHEN_UNKNOWN = (
+    "What to do about a page of which nobody can tell whether PagerTree has it: `keep_looking`, or "
+    "`page_again`, which also sends a new page once. Its title says that it may be a repeat."
+)
+
 REQUIRED = (
     "name",
     "pagertree_url",
@@ -38,6 +46,8 @@ REQUIRED = (
     "enabled",
     "is_default",
     "default_targets",
+    "when_unknown",
+    "page_again_after_s",
 )
 """Attributes that may be left out of a change but not be null."""
 
@@ -57,6 +67,12 @@ class NewIntegration(Attributes):
     )
     default_targets: Targets = Field(
         default_factory=Targets, description="Whom workflows page that name nobody."
+    )
+    when_unknown: WhenUnknown = Field(
+        default=WhenUnknown.KEEP_LOOKING, strict=False, description=WHEN_UNKNOWN
+    )
+    page_again_after_s: AgainAfter = Field(
+        default=PAGE_AGAIN_AFTER_S, description="After how many seconds, with `page_again`."
     )
     default_workflows: bool = Field(
         default=True,
@@ -83,6 +99,8 @@ class ChangedIntegration(Attributes):
         description="`true` makes it the default account; the former one stops being it.",
     )
     default_targets: Targets | None = None
+    when_unknown: Annotated[WhenUnknown | None, Field(strict=False)] = None
+    page_again_after_s: AgainAfter | None = None
     verify_api_key: bool = True
 
 
@@ -125,6 +143,8 @@ class IntegrationAttributes(BaseModel):
         description="Whether it is used for what names no account: pages, alerts, workflow tasks."
     )
     default_targets: Targets
+    when_unknown: WhenUnknown = Field(description=WHEN_UNKNOWN)
+    page_again_after_s: int
     verified_at: Timestamp | None = Field(description="When PagerTree last accepted the API key.")
     directory_synced_at: Timestamp | None = Field(
         description="As of when `/v1/teams`, `/v1/users` and `/v1/routers` are PagerTree's."
@@ -194,6 +214,8 @@ def _attributes(
         enabled=row.enabled,
         is_default=row.is_default,
         default_targets=Targets.model_validate(row.default_targets),
+        when_unknown=WhenUnknown(row.when_unknown),
+        page_again_after_s=row.page_again_after_s,
         verified_at=row.verified_at,
         directory_synced_at=row.directory_synced_at,
         directory_error=row.directory_error,

@@ -18,7 +18,6 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception,
-    stop_after_attempt,
     wait_random_exponential,
 )
 
@@ -51,6 +50,7 @@ RETRY_AFTER_WAITED_S_MAX: Final = 2.0
 PAGE_ROWS_MAX: Final = 100
 ALERT_ROWS_MAX: Final = 1000
 ROWS_MAX: Final = 10_000
+TOO_MANY_REQUESTS: Final = 429
 VERIFY_TIMEOUT_S: Final = 10.0
 T = TypeVar("T")
 
@@ -59,12 +59,14 @@ class PagerTree:
     """One account at PagerTree.
 
     Every method returns a value or raises one `PagerTreeError`: `Unavailable`, `Rejected`,
-    `CredentialsRefused`, `Ambiguous` or `Contract`. Calls that only read are tried twice.
+    `CredentialsRefused`, `Ambiguous` or `Contract`. Calls that only read are tried again.
 
     Args:
         http: from `create_http_client`; it may serve many accounts.
         timeout_s: longest wait for one answer, from asking for a connection to the last byte.
         record: called once for every HTTP exchange, however it ended.
+        reads_max: how often a call that only reads is tried while PagerTree is not well. One that
+            was called too often is not called more than twice.
     """
 
     def __init__(
@@ -75,12 +77,14 @@ class PagerTree:
         api_key: str,
         timeout_s: float,
         record: Callable[[Exchange], None] | None = None,
+        reads_max: int = ATTEMPTS_MAX,
     ) -> None:
         self._http = http
         self._url = pagertree_url
         self._api_key = api_key
         self._timeout_s = timeout_s
         self._record = record
+        self._reads_max = reads_max
 
     async def list_alerts(
         self,
@@ -178,11 +182,16 @@ class PagerTree:
     async def _get(self, path: str, read: Callable[[Any], T]) -> T:
         retrying = AsyncRetrying(
             retry=retry_if_exception(_is_worth_a_retry),
-            stop=stop_after_attempt(ATTEMPTS_MAX),
+            stop=self._is_enough,
             wait=_pause_s,
             reraise=True,
         )
         return await retrying(self._once, _call("GET", path), read)
+
+    def _is_enough(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        is_limited = isinstance(error, PagerTreeError) and error.http_status == TOO_MANY_REQUESTS
+        return state.attempt_number >= (ATTEMPTS_MAX if is_limited else self._reads_max)
 
     async def _once(self, call: Call, read: Callable[[Any], T]) -> T:
         with self._recorded(call) as answer:

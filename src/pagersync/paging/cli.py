@@ -88,6 +88,8 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
     )
     sent, reason = run(lambda context: _page(context, request, timeout_s if wait else 0))
     typer.echo(json.dumps(_shown(sent, reason)) if as_json else _sentence(sent, reason))
+    for note in sent.notes:
+        typer.echo(note, err=True)
     if wait:
         raise typer.Exit(exit_code(sent.status))
 

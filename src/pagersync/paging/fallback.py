@@ -3,10 +3,11 @@
 It is written in the transaction that learns of it, so no crash can lose it. A dropped page, for
 which nobody was on call or nobody answered, is followed by one to its fallback; a unique index
 says that a page has one. An alert that was to be resolved, and that nobody could know to be there
-when it was, is resolved when it turns up.
+when it was, is resolved when it turns up. One for which somebody was paged again meanwhile says so.
 """
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -37,6 +38,26 @@ async def resolve_late(connection: Connection, page_ids: Sequence[UUID]) -> None
     )
 
 
+async def tell_found(connection: Connection, page_ids: Sequence[UUID]) -> None:
+    """Note that PagerTree has pages after all for which somebody was paged again."""
+    rows = await connection.fetch(_FOUND, list(page_ids), _FOUND_NOTE)
+    await add_activity(
+        connection,
+        [
+            Activity(
+                incident_id=row["incident_id"],
+                event=f"PagerTree has the page {row['title']!r} after all: {_FOUND_NOTE}",
+                source="system",
+                occurred_at=row["now"],
+                page_id=row["id"],
+                workflow_run_id=row["workflow_run_id"],
+            )
+            for row in rows
+            if row["incident_id"] is not None
+        ],
+    )
+
+
 def _told(row: asyncpg.Record) -> Activity:
     """Return that the fallback is paged, for the timeline of the incident."""
     names = names_of(row["targets"])
@@ -49,6 +70,8 @@ def _told(row: asyncpg.Record) -> Activity:
         workflow_run_id=row["workflow_run_id"],
     )
 
+
+_FOUND_NOTE: Final = "somebody was paged again meanwhile, so people may be paged twice"
 
 _LOCK_INCIDENTS = """
 SELECT FROM incidents WHERE id IN (SELECT incident_id FROM pages WHERE id = ANY($1::uuid[]))
@@ -90,4 +113,10 @@ _RESOLVE = """
 INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, lock_key)
 SELECT $1, integration_id, id, alert_id, 'resolve_alert', resolve_wanted_by, $3
 FROM pages WHERE id = $2
+"""
+
+_FOUND = """
+UPDATE pages p SET notes = p.notes || ('PagerTree has it after all: ' || $2::text)
+WHERE p.id = ANY($1::uuid[]) AND EXISTS (SELECT FROM pages r WHERE r.repeat_of = p.id)
+RETURNING p.id, p.incident_id, p.title, p.workflow_run_id, now() AS now
 """

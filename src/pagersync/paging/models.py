@@ -82,6 +82,8 @@ class Page(UpdatedAt, Base):
         standby_for: the alert that pages the same people already: it is sent only if nobody
             acknowledges that.
         fallback_of: the dropped page that this one is for.
+        repeat_of: the page that this one may repeat: it stayed `unknown` for too long.
+        is_elsewhere: whether that page is one of another account.
         notes: what was cut, dropped or replaced so that the page could go out, one sentence each.
         resolve_wanted_by: who wants its alert resolved, should PagerTree turn out to have it.
         workflow_run_id: the run that asked for it, if one did.
@@ -113,6 +115,8 @@ class Page(UpdatedAt, Base):
     fallback_targets: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     fallback_of: Mapped[UUID | None]
     standby_for: Mapped[UUID | None]
+    repeat_of: Mapped[UUID | None]
+    is_elsewhere: Mapped[bool] = mapped_column(server_default=text("false"))
     notes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     resolve_wanted_by: Mapped[str | None]
     requested_by: Mapped[str]
@@ -160,6 +164,13 @@ class Page(UpdatedAt, Base):
             "fallback_of",
             unique=True,
             postgresql_where=text("fallback_of IS NOT NULL"),
+        ),
+        Index(
+            "pages_repeat_key",
+            "repeat_of",
+            "is_elsewhere",
+            unique=True,
+            postgresql_where=text("repeat_of IS NOT NULL"),
         ),
         Index(
             "pages_workflow_run_idx",

@@ -16,12 +16,13 @@ from pagersync.integrations.models import Integration
 from pagersync.integrations.resolving import resolve_targets
 from pagersync.integrations.service import find_integration, list_integrations
 from pagersync.integrations.target_params import Targets
-from pagersync.pagertree.payloads import YEARS, storable
+from pagersync.pagertree.payloads import YEARS
 from pagersync.pagertree.severity import AUTO, SEV, Severity, Urgency, read_severity
 from pagersync.paging.models import MARKER_PREFIX
 from pagersync.paging.page_targets import kept
 from pagersync.paging.service import NewPage
 from pagersync.paging.whom import references_of
+from pagersync.texts import fit_tags, fit_text
 
 TITLE_CHARACTERS_MAX: Final = 500
 DESCRIPTION_CHARACTERS_MAX: Final = 20_000
@@ -32,19 +33,16 @@ URGENCIES: Final = (*Urgency, AUTO)
 SEVERITIES: Final = (*Severity, *SEV.values())
 
 
-def shown(**schema: Any) -> Any:
-    """Return a field whose limits stand in the API's document but are checked here.
-
-    So that an answer names every attribute that is wrong, not the first kind of wrong.
-    """
-    return Field(json_schema_extra=schema)
-
-
 Title = Annotated[
     str,
-    shown(minLength=1, maxLength=TITLE_CHARACTERS_MAX, examples=["Checkout is down"]),
+    Field(
+        description=f"Cut to {TITLE_CHARACTERS_MAX} characters.",
+        json_schema_extra={"minLength": 1, "examples": ["Checkout is down"]},
+    ),
 ]
-Description = Annotated[str | None, shown(maxLength=DESCRIPTION_CHARACTERS_MAX)]
+Description = Annotated[
+    str | None, Field(description=f"Cut to {DESCRIPTION_CHARACTERS_MAX} characters.")
+]
 UrgencyText = Annotated[
     str,
     Field(description="`auto` leaves it to PagerTree.", json_schema_extra={"enum": [*URGENCIES]}),
@@ -58,7 +56,10 @@ SeverityText = Annotated[
 ]
 Tags = Annotated[
     list[str],
-    shown(maxItems=TAGS_MAX, items={"type": "string", "maxLength": TAG_CHARACTERS_MAX}),
+    Field(
+        description=f"Each cut to {TAG_CHARACTERS_MAX} printable characters; the first {TAGS_MAX} "
+        f"are kept. None may begin with `{MARKER_PREFIX}`."
+    ),
 ]
 
 
@@ -123,19 +124,22 @@ async def to_new_page(
     if problems or integration_id is None:
         raise ManyInvalidError(problems)
     severity = read_severity(request.severity)
+    notes: list[str] = []
     return NewPage(
         integration_id=integration_id,
-        title=request.title.strip(),
-        description=request.description or None,
+        title=fit_text(title_name, request.title.strip(), TITLE_CHARACTERS_MAX, notes),
+        description=fit_description(request.description, notes) or None,
         targets=targets,
         urgency=request.urgency,
         severity=severity.value if severity else None,
-        tags=list(dict.fromkeys(request.tags)),
+        tags=fit_tags(
+            request.tags, tags_max=TAGS_MAX, characters_max=TAG_CHARACTERS_MAX, notes=notes
+        ),
         incident_id=request.incident_id,
         alert_id=alert_id,
         expires_at=request.expires_at,
         requested_by=requested_by,
-        notes=target_notes,
+        notes=[*notes, *target_notes],
     )
 
 
@@ -207,7 +211,7 @@ def no_target() -> InvalidError:
 
 def problems_of(request: PageRequest, title_name: str, *, now: datetime) -> Iterator[InvalidError]:
     """Yield everything that is wrong with a page's own values. Pure."""
-    yield from text_problems(request.title, request.description, title_name)
+    yield from title_problems(request.title, title_name)
     yield from severity_problems(request.urgency, request.severity)
     yield from tag_problems(request.tags)
     if request.expires_at is not None and request.expires_at.year not in YEARS:
@@ -216,21 +220,15 @@ def problems_of(request: PageRequest, title_name: str, *, now: datetime) -> Iter
         yield _invalid("expires_at", "lies in the past")
 
 
-def text_problems(
-    title: str | None, description: str | None, title_name: str
-) -> Iterator[InvalidError]:
-    """Yield what is wrong with a title and a description; None is nothing to check."""
+def title_problems(title: str | None, title_name: str) -> Iterator[InvalidError]:
+    """Yield what is wrong with a title; None is nothing to check. What is too long is cut."""
     if title is not None and not title.strip():
         yield _invalid(title_name, "must not be empty")
-    texts = (
-        (title_name, title, TITLE_CHARACTERS_MAX),
-        ("description", description, DESCRIPTION_CHARACTERS_MAX),
-    )
-    for name, text, characters_max in texts:
-        if text is not None and len(text) > characters_max:
-            yield _invalid(name, f"has {len(text)} characters: at most {characters_max}")
-        if text is not None and text != storable(text):
-            yield _invalid(name, "holds a NUL character or half a surrogate pair")
+
+
+def fit_description(description: str | None, notes: list[str]) -> str | None:
+    """Return a description that can be kept, and note what was cut."""
+    return fit_text("description", description, DESCRIPTION_CHARACTERS_MAX, notes)
 
 
 def severity_problems(urgency: str | None, severity: str | None) -> Iterator[InvalidError]:
@@ -241,15 +239,15 @@ def severity_problems(urgency: str | None, severity: str | None) -> Iterator[Inv
         yield _invalid("severity", f"{severity!r} is none of {', '.join(SEVERITIES)}")
 
 
+def is_mark(tag: str) -> bool:
+    """Tell whether a tag looks like one of those by which a page is found again."""
+    return "".join(each for each in tag if each.isprintable()).strip().startswith(MARKER_PREFIX)
+
+
 def tag_problems(tags: Sequence[str]) -> Iterator[InvalidError]:
-    """Yield what is wrong with tags."""
-    if len(tags) > TAGS_MAX:
-        yield _invalid("tags", f"has {len(tags)} tags: at most {TAGS_MAX}")
-    for position, tag in enumerate(tags[: TAGS_MAX + 1]):
-        if not tag.strip() or len(tag) > TAG_CHARACTERS_MAX or not tag.isprintable():
-            detail = f"must be 1 to {TAG_CHARACTERS_MAX} printable characters"
-            yield _invalid(f"tags/{position}", detail)
-        if tag.strip().startswith(MARKER_PREFIX):
+    """Yield what is wrong with tags; those that are too long or too many are cut."""
+    for position, tag in enumerate(tags):
+        if is_mark(tag):
             yield _invalid(f"tags/{position}", f"must not begin with {MARKER_PREFIX}: marks do")
 
 

@@ -142,8 +142,9 @@ async def create_page(
     new = await to_new_page(session, body.data.attributes, requested_by=requester(request))
     if body.data.attributes.dry_run:
         response.status_code = 200
-        return await _preview(session, new)
-    return await _shown(session, await service.create_page(session, new), waits)
+        return (await _preview(session, new)).noting(new.notes)
+    shown = await _shown(session, await service.create_page(session, new), waits)
+    return shown.noting(new.notes)
 
 
 @router.get(

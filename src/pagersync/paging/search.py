@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from pagersync.pagertree.client import ALERT_ROWS_MAX, PagerTree
 from pagersync.pagertree.resources import RemoteAlert
-from pagersync.paging.models import marks_of
+from pagersync.paging.models import marks_of, operation_of
 
 CLOCKS_APART: Final = timedelta(minutes=5)
 """How far PagerTree's clock and ours may be apart."""
@@ -20,11 +21,13 @@ class Search:
         alert: the oldest alert that carries it.
         is_filtered: PagerTree found just that by its third-party id, however many there are.
         is_whole: nothing was cut off: every alert since then was looked at.
+        others: the operations whose marks the other alerts carry, where these were looked at.
     """
 
     alert: RemoteAlert | None
     is_filtered: bool = False
     is_whole: bool = True
+    others: frozenset[UUID] = frozenset()
 
 
 async def find_marked(pagertree: PagerTree, marker: str, *, sent_after: datetime) -> Search:
@@ -40,9 +43,18 @@ async def find_marked(pagertree: PagerTree, marker: str, *, sent_after: datetime
     if alert := _oldest(found, marker):
         return Search(alert, is_filtered=all(each.thirdparty_id == marker for each in found))
     recent = await pagertree.list_alerts(created_after=sent_after - CLOCKS_APART)
-    return Search(_oldest(recent, marker), is_whole=len(recent) < ALERT_ROWS_MAX)
+    return Search(
+        _oldest(recent, marker),
+        is_whole=len(recent) < ALERT_ROWS_MAX,
+        others=frozenset(_operations_of(recent)),
+    )
 
 
 def _oldest(alerts: list[RemoteAlert], marker: str) -> RemoteAlert | None:
     marked = [alert for alert in alerts if marker in marks_of(alert.thirdparty_id, alert.tags)]
     return min(marked, key=lambda alert: alert.id, default=None)
+
+
+def _operations_of(alerts: list[RemoteAlert]) -> list[UUID]:
+    marks = [mark for alert in alerts for mark in marks_of(alert.thirdparty_id, alert.tags)]
+    return [operation_id for mark in marks if (operation_id := operation_of(mark))]

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -19,6 +20,9 @@ from pagersync.settings import Settings
 
 POLL_S: Final = 1.0
 """How long a gate that opens by itself, or a lost wake-up call, can delay an operation."""
+
+CALL_BACK_S_MAX: Final = 10.0
+"""After longer pauses an operation waits for the next poll."""
 
 NEVER_BURIED: Final = 2**31 - 1
 """The sender itself ends what has used up its attempts: the page must learn of it too."""
@@ -43,6 +47,12 @@ IS_EXPIRED: Final = """
     SELECT FROM pages p WHERE p.id = q.page_id AND p.expires_at <= now()))
 """
 """Needs no call, so it is said whatever the gate does."""
+
+
+def _wake_in(loop: asyncio.AbstractEventLoop, wake: asyncio.Event, delay_s: float) -> None:
+    """Look for work when a short pause is over, which the poll would see late."""
+    if delay_s <= CALL_BACK_S_MAX:
+        loop.call_later(delay_s, wake.set)
 
 
 def operations_queue(settings: Settings) -> Queue:
@@ -79,7 +89,12 @@ class Sender:
 
     async def run(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was claimed by then is finished first."""
-        await self._pool.run(wake, stop)
+        self._turns.lags.start()
+        self._turns.call_back = partial(_wake_in, asyncio.get_running_loop(), wake)
+        try:
+            await self._pool.run(wake, stop)
+        finally:
+            await self._turns.lags.aclose()
 
     async def _take_turn(self, token: UUID, operation_id: UUID) -> None:
         try:

@@ -1,13 +1,13 @@
 """What is to be done next about an operation, and how what came of it ends. Pure.
 
 PagerTree's API has no idempotency key. So a creating call that may have arrived is never simply
-repeated: PagerTree is searched for its mark, more than once and over some seconds, since its
-search may lag behind. An empty answer counts only if the same search finds an alert that is
+repeated: PagerTree is searched for its mark, more than once and for as long as its search may lag
+behind (`settle.py`). An empty answer counts only if the same search finds an alert that is
 certainly there; else the page stays `unknown`, and is looked for again later.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 from random import random
 from typing import Any, Final
@@ -22,9 +22,7 @@ from pagersync.errors import (
     Rejected,
 )
 from pagersync.paging.models import OperationKind, OperationState
-
-LOOKUPS_MIN: Final = 3
-"""Searches that must have found nothing before a creating call may be repeated."""
+from pagersync.paging.settle import Settle, after_failed_look_s, next_look_s
 
 STALE_REFUSALS_MAX: Final = 5
 """So often a refusal is believed to be older than the status that allows what it refuses."""
@@ -63,6 +61,8 @@ class Work:
         target: PagerTree's id of the alert that it is about; None while there is none.
         creation: state of the create that its page began with; None where there is no page.
         last_sent_at: when the creating call last went out, or ended in doubt where that is known.
+        sent_ago_s: how long ago that was, by the database's clock.
+        late_s: for how long the operation could have been claimed.
         lookups: searches since then that found nothing; of an acknowledge or a resolve, refusals
             in a row although the alert's status allows it.
         is_needless: whether its page was to be sent later if its alert was not resolved by then,
@@ -85,6 +85,8 @@ class Work:
     may_have_been_sent: bool = False
     first_sent_at: datetime | None = None
     last_sent_at: datetime | None = None
+    sent_ago_s: float | None = None
+    late_s: float = 0.0
     lookups: int = 0
     is_needless: bool = False
     standby_for: UUID | None = None
@@ -125,12 +127,14 @@ class End:
         may_have_been_sent: what is known now about the creating call.
         lookups: searches that found nothing since it went out.
         is_unknown: the ambiguity has outlasted the search.
+        grace_s: for how long a call that ended in doubt may still be worked on.
     """
 
     outcome: Outcome
     may_have_been_sent: bool = False
     lookups: int = 0
     is_unknown: bool = False
+    grace_s: float = 0.0
 
 
 def unchanged(work: Work, outcome: Outcome) -> End:
@@ -138,21 +142,23 @@ def unchanged(work: Work, outcome: Outcome) -> End:
     return End(outcome, may_have_been_sent=work.may_have_been_sent, lookups=work.lookups)
 
 
-def after_error(work: Work, error: PagerTreeError, *, attempts_max: int, settle_s: float) -> End:
+def after_error(
+    work: Work, error: PagerTreeError, *, attempts_max: int, took_s: float = 0.0
+) -> End:
     """Return how an operation goes on after a call that did not end in a value.
 
     Args:
         work: the operation; for a create, as it was when the call went out.
         error: how the call ended.
         attempts_max: attempts before it is given up.
-        settle_s: how long PagerTree's search may lag behind.
+        took_s: how long the call took. One that ended in doubt may be worked on for as long again.
     """
     if isinstance(error, CredentialsRefused):
         return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
     if isinstance(error, Rejected):
         return End(Outcome(work.id, OperationState.FAILED, error.detail))
     if isinstance(error, Ambiguous | Contract) and work.kind == OperationKind.CREATE_ALERT:
-        return _look_soon(work, error.detail, attempts_max=attempts_max, settle_s=settle_s)
+        return _look_at_once(work, error.detail, attempts_max=attempts_max, grace_s=took_s)
     return End(_again(work, error.detail, attempts_max, retry_after_s=error.retry_after_s))
 
 
@@ -162,27 +168,34 @@ def after_failed_probe(work: Work, error: PagerTreeError) -> End:
     return End(outcome)
 
 
-def after_failed_lookup(work: Work, error: PagerTreeError, *, attempts_max: int) -> End:
-    """Return how a create goes on whose search for its mark did not end in an answer."""
+def after_failed_lookup(
+    work: Work, error: PagerTreeError, *, attempts_max: int, waited_s: float, longest_s: float
+) -> End:
+    """Return how a create goes on whose search for its mark did not end in an answer.
+
+    Args:
+        work: the operation.
+        error: how the search ended.
+        attempts_max: attempts before it is given up.
+        waited_s: from the end of the call until the search.
+        longest_s: ambiguity that lasts longer is told to people.
+    """
     detail = f"it may have been sent, and PagerTree could not be searched: {error.detail}"
     if isinstance(error, CredentialsRefused):
         outcome = Outcome.snooze(work.id, delay_s=0, reason=detail)
+    elif work.attempt >= attempts_max:
+        outcome = Outcome(work.id, OperationState.UNKNOWN, detail)
     else:
-        outcome = _again(work, detail, attempts_max, retry_after_s=error.retry_after_s)
-    return End(outcome, may_have_been_sent=True, lookups=work.lookups, is_unknown=True)
-
-
-def is_settled(work: Work, *, now: datetime, settle_s: float) -> bool:
-    """Tell whether an empty search, the one just made included, could mean that nothing is there.
-
-    If so, one question is left: would the search find an alert that is there?
-    """
-    waited = work.last_sent_at is None or now - work.last_sent_at >= timedelta(seconds=settle_s)
-    return work.lookups + 1 >= LOOKUPS_MIN and waited
+        pause_s = after_failed_look_s(waited_s, random())  # noqa: S311 - spreads load, guards nothing
+        pause_s = max(pause_s, error.retry_after_s or 0)
+        outcome = Outcome(work.id, OperationState.QUEUED, detail, pause_s)
+    is_over = outcome.state == OperationState.UNKNOWN
+    is_unknown = is_over or waited_s >= longest_s
+    return End(outcome, may_have_been_sent=True, lookups=work.lookups, is_unknown=is_unknown)
 
 
 def after_empty_lookup(
-    work: Work, *, finds_others: bool | None, attempts_max: int, settle_s: float
+    work: Work, *, finds_others: bool | None, attempts_max: int, settle: Settle, waited_s: float
 ) -> End:
     """Return how a create goes on whose mark was searched for and not found.
 
@@ -191,13 +204,13 @@ def after_empty_lookup(
         finds_others: whether the search finds an alert that is certainly there; None when it is
             too early to ask.
         attempts_max: attempts before it is given up.
-        settle_s: how long PagerTree's search may lag behind.
+        settle: when an empty search may be believed.
+        waited_s: from the end of the call until the search.
     """
     lookups = work.lookups + 1
     if finds_others is None:
-        pause = Outcome.snooze(
-            work.id, delay_s=settle_s / LOOKUPS_MIN, reason="searched for, not found so far"
-        )
+        pause_s = next_look_s(settle, waited_s)
+        pause = Outcome.snooze(work.id, delay_s=pause_s, reason="searched for, not found so far")
         return End(pause, may_have_been_sent=True, lookups=lookups)
     if finds_others:
         again = Outcome.snooze(work.id, delay_s=0, reason="not in PagerTree: sent again")
@@ -280,12 +293,11 @@ def end_without_call(work: Work, what: Step) -> End:
             return buried(work)
 
 
-def _look_soon(work: Work, detail: str, *, attempts_max: int, settle_s: float) -> End:
-    if work.attempt >= attempts_max:
-        outcome = Outcome(work.id, OperationState.UNKNOWN, detail)
-    else:
-        outcome = Outcome(work.id, OperationState.QUEUED, detail, settle_s / LOOKUPS_MIN)
-    return End(outcome, may_have_been_sent=True, is_unknown=work.attempt >= attempts_max)
+def _look_at_once(work: Work, detail: str, *, attempts_max: int, grace_s: float) -> End:
+    is_last = work.attempt >= attempts_max
+    state = OperationState.UNKNOWN if is_last else OperationState.QUEUED
+    outcome = Outcome(work.id, state, detail)
+    return End(outcome, may_have_been_sent=True, is_unknown=is_last, grace_s=grace_s)
 
 
 def _again(

@@ -6,7 +6,7 @@ Whoever changes pages locks them first, in the order of their ids, and locks ale
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -19,13 +19,11 @@ from pagersync.pagertree.client import Exchange
 from pagersync.paging.activity import page_activity
 from pagersync.paging.calls import PageContent
 from pagersync.paging.checks import next_check_at
-from pagersync.paging.fallback import fall_back, resolve_late
+from pagersync.paging.fallback import fall_back, resolve_late, tell_found
 from pagersync.paging.models import OperationKind, OperationState, PageStatus
 from pagersync.paging.standby import why_needless
 from pagersync.paging.status import Creation, PageState, events_between, status_of
 from pagersync.paging.step import End, Work
-
-REFERENCES_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +113,6 @@ async def load_content(connection: Connection, page_id: UUID | None) -> PageCont
     return PageContent(**row)
 
 
-async def load_references(connection: Connection, work: Work) -> list[tuple[UUID, datetime]]:
-    """Return creating operations whose alerts are certainly in PagerTree, newest first."""
-    rows = await connection.fetch(_REFERENCES, work.integration_id, work.id, REFERENCES_MAX)
-    return [(row["id"], row["sent_at"]) for row in rows]
-
-
 async def show_lost(connection: Connection) -> None:
     """Show pages as `unknown` whose sender was lost while it was sending."""
     await connection.execute(_SHOW_LOST)
@@ -144,7 +136,9 @@ async def mark_sending(
 async def note_operation(connection: Connection, work: Work, end: End) -> None:
     """Keep what is known of a creating call; one that ended in doubt ended now."""
     has_just_ended = end.may_have_been_sent and not work.may_have_been_sent
-    await connection.execute(_NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended)
+    await connection.execute(
+        _NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended, end.grace_s
+    )
 
 
 async def insert_attempts(
@@ -245,9 +239,16 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
     known = [change.page.id for change in changes if change.state.is_created]
     if settled := await connection.fetch(_SETTLE_CREATES, known):
         await resolve_late(connection, [row["page_id"] for row in settled])
+    if late := [c.page.id for c in changes if _is_found_late(c)]:
+        await tell_found(connection, late)
     moved = [c.page.id for c in changes if c.state.remote_status != c.page.state.remote_status]
     if await connection.fetch(_WAKE_OPERATIONS, moved):
         await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+
+
+def _is_found_late(change: Change) -> bool:
+    was = change.page.state
+    return change.state.is_created and not was.is_created and was.status == PageStatus.UNKNOWN
 
 
 def _facts(change: Change, status: PageStatus) -> list[Fact]:
@@ -282,6 +283,8 @@ SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page
     coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
     c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
     o.lookups, p.standby_for,
+    extract(epoch FROM clock_timestamp() - o.last_sent_at)::float8 AS sent_ago_s,
+    greatest(0, extract(epoch FROM clock_timestamp() - o.run_at))::float8 AS late_s,
     p.send_at IS NOT NULL AND EXISTS (
         SELECT FROM alerts a WHERE a.id = p.alert_id AND a.status = 'resolved') AS is_needless
 FROM operations o
@@ -292,14 +295,6 @@ WHERE o.id = $1
 
 _CONTENT = """
 SELECT title, description, urgency, severity, tags, targets, is_incident FROM pages WHERE id = $1
-"""
-
-_REFERENCES = """
-SELECT o.id, coalesce(o.first_sent_at, o.created_at) AS sent_at
-FROM operations o JOIN pages p ON p.id = o.page_id
-WHERE o.integration_id = $1 AND o.kind = 'create_alert' AND o.state = 'done' AND o.id <> $2
-  AND coalesce(p.pagertree_id, p.pagertree_alert_id) IS NOT NULL
-ORDER BY o.id DESC LIMIT $3
 """
 
 _SHOW_LOST = """
@@ -336,7 +331,7 @@ WHERE id = $1 AND status IN ('queued', 'unknown')
 _NOTE = """
 UPDATE operations
 SET may_have_been_sent = $2, lookups = $3,
-    last_sent_at = CASE WHEN $4 THEN now() ELSE last_sent_at END
+    last_sent_at = CASE WHEN $4 THEN now() + make_interval(secs => $5) ELSE last_sent_at END
 WHERE id = $1
 """
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -24,13 +25,14 @@ from pagersync.http import AsyncClient
 from pagersync.integrations import gate
 from pagersync.integrations.vault import SecretKeyError, Vault
 from pagersync.metrics import OPERATIONS
-from pagersync.pagertree.client import Exchange, PagerTree
+from pagersync.pagertree.client import ATTEMPTS_MAX, Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
 from pagersync.paging import account_end, standby, step
 from pagersync.paging.calls import call, is_refusal_of_state, new_alert
+from pagersync.paging.lag_meter import LagMeter
+from pagersync.paging.look import READS_MAX, Looking
 from pagersync.paging.models import OperationKind, OperationState, marker_of
-from pagersync.paging.search import find_marked
 from pagersync.paging.status import Creation, PageState, see, seen_in
 from pagersync.paging.step import End, Step, Work
 from pagersync.paging.store import (
@@ -40,7 +42,6 @@ from pagersync.paging.store import (
     insert_attempts,
     load_account,
     load_content,
-    load_references,
     load_work,
     lock_pages,
     mark_sending,
@@ -82,6 +83,7 @@ class Turn:
     permit: gate.Permit
     pagertree: PagerTree
     exchanges: list[Exchange] = field(default_factory=list)
+    begun_s: float = field(default_factory=monotonic)
     new: NewAlert | None = None
     remote: RemoteAlert | None = None
     error: PagerTreeError | None = None
@@ -97,6 +99,10 @@ class Turns:
         vault: decrypts API keys.
         settings: limits.
         read_back: told of every alert that PagerTree shows, in the transaction that records it.
+
+    Attributes:
+        lags: measures how far the searches of accounts lag behind.
+        call_back: called with the seconds after which an operation can be claimed again.
     """
 
     def __init__(
@@ -115,8 +121,10 @@ class Turns:
         self._vault = vault
         self._settings = settings
         self.read_back = read_back
+        self.lags = LagMeter(engine, settings, self.open)
+        self.call_back: Callable[[float], None] = lambda _delay_s: None
         self._attempts_max = settings.operation_attempts_max
-        self._settle_s = settings.search_settle_s
+        self._looking = Looking(engine, settings)
         self._in_line = asyncio.Lock()  # turns ask the gate in the order in which they begin
 
     async def take(self, token: UUID, operation_id: UUID) -> None:
@@ -136,7 +144,7 @@ class Turns:
             permit: gate.Permit | None = NEEDS_NONE
             if what in CALLING and account.can_be_called:
                 permit = await self.ask_gate(connection, work.integration_id)
-            turn = self._turn(token, work, account, permit)
+            turn = self._turn(token, work, account, permit, what)
             is_free = permit is not None and not permit.wait_s and not permit.is_probe
             if turn is not None and what is Step.SEND and is_free:
                 turn.new = await self._announce(connection, turn)
@@ -169,7 +177,13 @@ class Turns:
             burst=self._settings.pagertree_burst_calls,
         )
 
-    def open(self, account: Account, record: Callable[[Exchange], None] | None = None) -> PagerTree:
+    def open(
+        self,
+        account: Account,
+        record: Callable[[Exchange], None] | None = None,
+        *,
+        reads_max: int = ATTEMPTS_MAX,
+    ) -> PagerTree:
         """Return a client of an account's PagerTree.
 
         Raises:
@@ -182,6 +196,7 @@ class Turns:
             api_key=self._vault.decrypt(account.api_key_encrypted),
             timeout_s=self._settings.pagertree_timeout_s,
             record=record,
+            reads_max=reads_max,
         )
 
     def has_key_of(self, account: Account) -> bool:
@@ -194,12 +209,14 @@ class Turns:
         return True
 
     def _turn(
-        self, token: UUID, work: Work, account: Account, permit: gate.Permit | None
+        self, token: UUID, work: Work, account: Account, permit: gate.Permit | None, what: Step
     ) -> Turn | None:
         if permit is None or not account.can_be_called:
             return None
         exchanges: list[Exchange] = []
-        pagertree = self.open(account, exchanges.append)
+        is_tried_often = what is Step.LOOK and not permit.is_probe
+        reads_max = READS_MAX if is_tried_often else ATTEMPTS_MAX
+        pagertree = self.open(account, exchanges.append, reads_max=reads_max)
         return Turn(token, work, account, permit, pagertree, exchanges)
 
     async def _act(self, turn: Turn, what: Step) -> None:
@@ -221,6 +238,8 @@ class Turns:
                 await self.tell_gate(connection, turn.account, turn.permit, turn.error)
         try:
             await self._record(turn.token, turn.work, end, turn.exchanges, turn.remote)
+            if what is Step.SEND and turn.remote is not None:
+                self.lags.consider(turn.account, turn.work.id, turn.exchanges[-1].started_at)
         except asyncpg.UniqueViolationError:
             log.exception("PagerTree answered with another page's alert")
             await self._record(
@@ -247,6 +266,8 @@ class Turns:
             except PagerTreeError as error:
                 turn.error = error
                 return step.after_failed_probe(work, error)
+            async with raw_connection(self.engine) as connection:
+                await gate.record_success(connection, turn.account.id)
         if new is None:  # it had to wait for the gate, or was taken over
             async with raw_connection(self.engine) as connection:
                 new = await self._announce(connection, turn)
@@ -258,47 +279,17 @@ class Turns:
             turn.error = error
             if new.urgency is None and isinstance(error, Rejected) and is_urgency_demanded(error):
                 return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
-            return step.after_error(
-                work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
-            )
+            took_s = turn.exchanges[-1].duration_ms / 1000 if turn.exchanges else 0.0
+            return step.after_error(work, error, attempts_max=self._attempts_max, took_s=took_s)
         return End(Outcome.done(work.id))
 
     async def _look(self, turn: Turn) -> End:
         """Search for the alert that may have been created."""
-        work = turn.work
-        sent_after = work.first_sent_at or work.created_at
-        try:
-            search = await find_marked(turn.pagertree, marker_of(work.id), sent_after=sent_after)
-            turn.remote = search.alert
-            if turn.remote is not None:
-                return End(Outcome.done(work.id))
-            finds_others = None
-            if step.is_settled(work, now=datetime.now(UTC), settle_s=self._settle_s):
-                finds_others = await self._finds_others(turn, is_whole=search.is_whole)
-        except PagerTreeError as error:
-            turn.error = error
-            return step.after_failed_lookup(work, error, attempts_max=self._attempts_max)
-        return step.after_empty_lookup(
-            work,
-            finds_others=finds_others,
-            attempts_max=self._attempts_max,
-            settle_s=self._settle_s,
+        delayed_s = monotonic() - turn.begun_s
+        end, turn.remote, turn.error = await self._looking.look(
+            turn.pagertree, turn.work, delayed_s=delayed_s
         )
-
-    async def _finds_others(self, turn: Turn, *, is_whole: bool) -> bool:
-        """Tell whether the search finds an alert that was certainly created.
-
-        Where its own list was cut off, ours could be among what was not seen: then only what is
-        found by its third-party id counts.
-        """
-        async with raw_connection(self.engine) as connection:
-            references = await load_references(connection, turn.work)
-        for operation_id, sent_at in references:
-            marker = marker_of(operation_id)
-            other = await find_marked(turn.pagertree, marker, sent_after=sent_at)
-            if other.alert is not None and (is_whole or other.is_filtered):
-                return True
-        return False
+        return end
 
     async def _call(self, turn: Turn) -> End:
         """Make a call that may be made twice: updating, acknowledging, resolving, commenting."""
@@ -310,9 +301,7 @@ class Turns:
             turn.error = error
             if isinstance(error, Rejected) and is_refusal_of_state(work, error):
                 return await self._after_refusal(turn, error)
-            return step.after_error(
-                work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
-            )
+            return step.after_error(work, error, attempts_max=self._attempts_max)
         if turn.remote is None:  # an empty answer: how the alert looks now is good to know
             with suppress(PagerTreeError):
                 turn.remote = await turn.pagertree.get_alert(work.target)
@@ -323,9 +312,7 @@ class Turns:
         try:
             turn.remote = await turn.pagertree.get_alert(turn.work.target)
         except PagerTreeError as error:
-            return step.after_error(
-                turn.work, error, attempts_max=self._attempts_max, settle_s=self._settle_s
-            )
+            return step.after_error(turn.work, error, attempts_max=self._attempts_max)
         return step.after_refusal(
             turn.work, refusal, turn.remote.status, attempts_max=self._attempts_max
         )
@@ -349,6 +336,8 @@ class Turns:
                 await self._write(connection, work, end, page, remote)
         if held:
             OPERATIONS.labels(kind=work.kind.value, state=end.outcome.state).inc()
+        if held and end.outcome.state == OperationState.QUEUED:
+            self.call_back(end.outcome.delay_s)
 
     async def _write(
         self,

@@ -47,10 +47,13 @@ class Search:
         search: `works`; `ignores_thirdparty_id`: that filter is passed over, so that a list shows
             everything; `never`: alerts that were created through the API are never shown.
         search_lag_s: How long after its creation an alert is not shown yet.
+        search_order: `kept`: alerts are shown in the order of their creation, each after
+            `search_lag_s`; `mixed`: each has a lag of its own, up to `search_lag_s`.
     """
 
     search: Literal["works", "ignores_thirdparty_id", "never"] = "works"
     search_lag_s: Seconds = 0.0
+    search_order: Literal["kept", "mixed"] = "kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

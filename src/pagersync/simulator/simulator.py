@@ -221,13 +221,21 @@ class Simulator:
 
     def searchable_alerts(self) -> list[Alert]:
         """Return the alerts that a list may show now."""
-        search = self.options.search
-        newest = now() - timedelta(seconds=search.search_lag_s)
+        search, asked_at = self.options.search, now()
         return [
             alert
             for alert in self.state.alerts.values()
-            if alert.created_at <= newest and not (search.search == "never" and alert.source)
+            if alert.created_at + self._lag_of(alert) <= asked_at
+            and not (search.search == "never" and alert.source)
         ]
+
+    def _lag_of(self, alert: Alert) -> timedelta:
+        """Return how long after its creation an alert is not shown in lists."""
+        search = self.options.search
+        lag = timedelta(seconds=search.search_lag_s)
+        if not lag or search.search_order == "kept":
+            return lag
+        return lag * seeded(self.options.seed, "search lag", alert.id).random()
 
     def _show(self, alert: Alert) -> dict[str, Any]:
         view = alert_view(alert, self.directory, self.options.unknowns)

@@ -14,6 +14,7 @@ from pagersync.incidents.models import Incident, Severity
 from pagersync.incidents.service import get_incident
 from pagersync.pagertree.severity import read_severity
 from pagersync.paging.models import Page
+from pagersync.texts import few
 from pagersync.workflows.models import Workflow, WorkflowRun
 
 
@@ -52,6 +53,7 @@ class TaskContext:
     Attributes:
         notes: what was cut, dropped or replaced; they are kept on the task, whether it fails or
             not.
+        empty: values that its templates show and that are not there; kept on the task, too.
     """
 
     session: AsyncSession
@@ -61,6 +63,12 @@ class TaskContext:
     alert_id: UUID | None
     page_id: UUID | None
     notes: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+    @property
+    def remarks(self) -> list[str]:
+        """All that is noted on the task, each once."""
+        return few([*self.notes, *self.empty])
 
     @property
     def cause(self) -> Cause:

@@ -82,7 +82,9 @@ class WorkflowContent(Attributes):
         default=False, description="Whether it goes on repeating while its conditions do not hold."
     )
     runs_per_minute_max: int = Field(
-        default=60, description="Runs beyond it, started by events in one minute, are canceled."
+        default=60,
+        description="Runs beyond it, started by events in one minute, begin in one of the next "
+        "minutes. Those that page somebody never wait for longer than five.",
     )
     tasks: list[TaskContent] = Field(default_factory=list, description="In their order.")
 

@@ -35,9 +35,9 @@ from pagersync.workflows.models import (
     WorkflowTaskRun,
 )
 from pagersync.workflows.rendering import shown_params, variables_of
-from pagersync.workflows.task_params import parse_task_params
+from pagersync.workflows.task_texts import render_task
 from pagersync.workflows.tasks import EXECUTE
-from pagersync.workflows.templates import render_params
+from pagersync.workflows.template_remarks import Remarks
 
 INTERRUPTED: Final = (
     "it had begun when its process ended, so it may have been done: it is not done again"
@@ -144,7 +144,7 @@ class Engine:
             task.started_at = began_at
             if isinstance(params, HttpClientParams):
                 task.status = TaskRunStatus.STARTED
-                task.notes = [*context.notes]
+                task.notes = context.remarks
                 return params
             async with context.session.begin_nested():
                 result = await EXECUTE[task.task_params["task_type"]](context, params)
@@ -155,14 +155,16 @@ class Engine:
             await runs.fail(context.session, task, error.detail)
         else:
             runs.complete(task, result)
-        task.notes = [*dict.fromkeys(context.notes)]
+        task.notes = context.remarks
         return None
 
     async def _render(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel:
-        """Return a task's parameters, rendered and checked once more, and keep them on it."""
+        """Return a task's parameters, rendered and made to fit, and keep them on it."""
         variables = await variables_of(context, self._settings, task.task_params)
-        rendered = await asyncio.to_thread(render_params, task.task_params, variables)
-        params = parse_task_params(rendered, "")
+        remarks = Remarks(notes=context.notes, empty=context.empty)
+        params, rendered = await asyncio.to_thread(
+            render_task, task.task_params, variables, remarks
+        )
         task.rendered_params = shown_params(params, rendered)
         return params
 

@@ -133,6 +133,8 @@ class WorkflowRun(QueueColumns, CreatedAt, Base):
         repeat_number: 0 for the first run, then 1, 2 and so on.
         checks_conditions: whether the conditions are looked at when it begins.
         context: what was given along when it was started by hand.
+        is_over_limit: it was beyond its workflow's runs a minute: it begins later, or goes ahead
+            with a page that names those that wait.
     """
 
     __tablename__ = "workflow_runs"
@@ -151,6 +153,7 @@ class WorkflowRun(QueueColumns, CreatedAt, Base):
     first_run_at: Mapped[datetime | None]
     checks_conditions: Mapped[bool] = mapped_column(server_default=text("true"))
     context: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    is_over_limit: Mapped[bool] = mapped_column(server_default=text("false"))
     status_message: Mapped[str | None]
     started_at: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(Text, Computed(RUN_STATUS, persisted=True))
@@ -177,6 +180,12 @@ class WorkflowRun(QueueColumns, CreatedAt, Base):
         Index("workflow_runs_alert_idx", "alert_id", postgresql_where=text("alert_id IS NOT NULL")),
         Index("workflow_runs_page_idx", "page_id", postgresql_where=text("page_id IS NOT NULL")),
         Index("workflow_runs_status_idx", "status", "id"),
+        Index(
+            "workflow_runs_over_limit_idx",
+            "workflow_id",
+            "id",
+            postgresql_where=text("is_over_limit AND state = 'queued'"),
+        ),
         Index(
             "workflow_runs_attention_idx",
             "state",
@@ -235,10 +244,15 @@ class WorkflowTaskRun(Base):
 
 
 class WorkflowMinute(Base):
-    """Runs of one workflow that events started in one minute."""
+    """Runs of one workflow that events started in one minute, or that were put into it.
+
+    Attributes:
+        over_limit: how many of those that events started were too many.
+    """
 
     __tablename__ = "workflow_minutes"
 
     workflow_id: Mapped[UUID] = mapped_column(primary_key=True)
     minute: Mapped[datetime] = mapped_column(primary_key=True)
     runs: Mapped[int]
+    over_limit: Mapped[int] = mapped_column(server_default="0")

@@ -14,10 +14,9 @@ from pagersync.alerts.store import AlertKey, lock_alerts
 from pagersync.database.session import driver_connection
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause
-from pagersync.fitting import cut, sentence_of
+from pagersync.fitting import fit, sentence_of
 from pagersync.incidents.lifecycle import is_over
 from pagersync.incidents.models import Incident
-from pagersync.incidents.service import get_incident
 from pagersync.incidents.timeline import add_trail
 from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.severity import AUTO, read_severity
@@ -26,9 +25,11 @@ from pagersync.paging.models import OperationKind, Page, PageStatus
 from pagersync.paging.page_targets import paged
 from pagersync.paging.service import NewPage, create_page, request_operation, resolve_page
 from pagersync.paging.whom import find_whom, look_up
+from pagersync.texts import few
 from pagersync.workflows.already_paged import beside_its_alert
 from pagersync.workflows.context import NotYetError, TaskContext, TaskFailedError, TaskResult
 from pagersync.workflows.linked import Linked, find_linked
+from pagersync.workflows.page_texts import title_of, without_marks
 from pagersync.workflows.paging_targets import (
     account_named,
     find_fallback,
@@ -43,9 +44,9 @@ from pagersync.workflows.task_params import (
     ResolvePagerTreeAlertParams,
     UpdatePagerTreeAlertParams,
 )
+from pagersync.workflows.waiting import name_waiting
 
 TITLE_MAX: Final = requests.TITLE_CHARACTERS_MAX
-DESCRIPTION_MAX: Final = requests.DESCRIPTION_CHARACTERS_MAX
 DIRECTORY_WAIT: Final = timedelta(minutes=10)
 """After that a page whose targets cannot be known fails, and says so."""
 
@@ -63,6 +64,8 @@ async def create_pagertree_alert(
     )
     if new is None:
         return await _not_paged(context, str(said))
+    if said is None:  # what is not sent now names nobody who waits
+        new = await name_waiting(context, new)
     return await _page(context, new, said)
 
 
@@ -85,14 +88,13 @@ async def plan_page(context: TaskContext, params: PagerTreeAlertParams) -> NewPa
     """Return the page that a task asks for; nothing is changed.
 
     Raises:
-        TaskFailedError: there is no title.
         NobodyError: nobody can be paged.
         ManyInvalidError: a value cannot be right.
     """
     new = await _new_page(context, params, account_named(context, params))
     fallback, notes = await find_fallback(context.session, new.integration_id, params)
     context.notes.extend((*new.notes, *notes))
-    return replace(new, fallback_targets=fallback, notes=[*new.notes, *notes])
+    return replace(new, fallback_targets=fallback, notes=few([*new.notes, *notes]))
 
 
 async def update_pagertree_alert(
@@ -101,6 +103,8 @@ async def update_pagertree_alert(
     """Change what the task sets; what it leaves out stays."""
     linked = await find_linked(context, params.pagertree_alert_id)
     values = await _changes(context, params)
+    if not values and context.notes:
+        return TaskResult({"skipped": "nothing is left to change"})
     if not values:
         raise TaskFailedError("there is nothing to change: set a title, an urgency or the like")
     operation_ids = []
@@ -216,11 +220,11 @@ async def _new_page(
     severity = await _severity(context, params)
     chosen = await requests.choose_integration(context.session, integration)
     request = requests.PageRequest.model_construct(
-        title=cut((params.title or "").strip(), TITLE_MAX) or await _title(context),
-        description=cut(params.description, DESCRIPTION_MAX),
+        title=await title_of(context, params.title),
+        description=params.description,
         urgency=params.urgency,
         severity=severity,
-        tags=getattr(params, "tags", []),
+        tags=without_marks(getattr(params, "tags", []), context.notes),
         integration=str(chosen.id),
         incident_id=context.incident_id,
         teams=[],
@@ -238,7 +242,7 @@ async def _new_page(
     return replace(
         new,
         targets=whom.targets,
-        notes=[*new.notes, *whom.notes],
+        notes=[*context.notes, *new.notes, *whom.notes],
         is_incident=bool(severity) if params.incident is None else params.incident,
         workflow_run_id=context.run.id,
         depth=context.run.depth,
@@ -254,30 +258,13 @@ async def _severity(context: TaskContext, params: PagerTreeAlertParams) -> str |
     return await context.severity()
 
 
-async def _title(context: TaskContext) -> str:
-    if context.incident_id is not None:
-        incident = await get_incident(context.session, context.incident_id)
-        return cut(incident.title, TITLE_MAX)
-    if alert := await context.alert():
-        return cut(alert.summary, TITLE_MAX)
-    raise TaskFailedError(
-        "the task needs a title: this run is about neither an incident nor an alert"
-    )
-
-
 async def _changes(context: TaskContext, params: UpdatePagerTreeAlertParams) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "title": cut(params.title, TITLE_MAX),
-        "description": cut(params.description, DESCRIPTION_MAX),
+        "title": fit("title", (params.title or "").strip(), TITLE_MAX, context.notes) or None,
+        "description": requests.fit_description(params.description, context.notes),
         "urgency": params.urgency,
         "severity": await _severity(context, params) if params.severity else None,
     }
-    problems = [
-        *requests.text_problems(values["title"], values["description"], "title"),
-        *requests.severity_problems(params.urgency, None),
-    ]
-    if problems:
-        raise TaskFailedError("; ".join(problem.detail for problem in problems))
     if params.teams or params.users:
         chosen = await requests.choose_integration(context.session, context.integration)
         targets = Targets(teams=params.teams, users=params.users)

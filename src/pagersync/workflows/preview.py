@@ -5,7 +5,7 @@ Nothing is done: the transaction cannot write while a workflow is previewed.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -30,9 +30,9 @@ from pagersync.workflows.task_params import (
     LinkedAlertsParams,
     PagerTreeAlertParams,
     UpdatePagerTreeAlertParams,
-    parse_task_params,
 )
-from pagersync.workflows.templates import render_params
+from pagersync.workflows.task_texts import render_task
+from pagersync.workflows.template_remarks import Remarks
 
 EXAMPLE_EVENT: Final[Mapping[str, Any]] = {
     "type": "incident.updated",
@@ -50,12 +50,14 @@ class TaskPreview:
     Attributes:
         error: why it would fail; None if it would not, as far as that shows.
         would: whom it would page, or which pages and alerts it would act on.
+        notes: what would be cut, left out, replaced or empty.
     """
 
     task: WorkflowTask
     rendered_params: dict[str, Any] | None = None
     error: str | None = None
     would: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +131,17 @@ class _Look:
 
 async def _task(look: _Look, task: WorkflowTask) -> TaskPreview:
     shown = None
+    context = replace(look.context, notes=[], empty=[])
+    remarks = Remarks(notes=context.notes, empty=context.empty)
     try:
-        rendered = await asyncio.to_thread(render_params, task.task_params, look.variables)
-        params = parse_task_params(rendered, "")
+        params, rendered = await asyncio.to_thread(
+            render_task, task.task_params, look.variables, remarks
+        )
         shown = shown_params(params, rendered)
-        would = await _would(look, params)
+        would = await _would(replace(look, context=context), params)
     except PagersyncError as error:
-        return TaskPreview(task, shown, error.detail)
-    return TaskPreview(task, shown, would=would)
+        return TaskPreview(task, shown, error.detail, notes=context.remarks)
+    return TaskPreview(task, shown, would=would, notes=context.remarks)
 
 
 async def _would(look: _Look, params: BaseModel) -> dict[str, Any]:

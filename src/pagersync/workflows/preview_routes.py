@@ -50,6 +50,7 @@ class TaskPreviewAttributes(BaseModel):
     would: dict[str, Any] = Field(
         description="Whom it would page, or which pages and alerts it would act on."
     )
+    notes: list[str] = Field(description="What would be cut, left out, replaced or empty.")
 
 
 class PreviewAttributes(BaseModel):
@@ -124,4 +125,5 @@ def _task(seen: TaskPreview) -> TaskPreviewAttributes:
         rendered_params=seen.rendered_params,
         error=seen.error,
         would=seen.would,
+        notes=seen.notes,
     )

@@ -1,7 +1,9 @@
 """Runs in PostgreSQL, a batch at a time, by fixed SQL on a raw connection."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from pagersync.database.engine import Connection
@@ -13,8 +15,9 @@ class NewRun:
 
     Attributes:
         subject_type: `incident`, `alert` or `page`.
-        wait_s: before it begins; its conditions are looked at again then.
-        is_limited: it is beyond its workflow's limit: kept, and canceled.
+        wait_s: before it begins, unless `run_at` says when.
+        state: `queued`, or how it has ended before it began.
+        is_over_limit: it is beyond its workflow's limit.
     """
 
     id: UUID
@@ -27,17 +30,54 @@ class NewRun:
     requested_by: str
     depth: int
     wait_s: float
-    is_limited: bool
+    run_at: datetime | None
+    checks_conditions: bool
+    state: str
+    is_over_limit: bool
     status_message: str | None
 
 
-async def count_runs(connection: Connection, wanted: Mapping[UUID, int]) -> dict[UUID, int]:
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """The minute that it is, as PostgreSQL has it, and how many runs a workflow has in it."""
+
+    minute: datetime
+    runs: int
+
+
+async def count_runs(connection: Connection, wanted: Mapping[UUID, int]) -> dict[UUID, Minute]:
     """Count runs that are about to start; return how many each workflow has in this minute now."""
     if not wanted:
         return {}
     ids = sorted(wanted)
     rows = await connection.fetch(_COUNT, ids, [wanted[workflow_id] for workflow_id in ids])
-    return {row["workflow_id"]: row["runs"] for row in rows}
+    return {row["workflow_id"]: Minute(row["minute"], row["runs"]) for row in rows}
+
+
+async def count_over(
+    connection: Connection, workflow_id: UUID, minute: datetime, runs: int
+) -> bool:
+    """Count runs beyond a workflow's limit; tell whether they are the first of their minute."""
+    return bool(await connection.fetchval(_COUNT_OVER, workflow_id, minute, runs) == runs)
+
+
+async def read_minutes(
+    connection: Connection, workflow_id: UUID, after: datetime
+) -> dict[datetime, int]:
+    """Return how many runs of a workflow later minutes have, as far as they have any."""
+    rows = await connection.fetch(_LATER, workflow_id, after)
+    return {row["minute"]: row["runs"] for row in rows}
+
+
+async def take_minutes(
+    connection: Connection, workflow_id: UUID, minutes: Sequence[datetime]
+) -> None:
+    """Count runs that begin in later minutes, one for each that is named."""
+    taken = Counter(minutes)
+    if taken:
+        ordered = sorted(taken)
+        counts = [taken[minute] for minute in ordered]
+        await connection.execute(_TAKE, workflow_id, ordered, counts)
 
 
 async def insert_runs(connection: Connection, runs: Sequence[NewRun]) -> None:
@@ -56,7 +96,10 @@ async def insert_runs(connection: Connection, runs: Sequence[NewRun]) -> None:
         [run.requested_by for run in runs],
         [run.depth for run in runs],
         [run.wait_s for run in runs],
-        [run.is_limited for run in runs],
+        [run.run_at for run in runs],
+        [run.checks_conditions for run in runs],
+        [run.state for run in runs],
+        [run.is_over_limit for run in runs],
         [run.status_message for run in runs],
     )
 
@@ -84,25 +127,40 @@ _COUNT = """
 INSERT INTO workflow_minutes AS m (workflow_id, minute, runs)
 SELECT id, date_trunc('minute', now()), runs FROM unnest($1::uuid[], $2::int[]) AS w (id, runs)
 ON CONFLICT (workflow_id, minute) DO UPDATE SET runs = m.runs + excluded.runs
-RETURNING workflow_id, runs
+RETURNING workflow_id, minute, runs
 """
 """Given in the order of ids, so that workers wait for each other, never in a circle."""
 
+_COUNT_OVER = """
+UPDATE workflow_minutes SET over_limit = over_limit + $3
+WHERE workflow_id = $1 AND minute = $2 RETURNING over_limit
+"""
+
+_LATER = "SELECT minute, runs FROM workflow_minutes WHERE workflow_id = $1 AND minute > $2"
+
+_TAKE = """
+INSERT INTO workflow_minutes AS m (workflow_id, minute, runs)
+SELECT $1, minute, runs FROM unnest($2::timestamptz[], $3::int[]) AS t (minute, runs)
+ON CONFLICT (workflow_id, minute) DO UPDATE SET runs = m.runs + excluded.runs
+"""
+
 _INSERT = """
 INSERT INTO workflow_runs (id, integration_id, workflow_id, domain_event_id, incident_id, alert_id,
-    page_id, triggered_by, requested_by, depth, run_at, checks_conditions, state, status_message,
-    finished_at)
+    page_id, triggered_by, requested_by, depth, run_at, checks_conditions, state, is_over_limit,
+    status_message, finished_at)
 SELECT id, integration_id, workflow_id, domain_event_id,
     CASE kind WHEN 'incident' THEN subject_id END,
     CASE kind WHEN 'alert' THEN subject_id END,
     CASE kind WHEN 'page' THEN subject_id END,
-    triggered_by, requested_by, depth, now() + make_interval(secs => wait_s), wait_s > 0,
-    CASE WHEN is_limited THEN 'canceled' ELSE 'queued' END, status_message,
-    CASE WHEN is_limited THEN now() END
+    triggered_by, requested_by, depth, coalesce(run_at, now() + make_interval(secs => wait_s)),
+    checks_conditions, state, is_over_limit, status_message,
+    CASE WHEN state <> 'queued' THEN now() END
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::text[],
-            $8::text[], $9::int[], $10::float8[], $11::bool[], $12::text[])
+            $8::text[], $9::int[], $10::float8[], $11::timestamptz[], $12::bool[], $13::text[],
+            $14::bool[], $15::text[])
   AS r (id, integration_id, workflow_id, domain_event_id, kind, subject_id, triggered_by,
-        requested_by, depth, wait_s, is_limited, status_message)
+        requested_by, depth, wait_s, run_at, checks_conditions, state, is_over_limit,
+        status_message)
 ON CONFLICT (integration_id, workflow_id, domain_event_id, repeat_number) DO NOTHING
 """
 

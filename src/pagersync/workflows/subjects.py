@@ -9,6 +9,7 @@ import asyncpg
 
 from pagersync.database.engine import Connection
 from pagersync.incidents.lifecycle import TIMES
+from pagersync.labels import label_text
 from pagersync.pagertree.severity import normalise_sev, read_severity
 from pagersync.workflows.conditions import Subject
 
@@ -54,7 +55,7 @@ def as_of(subject: Subject, event_type: str, data: Mapping[str, Any]) -> Subject
 
 
 def _alert(row: asyncpg.Record) -> Subject:
-    labels = {str(key): str(value) for key, value in row["labels"].items()}
+    labels = {key: label_text(value) for key, value in row["labels"].items()}
     severity = read_severity(row["severity"])
     return Subject(
         kind="alert",
@@ -78,7 +79,7 @@ def _incident(row: asyncpg.Record) -> Subject:
             row["severity_name"],
             row["severity"],
         ),
-        labels={str(key): str(value) for key, value in row["labels"].items()},
+        labels={key: label_text(value) for key, value in row["labels"].items()},
         summary=row["summary"],
         incident_kind=row["kind"],
         private=row["private"],

@@ -14,7 +14,8 @@ from pagersync.errors import InvalidError, ManyInvalidError, wording
 from pagersync.integrations.target_params import References, Targets
 from pagersync.jsonapi import Attributes, Nothing
 from pagersync.workflows.http_task import HttpClientParams
-from pagersync.workflows.templates import OUTPUT_BYTES_MAX, check_params
+from pagersync.workflows.template_context import OUTPUT_BYTES_MAX
+from pagersync.workflows.templates import check_params
 
 PARAMS_POINTER: Final = "/data/attributes/task_params"
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from pagersync.fitting import cut
+from pagersync.fitting import fit
 from pagersync.incidents.lifecycle import is_over, is_restart
 from pagersync.incidents.requests import TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from pagersync.incidents.service import NewIncident, move_incident
@@ -13,6 +13,7 @@ from pagersync.incidents.timeline import add_entry
 from pagersync.workflows import paging_tasks as paging
 from pagersync.workflows.context import TaskContext, TaskResult
 from pagersync.workflows.incident_severity import choose_severity
+from pagersync.workflows.page_texts import title_of
 from pagersync.workflows.restart import notes_on_restart
 from pagersync.workflows.task_params import (
     AddToTimelineParams,
@@ -30,7 +31,7 @@ async def update_status(context: TaskContext, params: UpdateStatusParams) -> Tas
     incident = await context.incident()
     before = incident.status
     moved = await move_incident(
-        context.session, incident, params.status, context.cause, params.message
+        context.session, incident, params.status, context.cause, params.message, [*context.notes]
     )
     if is_restart(before, moved.status):
         context.notes.extend(await notes_on_restart(context.session, moved, before))
@@ -41,8 +42,16 @@ async def add_to_timeline(context: TaskContext, params: AddToTimelineParams) -> 
     """Add an entry to the incident's timeline."""
     incident = await context.incident()
     text = f"{params.event} {params.url}" if params.url else params.event
+    if not text.strip():
+        context.notes.append("the event is empty, so nothing was added to the timeline")
+        return TaskResult({"skipped": "the event is empty"})
     entry = await add_entry(context.session, incident, text, context.cause)
     return TaskResult({"event_id": str(entry.id)})
+
+
+async def _title(context: TaskContext, said: str) -> str:
+    title = await title_of(context, said)
+    return fit("title", title, TITLE_CHARACTERS_MAX, context.notes)
 
 
 async def create_incident(context: TaskContext, params: CreateIncidentParams) -> TaskResult:
@@ -51,11 +60,12 @@ async def create_incident(context: TaskContext, params: CreateIncidentParams) ->
     alert = await context.alert()
     severity_id = await choose_severity(context, params, alert)
     new = NewIncident(
-        title=cut(params.title.strip(), TITLE_CHARACTERS_MAX),
-        summary=cut(params.summary, TEXT_CHARACTERS_MAX),
+        title=await _title(context, params.title),
+        summary=fit("summary", params.summary, TEXT_CHARACTERS_MAX, context.notes),
         severity_id=severity_id,
         private=params.private,
         source_alert_id=alert.id if alert else None,
+        notes=context.notes,
     )
     incident = await create_incident_once(session, new, context.cause)
     if is_over(incident.status):

@@ -8,34 +8,25 @@ time, so that a busy machine changes no outcome.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, ClassVar, Final
 
-from liquid import BoundTemplate, Environment, RenderContext, StrictDefaultUndefined, Token
+from liquid import BoundTemplate, Environment, Token
 from liquid.builtin.expressions.primitive import RangeLiteral
-from liquid.exceptions import (
-    FilterError,
-    LiquidError,
-    LiquidInterrupt,
-    LoopIterationLimitError,
-    ResourceLimitError,
-)
+from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
 
 from pagersync.errors import InvalidError, PagersyncError
 from pagersync.pagertree.payloads import storable
 from pagersync.workflows.template_attributes import unknown_attributes
-from pagersync.workflows.template_filters import FILTERS, VALUE_ITEMS_MAX, size_of
+from pagersync.workflows.template_context import RENDER_CPU_S_MAX, Context, words_of
+from pagersync.workflows.template_filters import FILTERS, VALUE_ITEMS_MAX
 from pagersync.workflows.template_output import EchoText, OutputText
+from pagersync.workflows.template_remarks import Absent, Remarks
 from pagersync.workflows.template_source import check_source, place
 
-OUTPUT_BYTES_MAX: Final = 64 * 1024
-LOOP_ITERATIONS_MAX: Final = 5_000
 NESTED_BLOCKS_MAX: Final = 20
-LOCALS_SIZE_MAX: Final = 1_000_000
-RENDER_CPU_S_MAX: Final = 0.5
 PARAMS_CHARACTERS_MAX: Final = 32_000
 PARAMS_NESTED_MAX: Final = 20
 TEMPLATES_CACHED_MAX: Final = 256
@@ -45,95 +36,21 @@ CLOCK: Final = frozenset({"now", "today"})
 
 
 class TemplateError(PagersyncError):
-    """A template cannot be right, or could not be rendered; `detail` says where and why."""
+    """A template cannot be right, or could not be rendered; `detail` says where and why.
 
+    Attributes:
+        so_far: what was rendered until then.
+    """
+
+    so_far: str = ""
     code = "template_error"
     status = 422
     title = "The template could not be rendered"
 
 
-class _Context(RenderContext):
-    """One rendering, with its limits."""
-
-    __slots__ = ("_deadline_cpu_s", "_iterations", "_local_sizes")
-
-    def __init__(
-        self, template: BoundTemplate, variables: Mapping[str, object], deadline_cpu_s: float
-    ) -> None:
-        super().__init__(template, globals=variables)
-        self._deadline_cpu_s = deadline_cpu_s
-        self._iterations = 0
-        self._local_sizes: dict[str, int] = {}
-
-    def assign(self, key: str, val: Any) -> None:
-        """Keep a value under a name.
-
-        Raises:
-            ResourceLimitError: all that is kept together would be too large.
-        """
-        self._local_sizes[key] = size_of(val)
-        if sum(self._local_sizes.values()) > LOCALS_SIZE_MAX:
-            raise ResourceLimitError(
-                f"keeps more than {LOCALS_SIZE_MAX} characters and items", token=None
-            )
-        self.locals[key] = val
-
-    def check_time(self) -> None:
-        """Look at the clock.
-
-        Raises:
-            ResourceLimitError: the time is up.
-        """
-        if time.thread_time() > self._deadline_cpu_s:
-            raise ResourceLimitError(f"takes longer than {RENDER_CPU_S_MAX:g} s", token=None)
-
-    @contextmanager
-    def loop(
-        self, namespace: Mapping[str, object], forloop: Any
-    ) -> Generator[RenderContext, None, None]:
-        """Enter a loop: its turns count, and the clock is looked at before each.
-
-        Raises:
-            LoopIterationLimitError: all loops together, nested or not, would turn too often.
-        """
-        self._iterations += forloop.length
-        if self._iterations > LOOP_ITERATIONS_MAX:
-            raise LoopIterationLimitError(
-                f"loops more than {LOOP_ITERATIONS_MAX} times altogether", token=None
-            )
-        forloop.it = self._timed(forloop.it)
-        with super().loop(namespace, forloop) as context:
-            yield context
-
-    def _timed(self, items: Iterator[object]) -> Iterator[object]:
-        for item in items:
-            self.check_time()
-            yield item
-
-    def filter(self, name: str, token: Token | None) -> Callable[..., object]:
-        """Return a filter that knows its limits, and whose every failure is known by its place."""
-        apply = super().filter(name, token)
-
-        def limited(value: object, *args: object, **options: object) -> object:
-            try:
-                self.check_time()
-                size_of((value, *args, *options.values()))
-                result = apply(value, *args, **options)
-                size_of(result)
-            except LiquidError as error:
-                error.token = error.token or token
-                raise
-            except Exception as error:  # whatever it is, the template's author must hear of it
-                raise FilterError(f"{name}: {_words(error)}", token=token) from error
-            return result
-
-        return limited
-
-
 class _Liquid(Environment):
     block_nesting_limit: ClassVar[int] = NESTED_BLOCKS_MAX
     context_depth_limit: ClassVar[int] = NESTED_BLOCKS_MAX + 10
-    output_stream_limit: ClassVar[int | None] = OUTPUT_BYTES_MAX
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         """Keep the tags that reach nothing outside the template, and our list of filters."""
@@ -147,7 +64,7 @@ class _Liquid(Environment):
             del self.filters[name]
 
 
-_LIQUID: Final = _Liquid(undefined=StrictDefaultUndefined)
+_LIQUID: Final = _Liquid(undefined=Absent)
 _any_range: Final = RangeLiteral._make_range  # noqa: SLF001 - the library has no other place
 
 
@@ -181,16 +98,21 @@ def check_template(source: str, pointer: str) -> None:
         raise InvalidError(f"{place(source, index)}: {problem}", pointer=pointer)
 
 
-def render(source: str, variables: Mapping[str, object]) -> str:
-    """Return the text with everything filled in.
+def render(source: str, variables: Mapping[str, object], remarks: Remarks | None = None) -> str:
+    """Return the text with everything filled in; what is not there is empty.
 
     It takes at most `RENDER_CPU_S_MAX` of CPU time and what the filter under way then needs.
 
+    Args:
+        source: the template.
+        variables: what it can say.
+        remarks: gets what was cut and what was empty.
+
     Raises:
-        TemplateError: something in it is undefined, fails or exceeds a limit. The detail names
-            line and column.
+        TemplateError: something in it fails or exceeds a limit. The detail names line and column.
     """
-    return _render(source, variables, time.thread_time() + RENDER_CPU_S_MAX)
+    deadline_cpu_s = time.thread_time() + RENDER_CPU_S_MAX
+    return _render(source, variables, deadline_cpu_s, remarks or Remarks())
 
 
 def check_params(params: Any, pointer: str) -> None:
@@ -210,7 +132,9 @@ def check_params(params: Any, pointer: str) -> None:
         check_template(text, below)
 
 
-def render_params(params: Any, variables: Mapping[str, object]) -> Any:
+def render_params(
+    params: Any, variables: Mapping[str, object], remarks: Remarks | None = None
+) -> Any:
     """Return a JSON value with every text inside it rendered; keys stay as they are.
 
     All of them together take as long as `render` may for one.
@@ -218,7 +142,8 @@ def render_params(params: Any, variables: Mapping[str, object]) -> Any:
     Raises:
         TemplateError: one of them could not be rendered; the detail begins with where it stands.
     """
-    return _render_below(params, variables, time.thread_time() + RENDER_CPU_S_MAX, "")
+    deadline_cpu_s = time.thread_time() + RENDER_CPU_S_MAX
+    return _render_below(params, variables, deadline_cpu_s, "", remarks or Remarks())
 
 
 def _texts(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
@@ -232,16 +157,20 @@ def _texts(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
 
 
 def _render_below(
-    value: Any, variables: Mapping[str, object], deadline_cpu_s: float, pointer: str
+    value: Any,
+    variables: Mapping[str, object],
+    deadline_cpu_s: float,
+    pointer: str,
+    remarks: Remarks,
 ) -> Any:
     if isinstance(value, str):
         try:
-            return _render(value, variables, deadline_cpu_s)
+            return _render(value, variables, deadline_cpu_s, remarks)
         except TemplateError as error:
             where = f"{pointer[1:]}: " if pointer else ""
             raise TemplateError(f"{where}{error.detail}", pointer=pointer or None) from error
     rendered = {
-        key: _render_below(item, variables, deadline_cpu_s, f"{pointer}/{_escaped(key)}")
+        key: _render_below(item, variables, deadline_cpu_s, f"{pointer}/{_escaped(key)}", remarks)
         for key, item in _items(value)
     }
     if isinstance(value, Mapping):
@@ -259,22 +188,31 @@ def _escaped(key: object) -> str:
     return str(key).replace("~", "~0").replace("/", "~1")
 
 
-def _render(source: str, variables: Mapping[str, object], deadline_cpu_s: float) -> str:
+def _render(
+    source: str, variables: Mapping[str, object], deadline_cpu_s: float, remarks: Remarks
+) -> str:
     template = _compile(source)
     now = datetime.now(UTC).replace(microsecond=0)
-    context = _Context(template, {"now": now, "today": now.date(), **variables}, deadline_cpu_s)
+    known = {"now": now, "today": now.date(), **variables}
+    context = Context(template, known, deadline_cpu_s, remarks)
     buffer = context.get_buffer()
     for node in template.nodes:
         try:
             context.check_time()
             node.render(context, buffer)
-        except LiquidInterrupt as error:
-            raise _error(source, node.token, f"{error} stands outside of a loop") from error
-        except LiquidError as error:
-            raise _error(source, error.token or node.token, str(error.message)) from error
         except Exception as error:
-            raise _error(source, node.token, _words(error)) from error
+            failed = _failure(source, node.token, error)
+            failed.so_far = storable(buffer.getvalue())
+            raise failed from error
     return storable(buffer.getvalue())
+
+
+def _failure(source: str, token: Token, error: Exception) -> TemplateError:
+    if isinstance(error, LiquidInterrupt):
+        return _error(source, token, f"{error} stands outside of a loop")
+    if isinstance(error, LiquidError):
+        return _error(source, error.token or token, str(error.message))
+    return _error(source, token, words_of(error))
 
 
 @lru_cache(maxsize=TEMPLATES_CACHED_MAX)
@@ -309,9 +247,3 @@ def _compile(source: str) -> BoundTemplate:
 def _error(source: str, token: Token | None, message: str) -> TemplateError:
     index = len(source) if token is None or token.start_index < 0 else token.start_index
     return TemplateError(f"{place(source, index)}: {message}")
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return str(error) or type(error).__name__

@@ -55,11 +55,13 @@ IS_OF_PAGE: Final = DomainEvent.subject_type == "page"
 TELLS_MORE: Final = DomainEvent.type.not_like("workflow\\_run.%")
 """How a run ended is said by the run."""
 
+NOT_OF_PAGES: Final = (Page.fallback_of.is_(None), Page.repeat_of.is_(None))
+
 EDGES: Final = (
     Edge("event", "run", WorkflowRun.domain_event_id),
     Edge("run", "task", WorkflowTaskRun.run_id),
     Edge("run", "event", DomainEvent.workflow_run_id, (TELLS_MORE,)),
-    Edge("run", "page", Page.workflow_run_id, (Page.fallback_of.is_(None),)),
+    Edge("run", "page", Page.workflow_run_id, NOT_OF_PAGES),
     Edge(
         "run",
         "operation",
@@ -68,6 +70,7 @@ EDGES: Final = (
     ),
     Edge("page", "operation", Operation.page_id),
     Edge("page", "page", Page.fallback_of),
+    Edge("page", "page", Page.repeat_of),
     Edge("page", "event", DomainEvent.subject_id, (IS_OF_PAGE,)),
     Edge("operation", "attempt", Attempt.operation_id),
 )
@@ -181,7 +184,7 @@ async def _climb(session: AsyncSession, story: Story, level: Found) -> Found:
         "run": runs,
         "event": {run.domain_event_id for run in level.get("run", [])},
         "page": {event.subject_id for event in events if event.subject_type == "page"}
-        | {page.fallback_of for page in pages}
+        | {page.fallback_of or page.repeat_of for page in pages}
         | {operation.page_id for operation in operations},
     }
     homes = [event.id for event in events if event.subject_type == "alert"]

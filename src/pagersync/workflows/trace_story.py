@@ -165,6 +165,8 @@ def _causes_of_page(story: Story, tasks: Sequence[WorkflowTaskRun], page: Page) 
         )
         yield from (("event", event.id) for event in dropped)
         yield "page", page.fallback_of
+    if page.repeat_of is not None:
+        yield "page", page.repeat_of
     yield from (("task", task.id) for task in tasks if task.page_id == page.id)
     if page.workflow_run_id is not None:
         yield "run", page.workflow_run_id

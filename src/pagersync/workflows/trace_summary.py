@@ -41,7 +41,8 @@ def summarise_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -
     if page.standby_for is not None and page.status == PageStatus.QUEUED:
         lead = page.notes[-1]
     elif page.status == PageStatus.UNKNOWN:
-        lead = f"Nobody can tell yet whether {names} was paged{reason or ': an answer was lost'}"
+        why_not = reason or ": an answer was lost"
+        lead = f"Nobody can tell yet whether {names} was paged{why_not}{instead}"
     else:
         lead = f"{names} {NOT_PAGED.get(page.status, f'is {page.status}')}{reason}{instead}"
     asked = text.sentence(why) if len(path) == 1 else f"It was asked for because {why}"
@@ -62,7 +63,8 @@ def summarise(story: Story, causes: Mapping[Key, Key | None], *, about: str | No
         causes: what caused what.
         about: an alert of PagerTree's, which pages people by itself.
     """
-    pages = [page for page in story.pages if page.fallback_of is None] or list(story.pages)
+    own = [page for page in story.pages if page.fallback_of is None and page.repeat_of is None]
+    pages = own or list(story.pages)
     if not pages:
         lead = f"pagersync paged nobody about {about}" if about else "Nobody was paged"
         return f"{lead}: {'; '.join(_why_nobody(story))}."
@@ -145,10 +147,14 @@ def _outcome(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str:
 def _instead(story: Story, page: Page) -> str:
     """Return who was paged instead of those that a page was for."""
     fallback = next((each for each in story.pages if each.fallback_of == page.id), None)
-    if fallback is None:
-        return ""
-    names = text.target_names(fallback)
-    return f"; so {names} was paged instead, and that page is {fallback.status}"
+    repeats = [each for each in story.pages if each.repeat_of == page.id]
+    said = "; so {names} was paged instead, and that page is {status}"
+    again = "; {names} was paged for it again, and that page is {status}"
+    told = [(said, fallback)] if fallback else []
+    told += [(again, repeat) for repeat in repeats]
+    return "".join(
+        form.format(names=text.target_names(each), status=each.status) for form, each in told
+    )
 
 
 def _why_nobody(story: Story) -> list[str]:

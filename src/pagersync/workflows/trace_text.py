@@ -151,7 +151,7 @@ def run_text(story: Story, run: WorkflowRun) -> str:
     by = f", started by {run.requested_by}" if run.domain_event_id is None else ""
     why = f": {short(run.status_message)}" if run.status_message else ""
     if run.status == RunStatus.QUEUED:
-        return f"{name} matched{again}{by}; its run waits until {run.run_at:%H:%M:%S}"
+        return f"{name} matched{again}{by}; its run waits until {run.run_at:%H:%M:%S}{why}"
     if run.status == RunStatus.STARTED:
         return f"{name} is running{again}{by}"
     if run.status == RunStatus.CANCELED:
@@ -176,6 +176,8 @@ def page_text(page: Page) -> str:
         whom += f" (not to {', '.join(left_out)})"
     if page.fallback_of is not None:
         return f"page to {whom} instead: {short(page.title)}"
+    if page.repeat_of is not None:
+        return f"page to {whom}, perhaps again: {short(page.title)}"
     by = "" if page.workflow_run_id else f"{page.requested_by} asked for a "
     return f"{by}page to {whom}: {short(page.title)}"
 

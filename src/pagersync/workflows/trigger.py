@@ -9,14 +9,13 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import asyncpg
+import structlog
 
-from pagersync.database.base import new_id
 from pagersync.database.batch import LeaseLostError, work_batch
 from pagersync.database.engine import Connection
 from pagersync.database.queue import Batch, Outcome, Queue
@@ -24,8 +23,9 @@ from pagersync.events.publish import NO_INTEGRATION
 from pagersync.settings import Settings
 from pagersync.workflows import store
 from pagersync.workflows.conditions import Subject
-from pagersync.workflows.listeners import Listener, Listeners, limit_text
-from pagersync.workflows.store import NewRun
+from pagersync.workflows.listeners import Listener, Listeners
+from pagersync.workflows.runs import ERROR_CHARACTERS_MAX
+from pagersync.workflows.starts import Stop, Verdicts, count, start_runs
 from pagersync.workflows.subjects import as_of, load_subjects
 from pagersync.workflows.verdicts import VerdictSets
 
@@ -43,6 +43,9 @@ CLAIMED_COLUMNS: Final = (
 )
 
 
+log = structlog.get_logger()
+
+
 def events_queue(settings: Settings) -> Queue:
     """Return the queue of domain events for which a workflow listens."""
     return Queue(
@@ -51,23 +54,6 @@ def events_queue(settings: Settings) -> Queue:
         attempts_max=settings.apply_attempts_max,
         lease_s=settings.apply_lease_s,
     )
-
-
-@dataclass
-class Verdicts:
-    """What came of one event: the runs it starts, and why others did not run.
-
-    Attributes:
-        seen: what its subject looked like.
-        matched, refused: one JSON object a workflow.
-        matches: the workflows that match, before their limits.
-    """
-
-    event: asyncpg.Record
-    seen: dict[str, Any]
-    matched: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    matches: list[Listener] = field(default_factory=list)
 
 
 class Trigger:
@@ -89,8 +75,7 @@ class Trigger:
             listeners = await self._listeners.load(connection)
             subjects = await _load(connection, listeners, rows)
             verdicts = await asyncio.to_thread(self._look, subjects, listeners, rows)
-            runs = await _take_from_limits(connection, verdicts)
-            await store.insert_runs(connection, runs)
+            unusual = await start_runs(connection, verdicts)
             new_sets = self._sets.of(each.refused for each in verdicts)
             await store.insert_verdict_sets(connection, new_sets)
             await store.write_evaluations(
@@ -104,6 +89,7 @@ class Trigger:
             if len(await queue.finish(connection, token, outcomes)) < len(rows):
                 raise LeaseLostError
         self._sets.are_stored(new_sets)
+        count(unusual)
 
     def _look(
         self,
@@ -126,27 +112,40 @@ class Trigger:
             subject = as_of(subject, row["type"], row["data"])
             each = Verdicts(row, subject.seen())
             for listener in _listening(row, by_trigger):
-                reason = self._why_not(listener, row, subject, now)
-                if reason is None:
-                    each.matches.append(listener)
-                else:
-                    each.refused.append(listener.refused(reason))
+                self._judge(listener, each, subject, now)
             verdicts.append(each)
         return verdicts
 
-    def _why_not(
-        self, listener: Listener, event: asyncpg.Record, subject: Subject, now: datetime
-    ) -> str | None:
-        """Return why a workflow does not run for an event that it listens for, or None."""
+    def _judge(
+        self, listener: Listener, verdicts: Verdicts, subject: Subject, now: datetime
+    ) -> None:
+        """Add what becomes of a workflow that listens for an event.
+
+        One that cannot be looked at keeps no other one from running.
+        """
+        event = verdicts.event
         accounts = (None, event["integration_id"])
         if listener.integration_id not in accounts and event["integration_id"] != NO_INTEGRATION:
-            return "it is for another integration"
-        if event["depth"] >= self._depth_max:
-            return (
+            verdicts.refused.append(listener.refused("it is for another integration"))
+            return
+        try:
+            reason = listener.first_failed(subject, now)
+        except Exception as error:
+            log.exception("conditions cannot be looked at", workflow_id=str(listener.id))
+            text = f"its conditions cannot be looked at: {error!r}"[:ERROR_CHARACTERS_MAX]
+            verdicts.stops.append(Stop(listener, "failed", text))
+            return
+        if reason is not None:
+            verdicts.refused.append(listener.refused(reason))
+        elif event["depth"] >= self._depth_max:
+            # What is not started must be seen by somebody: it may be a page.
+            text = (
                 f"{event['depth']} workflow runs led to this, one by one: no more are started "
                 "(PAGERSYNC_WORKFLOW_DEPTH_MAX)"
             )
-        return listener.conditions.first_failed(subject, now)
+            verdicts.stops.append(Stop(listener, "canceled", text))
+        else:
+            verdicts.matches.append(listener)
 
 
 def _listening(
@@ -175,44 +174,6 @@ async def _load(
     for kind, wanted in ids.items():
         subjects |= await load_subjects(connection, kind, list(wanted), with_payload=with_payload)
     return subjects
-
-
-async def _take_from_limits(connection: Connection, verdicts: Sequence[Verdicts]) -> list[NewRun]:
-    """Return the runs to start; those beyond a workflow's limit are canceled from the start."""
-    wanted: defaultdict[Listener, list[Verdicts]] = defaultdict(list)
-    for each in verdicts:
-        for listener in each.matches:
-            wanted[listener].append(each)
-    counted = await store.count_runs(
-        connection, {listener.id: len(events) for listener, events in wanted.items()}
-    )
-    runs = []
-    for listener, events in wanted.items():
-        room = max(0, listener.runs_per_minute_max - (counted[listener.id] - len(events)))
-        for position, each in enumerate(events):
-            run = _new_run(listener, each.event, is_limited=position >= room)
-            verdict = listener.limited if run.is_limited else listener.matched
-            each.matched.append(verdict(run.id))
-            runs.append(run)
-    return runs
-
-
-def _new_run(listener: Listener, event: asyncpg.Record, *, is_limited: bool) -> NewRun:
-    by = event["requested_by"] or ("PagerTree" if event["delivery_id"] else "pagersync")
-    return NewRun(
-        id=new_id(),
-        integration_id=event["integration_id"],
-        workflow_id=listener.id,
-        domain_event_id=event["id"],
-        subject_type=event["subject_type"],
-        subject_id=event["subject_id"],
-        triggered_by="workflow" if event["workflow_run_id"] else "system",
-        requested_by=by,
-        depth=event["depth"] + 1,
-        wait_s=listener.wait_s,
-        is_limited=is_limited,
-        status_message=limit_text(listener.runs_per_minute_max) if is_limited else None,
-    )
 
 
 def _as_json(verdicts: Verdicts) -> str:

@@ -1,0 +1,1 @@
+"""Incidents and alerts that somebody should have been paged for, and nobody was."""

@@ -1,0 +1,199 @@
+"""Should somebody have been paged, and was nobody? Pure.
+
+What a person decided is no problem: a page or a run that a person canceled, a workflow that was
+removed, conditions that do not hold. Neither is a run that its workflow makes wait. All else that
+keeps a workflow that pages from having paged somebody is one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from pagersync.paging.models import PageStatus
+from pagersync.workflows.models import RunStatus
+
+FINE: Final = frozenset(
+    {PageStatus.SENT, PageStatus.CONFIRMED, PageStatus.ACKNOWLEDGED, PageStatus.RESOLVED}
+)
+"""Statuses of pages that reached PagerTree, as far as anybody knows."""
+
+PAGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        PageStatus.FAILED: "its page failed",
+        PageStatus.EXPIRED: "its page expired before it was sent",
+        PageStatus.DROPPED: "PagerTree dropped its page before anybody was paged",
+        PageStatus.STUCK: "PagerTree has its page and pages nobody",
+        PageStatus.UNKNOWN: "nobody can tell whether PagerTree has its page",
+        PageStatus.SENDING: "its page is still on its way to PagerTree",
+        PageStatus.QUEUED: "its page still waits to be sent",
+    }
+)
+"""Statuses of pages that paged nobody, the worst first."""
+
+LEGITIMATE: Final = (
+    "canceled by ",
+    "its conditions do not hold",
+    "the workflow was removed",
+    "the incident is gone",
+    "the alert is gone",
+)
+"""How the reasons of runs begin that were canceled as somebody wanted it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSeen:
+    """A page, as far as it matters here.
+
+    Attributes:
+        was_confirmed: PagerTree was seen to page people for it.
+        is_for_later: it is not to be sent yet.
+        error: what its last call to PagerTree came to.
+    """
+
+    status: str
+    was_confirmed: bool = False
+    is_for_later: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSeen:
+    """A run of a workflow that pages, or leads to a page.
+
+    Attributes:
+        workflow: its name.
+        message: the run's status message.
+        is_due: its time to begin has come.
+        error: of the first of its tasks that failed, or of the run itself.
+    """
+
+    id: str
+    workflow: str
+    status: str
+    message: str | None = None
+    is_over_limit: bool = False
+    is_due: bool = True
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffSeen:
+    """A workflow that pages, is off, and would have matched.
+
+    Attributes:
+        reason: why pagersync switched it off; None if a person did.
+        is_spare: it is off because a workflow of another account does its work.
+    """
+
+    workflow: str
+    slug: str
+    reason: str | None = None
+    is_spare: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that is known of one incident or alert.
+
+    Attributes:
+        runs: of workflows that page.
+        waiting: whether an event about it was not looked at yet.
+        dead: why an event about it could not be looked at.
+        listened: whether a workflow that pages was on when it was created.
+        off: workflows that were not.
+    """
+
+    pages: Sequence[PageSeen] = ()
+    runs: Sequence[RunSeen] = ()
+    waiting: bool = False
+    dead: str | None = None
+    listened: bool = True
+    off: Sequence[OffSeen] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why nobody was paged.
+
+    Attributes:
+        reason: for machines.
+        detail: for people; a clause that begins in lower case.
+        remedy: what to do, best a command.
+    """
+
+    reason: str
+    detail: str
+    remedy: str
+
+
+def is_paged(evidence: Evidence) -> bool:
+    """Tell whether somebody was paged, as far as anybody knows."""
+    return any(page.was_confirmed or page.status in FINE for page in evidence.pages)
+
+
+def find_problem(evidence: Evidence) -> Problem | None:
+    """Return why nobody was paged though somebody should have been; None if all is well."""
+    if is_paged(evidence):
+        return None
+    if any(page.status == PageStatus.CANCELED for page in evidence.pages):
+        return None
+    found = (*_of_pages(evidence), *_of_runs(evidence), *_of_events(evidence), *_of_off(evidence))
+    return found[0] if found else None
+
+
+def _of_pages(evidence: Evidence) -> Iterator[Problem]:
+    due = [page for page in evidence.pages if not page.is_for_later]
+    for status, text in PAGES.items():
+        for page in due:
+            if page.status == status:
+                why = f": {page.error.rstrip('.')}" if page.error else ""
+                yield Problem(f"page_{status}", f"{text}{why}", "pagersync operations list")
+
+
+def _of_runs(evidence: Evidence) -> Iterator[Problem]:
+    for run in evidence.runs:
+        problem = _of_run(run)
+        if problem is not None:
+            yield problem
+
+
+def _of_run(run: RunSeen) -> Problem | None:
+    name = f"the workflow {run.workflow!r}"
+    why = (run.error or run.message or "no reason is known").rstrip(".")
+    again = f"pagersync workflows retry {run.id}"
+    match run.status:
+        case RunStatus.FAILED | RunStatus.COMPLETED_WITH_ERRORS:
+            return Problem("run_failed", f"{name} failed: {why}", again)
+        case RunStatus.CANCELED if not why.startswith(LEGITIMATE):
+            return Problem("run_canceled", f"{name} was not run: {why}", again)
+        case RunStatus.QUEUED if run.is_over_limit and not run.is_due:
+            return Problem("run_waits", f"{name} waits: {why}", "pagersync incidents list")
+        case RunStatus.QUEUED | RunStatus.STARTED if run.is_due:
+            behind = f": {run.error.rstrip('.')}" if run.error else ""
+            text = f"{name} has not finished{behind}; is a worker running?"
+            return Problem("run_late", text, "pagersync doctor")
+    return None
+
+
+def _of_events(evidence: Evidence) -> Iterator[Problem]:
+    if evidence.dead is not None:
+        text = f"workflows could not look at it: {evidence.dead.rstrip('.')}"
+        yield Problem("event_dead", text, "page by hand: pagersync page")
+    if evidence.waiting:
+        text = "no workflow has looked at it yet; is a worker running?"
+        yield Problem("event_late", text, "pagersync doctor")
+
+
+def _of_off(evidence: Evidence) -> Iterator[Problem]:
+    """Yield workflows that are off, where no other one was there to decide.
+
+    One that pagersync itself switched off counts in any case, unless a workflow of another account
+    does its work.
+    """
+    for off in evidence.off:
+        counts = not evidence.listened or (off.reason is not None and not off.is_spare)
+        if counts:
+            why = f": {off.reason.rstrip('.')}" if off.reason else ""
+            text = f"the workflow {off.workflow!r} is off{why}"
+            yield Problem("workflow_off", text, f"pagersync workflows enable {off.slug}")

@@ -1,0 +1,290 @@
+"""What the check reads and writes, for many incidents and alerts at once, by fixed SQL."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from pagersync.database.engine import Connection
+from pagersync.unpaged.decision import FINE, PAGES, Evidence, OffSeen, PageSeen, RunSeen
+from pagersync.workflows.account_workflows import OTHER_ACCOUNT
+from pagersync.workflows.conditions import Subject, conditions_of
+from pagersync.workflows.subjects import load_subjects
+from pagersync.workflows.trace_story import LEADING_TASKS, PAGING_TASKS
+
+NOWHERE: Final = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An incident or alert to look at.
+
+    Attributes:
+        name: what people call it.
+        is_over: nobody is needed for it any more.
+        depth: how many workflow runs lie between it and what a person or PagerTree did.
+    """
+
+    kind: str
+    id: UUID
+    integration_id: UUID
+    name: str
+    created_at: datetime
+    is_over: bool
+    depth: int
+
+
+@dataclass
+class Pieces:
+    """What evidence is put together of."""
+
+    pages: defaultdict[UUID, list[PageSeen]] = field(default_factory=lambda: defaultdict(list))
+    runs: defaultdict[UUID, list[RunSeen]] = field(default_factory=lambda: defaultdict(list))
+    events: defaultdict[UUID, list[asyncpg.Record]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+
+async def find_candidates(
+    connection: Connection, first: UUID, last: UUID, after: UUID, rows_max: int
+) -> list[Candidate]:
+    """Return incidents without a page and alerts with trouble, none of them known yet.
+
+    Args:
+        connection: to read from.
+        first: ids begin after it: what is older was looked at before.
+        last: ids end before it: what is younger may still be paged in time.
+        after: the id after which the answer begins.
+        rows_max: how many it has at most.
+    """
+    rows = await connection.fetch(_CANDIDATES, first, last, after, rows_max, [*FINE], [*PAGES])
+    return [Candidate(**row) for row in rows]
+
+
+async def find_known(connection: Connection, after: UUID, rows_max: int) -> list[Candidate]:
+    """Return those that are known and open, in the order of their ids."""
+    rows = await connection.fetch(_KNOWN, after, rows_max)
+    return [Candidate(**row) for row in rows]
+
+
+async def gather(connection: Connection, found: Sequence[Candidate]) -> dict[UUID, Evidence]:
+    """Return all that is known of incidents and alerts."""
+    workflows = await connection.fetch(_WORKFLOWS, [*PAGING_TASKS], OTHER_ACCOUNT)
+    paging = {row["id"] for row in workflows}
+    pieces = Pieces()
+    for kind, tasks in (("incident", PAGING_TASKS), ("alert", LEADING_TASKS)):
+        ids = [each.id for each in found if each.kind == kind]
+        if ids:
+            await _gather(connection, pieces, kind, ids, [*tasks])
+    bare = [
+        each.id
+        for each in found
+        if each.kind == "incident" and each.id not in pieces.pages and each.id not in pieces.runs
+    ]
+    subjects = await load_subjects(connection, "incident", bare) if bare else {}
+    evidence = {}
+    for each in found:
+        events = pieces.events[each.id] if each.kind == "incident" else []
+        off = _off(workflows, each, events, subjects[each.id]) if each.id in subjects else ()
+        evidence[each.id] = Evidence(
+            pages=pieces.pages[each.id],
+            runs=pieces.runs[each.id],
+            waiting=any(row["state"] in ("queued", "running") for row in events),
+            dead=next((str(row["last_error"]) for row in events if row["state"] == "dead"), None),
+            listened=any(paging & _listeners(row) for row in events),
+            off=off,
+        )
+    return evidence
+
+
+async def _gather(
+    connection: Connection, pieces: Pieces, kind: str, ids: Sequence[UUID], tasks: Sequence[str]
+) -> None:
+    column = f"{kind}_id"
+    for row in await connection.fetch(_PAGES.format(column=column), ids):
+        seen = {name: row[name] for name in ("status", "was_confirmed", "is_for_later", "error")}
+        pieces.pages[row["subject_id"]].append(PageSeen(**seen))
+    for row in await connection.fetch(_RUNS.format(column=column), ids, tasks):
+        names = ("workflow", "status", "message", "is_over_limit", "is_due", "error")
+        seen = {name: row[name] for name in names}
+        pieces.runs[row["subject_id"]].append(RunSeen(id=str(row["id"]), **seen))
+    if kind == "incident":
+        for row in await connection.fetch(_EVENTS, ids):
+            pieces.events[row["subject_id"]].append(row)
+
+
+def _listeners(event: asyncpg.Record) -> set[UUID]:
+    """Return the workflows that were on when an event was looked at."""
+    matched = (event["evaluations"] or {}).get("workflows", [])
+    return {UUID(each["workflow_id"]) for each in (*matched, *(event["refused"] or []))}
+
+
+def _off(
+    workflows: Sequence[asyncpg.Record],
+    candidate: Candidate,
+    events: Sequence[asyncpg.Record],
+    subject: Subject,
+) -> list[OffSeen]:
+    """Return the workflows that page, are off, and would have run for an incident."""
+    triggers = {name for event in events for name in event["triggers"]}
+    return [
+        OffSeen(
+            workflow=row["name"],
+            slug=row["slug"],
+            reason=row["off_reason"],
+            is_spare=row["is_spare"],
+        )
+        for row in workflows
+        if not row["enabled"]
+        and row["created_at"] <= candidate.created_at
+        and triggers.intersection(row["triggers"])
+        and _would_match(row["trigger_params"], subject)
+    ]
+
+
+def _would_match(trigger_params: Mapping[str, Any], subject: Subject) -> bool:
+    """Tell whether conditions hold; those that cannot be read might."""
+    try:
+        return conditions_of(trigger_params).first_failed(subject, datetime.now(UTC)) is None
+    except Exception:  # noqa: BLE001 - whatever it is, it must not hide what nobody was paged for
+        return True
+
+
+async def insert_unpaged(
+    connection: Connection, rows: Sequence[tuple[Candidate, str, str, str]]
+) -> set[UUID]:
+    """Note incidents and alerts with reason, detail and remedy; return those that are new."""
+    new = await connection.fetch(
+        _INSERT,
+        [each.id for each, *_ in rows],
+        [each.kind for each, *_ in rows],
+        [each.integration_id for each, *_ in rows],
+        [each.created_at for each, *_ in rows],
+        [reason for _, reason, _, _ in rows],
+        [detail for _, _, detail, _ in rows],
+        [remedy for _, _, _, remedy in rows],
+    )
+    return {row["subject_id"] for row in new}
+
+
+async def change_unpaged(
+    connection: Connection, rows: Sequence[tuple[Candidate, str, str, str]]
+) -> None:
+    """Keep newer reasons of what is known."""
+    await connection.executemany(
+        _CHANGE, [(each.id, reason, detail, remedy) for each, reason, detail, remedy in rows]
+    )
+
+
+async def end_unpaged(connection: Connection, ends: Mapping[UUID, str]) -> None:
+    """Note that things are no longer so, and how that came."""
+    await connection.execute(_END, list(ends), list(ends.values()))
+
+
+LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtext('unpaged'))"
+"""One process at a time looks; the others have nothing to do."""
+
+_OVER: Final = "('resolved', 'closed', 'cancelled')"
+
+_CANDIDATES: Final = f"""
+WITH troubled AS MATERIALIZED (
+    SELECT alert_id FROM workflow_runs
+    WHERE status IN ('queued', 'started', 'failed', 'completed_with_errors', 'canceled')
+      AND id > $1 AND id < $2 AND alert_id IS NOT NULL
+    UNION
+    SELECT alert_id FROM pages
+    WHERE status = ANY ($6::text[]) AND id > $1 AND id < $2 AND alert_id IS NOT NULL
+      AND incident_id IS NULL
+)
+SELECT * FROM (
+    SELECT 'incident' AS kind, i.id, '{NOWHERE}'::uuid AS integration_id,
+        'incident ' || i.number AS name, i.created_at, false AS is_over, i.depth
+    FROM incidents i
+    WHERE i.id > $1 AND i.id < $2 AND i.kind = 'normal' AND i.removed_at IS NULL
+      AND i.status NOT IN {_OVER}
+      AND NOT EXISTS (
+        SELECT FROM pages p
+        WHERE p.incident_id = i.id AND (p.confirmed_at IS NOT NULL OR p.status = ANY ($5::text[])))
+    UNION ALL
+    SELECT 'alert', a.id, a.integration_id, 'alert ' || a.short_id, a.created_at, false, 0
+    FROM troubled t JOIN alerts a ON a.id = t.alert_id
+    WHERE a.status <> 'resolved'
+) AS c
+WHERE c.id > $3 AND NOT EXISTS (SELECT FROM unpaged u WHERE u.subject_id = c.id)
+ORDER BY c.id LIMIT $4
+"""  # noqa: S608 - constants of this module
+
+_KNOWN: Final = f"""
+SELECT u.subject_type AS kind, u.subject_id AS id, u.integration_id,
+    CASE u.subject_type WHEN 'incident' THEN 'incident ' || i.number
+        ELSE 'alert ' || a.short_id END AS name,
+    u.since AS created_at,
+    CASE u.subject_type
+        WHEN 'incident' THEN i.id IS NULL OR i.removed_at IS NOT NULL OR i.status IN {_OVER}
+        ELSE a.id IS NULL OR a.status = 'resolved' END AS is_over,
+    coalesce(i.depth, 0) AS depth
+FROM unpaged u
+LEFT JOIN incidents i ON u.subject_type = 'incident' AND i.id = u.subject_id
+LEFT JOIN alerts a ON u.subject_type = 'alert' AND a.id = u.subject_id
+    AND a.integration_id = u.integration_id
+WHERE u.ended_at IS NULL AND u.subject_id > $1
+ORDER BY u.subject_id LIMIT $2
+"""  # noqa: S608 - constants of this module
+
+_WORKFLOWS: Final = """
+SELECT w.id, w.name, w.slug, w.enabled, w.off_reason, w.off_by IS NOT DISTINCT FROM $2 AS is_spare,
+    w.triggers, w.trigger_params, w.created_at
+FROM workflows w
+WHERE w.removed_at IS NULL AND EXISTS (
+    SELECT FROM workflow_tasks t
+    WHERE t.workflow_id = w.id AND t.enabled AND t.task_params ->> 'task_type' = ANY ($1::text[]))
+ORDER BY w.position, w.id
+"""
+
+_PAGES: Final = """
+SELECT p.{column} AS subject_id, p.status, p.confirmed_at IS NOT NULL AS was_confirmed,
+    coalesce(p.send_at > now(), false) AS is_for_later,
+    (SELECT o.last_error FROM operations o
+     WHERE o.page_id = p.id AND o.kind = 'create_alert') AS error
+FROM pages p WHERE p.{column} = ANY ($1::uuid[]) ORDER BY p.id DESC
+"""
+
+_RUNS: Final = """
+SELECT r.{column} AS subject_id, r.id, w.name AS workflow, r.status, r.status_message AS message,
+    r.is_over_limit, r.run_at <= now() AS is_due,
+    coalesce((SELECT t.error FROM workflow_task_runs t
+              WHERE t.run_id = r.id AND t.status = 'failed' ORDER BY t.position LIMIT 1),
+             r.last_error) AS error
+FROM workflow_runs r JOIN workflows w ON w.id = r.workflow_id
+WHERE r.{column} = ANY ($1::uuid[]) AND EXISTS (
+    SELECT FROM workflow_tasks t
+    WHERE t.workflow_id = w.id AND t.enabled AND t.task_params ->> 'task_type' = ANY ($2::text[]))
+ORDER BY r.id DESC
+"""
+
+_EVENTS: Final = """
+SELECT e.subject_id, e.state, e.last_error, e.triggers, e.evaluations, v.verdicts AS refused
+FROM domain_events e LEFT JOIN verdict_sets v ON v.id = e.refused_id
+WHERE e.subject_id = ANY ($1::uuid[]) AND e.type = 'incident.created'
+"""
+
+_INSERT: Final = """
+INSERT INTO unpaged (subject_id, subject_type, integration_id, since, reason, detail, remedy)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[], $5::text[],
+                     $6::text[], $7::text[])
+ON CONFLICT DO NOTHING RETURNING subject_id
+"""
+
+_CHANGE: Final = """
+UPDATE unpaged SET reason = $2, detail = $3, remedy = $4
+WHERE subject_id = $1 AND (reason, detail) IS DISTINCT FROM ($2, $3)
+"""
+
+_END: Final = """
+UPDATE unpaged u SET ended_at = now(), ended_by = e.ended_by
+FROM unnest($1::uuid[], $2::text[]) AS e (id, ended_by) WHERE u.subject_id = e.id
+"""

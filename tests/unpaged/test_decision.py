@@ -1,0 +1,137 @@
+"""Should somebody have been paged, and was nobody?"""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagersync.paging.models import PageStatus
+from pagersync.unpaged.decision import (
+    FINE,
+    PAGES,
+    Evidence,
+    OffSeen,
+    PageSeen,
+    RunSeen,
+    find_problem,
+    is_paged,
+)
+from pagersync.workflows.models import RunStatus
+
+RUN = RunSeen(id="1", workflow="Page", status="failed")
+OFF = OffSeen(workflow="Page", slug="page")
+
+pages = st.builds(
+    PageSeen,
+    status=st.sampled_from(list(PageStatus)),
+    was_confirmed=st.booleans(),
+    is_for_later=st.booleans(),
+    error=st.none() | st.just("401: the key is refused"),
+)
+runs = st.builds(
+    RunSeen,
+    id=st.just("1"),
+    workflow=st.just("Page"),
+    status=st.sampled_from(list(RunStatus)),
+    message=st.none() | st.sampled_from(["canceled by Ada", "the workflow was switched off"]),
+    is_over_limit=st.booleans(),
+    is_due=st.booleans(),
+    error=st.none() | st.just("no targets"),
+)
+offs = st.builds(
+    OffSeen,
+    workflow=st.just("Page"),
+    slug=st.just("page"),
+    reason=st.none() | st.just("there is nobody to page"),
+    is_spare=st.booleans(),
+)
+evidence = st.builds(
+    Evidence,
+    pages=st.lists(pages, max_size=3),
+    runs=st.lists(runs, max_size=3),
+    waiting=st.booleans(),
+    dead=st.none() | st.just("boom"),
+    listened=st.booleans(),
+    off=st.lists(offs, max_size=2),
+)
+
+
+def reason(**given: object) -> str | None:
+    problem = find_problem(Evidence(**given))  # type: ignore[arg-type] # built by the tests below
+    return None if problem is None else problem.reason
+
+
+@pytest.mark.parametrize("status", sorted(FINE))
+def test_a_page_that_pagertree_has_is_no_problem(status: str) -> None:
+    assert reason(pages=[PageSeen(status=status)], runs=[RUN]) is None
+
+
+@pytest.mark.parametrize("status", sorted(PAGES))
+def test_a_page_that_reached_nobody_is_a_problem_unless_it_did_once(status: str) -> None:
+    page = PageSeen(status=status, error="401: the key is refused.")
+    problem = find_problem(Evidence(pages=[page]))
+    assert problem is not None
+    assert problem.reason == f"page_{status}"
+    assert problem.detail.endswith(": 401: the key is refused")
+    assert reason(pages=[replace(page, was_confirmed=True)]) is None
+
+
+def test_what_a_person_decided_is_no_problem() -> None:
+    assert reason(pages=[PageSeen(status="canceled")]) is None
+    assert reason(runs=[replace(RUN, status="canceled", message="canceled by Ada")]) is None
+    assert (
+        reason(runs=[replace(RUN, status="canceled", message="the workflow was removed")]) is None
+    )
+    assert reason(pages=[PageSeen(status="queued", is_for_later=True)]) is None
+    assert reason(runs=[replace(RUN, status="queued", is_due=False)]) is None
+    assert reason() is None
+
+
+def test_a_run_that_paged_nobody_is_a_problem() -> None:
+    assert reason(runs=[RUN]) == "run_failed"
+    off = replace(RUN, status="canceled", message="the workflow was switched off")
+    assert reason(runs=[off]) == "run_canceled"
+    waits = replace(RUN, status="queued", is_over_limit=True, is_due=False)
+    assert reason(runs=[waits]) == "run_waits"
+    assert reason(runs=[replace(RUN, status="started")]) == "run_late"
+
+
+def test_events_that_nobody_looked_at_are_a_problem() -> None:
+    assert reason(dead="boom") == "event_dead"
+    assert reason(waiting=True) == "event_late"
+
+
+def test_a_workflow_that_is_off_is_a_problem_where_no_other_one_decided() -> None:
+    assert reason(listened=False, off=[OFF]) == "workflow_off"
+    assert reason(listened=True, off=[OFF]) is None
+    by_pagersync = replace(OFF, reason="there is nobody to page")
+    assert reason(listened=True, off=[by_pagersync]) == "workflow_off"
+    assert reason(listened=True, off=[replace(by_pagersync, is_spare=True)]) is None
+
+
+@given(evidence)
+def test_nothing_is_silent_but_what_is_paged_decided_or_asked_of_nobody(found: Evidence) -> None:
+    problem = find_problem(found)
+    if is_paged(found):
+        assert problem is None
+        return
+    if problem is not None:
+        assert problem.detail
+        assert problem.remedy
+        return
+    is_decided = any(page.status == "canceled" for page in found.pages)
+    if not is_decided:
+        assert all(page.is_for_later for page in found.pages)
+        assert not any(run.status == "failed" for run in found.runs)
+        assert not found.waiting
+        assert found.dead is None
+        assert found.listened or not found.off
+
+
+@given(evidence, pages)
+def test_another_page_never_makes_a_problem_of_what_is_paged(
+    found: Evidence, page: PageSeen
+) -> None:
+    if is_paged(found):
+        assert find_problem(replace(found, pages=[*found.pages, page])) is None

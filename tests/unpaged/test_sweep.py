@@ -1,0 +1,197 @@
+"""An incident or alert that nobody was paged for is found, whatever the reason, and told once."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pagersync.alerts.models import Alert
+from pagersync.database.engine import Sessions, raw_connection
+from pagersync.doctor import examine
+from pagersync.events.models import DomainEvent
+from pagersync.events.publish import Cause
+from pagersync.findings import Level
+from pagersync.http import AsyncClient
+from pagersync.incidents.unpaged import Unpaged
+from pagersync.settings import Settings
+from pagersync.unpaged.sweep import Sweep, sweep
+from tests.paging.conftest import Paging
+from tests.support.wait import eventually
+from tests.workflows.conftest import Flows
+from tests.workflows.looking import execute, let_waits_end, look_once
+
+PAGE: dict[str, Any] = {"task_type": "create_pagertree_alert", "teams": [{"name": "Platform"}]}
+PRINT: dict[str, Any] = {"task_type": "print", "message": "x"}
+CRITICAL = {"incident_condition_severity": "IS", "incident_severities": ["critical"]}
+
+
+async def look(engine: AsyncEngine) -> Sweep:
+    """Look as if a minute was over."""
+    async with raw_connection(engine) as connection:
+        await connection.execute("SELECT pg_sleep(0.002)")  # ids have milliseconds
+        return await sweep(connection, after_s=0)
+
+
+async def reasons(engine: AsyncEngine) -> list[str]:
+    return [problem.reason for _, problem in (await look(engine)).found]
+
+
+async def noted(sessions: Sessions, subject_id: UUID) -> Unpaged:
+    async with sessions() as session:
+        row = await session.get(Unpaged, subject_id)
+        assert row is not None
+        return row
+
+
+async def events(sessions: Sessions, type_: str) -> list[DomainEvent]:
+    async with sessions() as session:
+        return list(await session.scalars(select(DomainEvent).where(DomainEvent.type == type_)))
+
+
+async def test_a_workflow_that_is_off_leaves_an_incident_unpaged_and_that_is_told_once_everywhere(
+    flows: Flows, sessions: Sessions, engine: AsyncEngine, api: AsyncClient, settings: Settings
+) -> None:
+    await flows.add(PAGE, name="Page", enabled=False, off_reason="there is nobody to page")
+    incident_id = await flows.declare()
+    assert await reasons(engine) == ["workflow_off"]
+    assert await reasons(engine) == []
+    (event,) = await events(sessions, "incident.unpaged")
+    assert event.subject_id == incident_id
+    assert event.data["reason"] == "workflow_off"
+    said = "the workflow 'Page' is off: there is nobody to page"
+    assert (await flows.timeline(incident_id))[-1] == (
+        f"Nobody was paged within 0 s: {said}. Do: pagersync workflows enable page"
+    )
+    shown = (await api.get(f"/v1/incidents/{incident_id}")).json()["data"]["attributes"]
+    assert shown["unpaged_reason"] == said
+    ready = await api.get("/readyz")
+    assert (ready.status_code, ready.json()["unpaged"]) == (200, {"incident": 1, "alert": 0})
+    assert 'pagersync_unpaged{subject="incident"} 1.0' in (await api.get("/metrics")).text
+    found = await examine(sessions, settings)
+    assert ("unpaged", Level.CRITICAL) in [(each.code, each.level) for each in found]
+    listed = (await api.get("/v1/findings")).json()["data"]
+    assert [row["attributes"]["code"] for row in listed] == [each.code for each in found]
+    assert said in " ".join(row["attributes"]["detail"] for row in listed)
+
+
+async def test_what_conditions_or_people_decided_is_not_unpaged(
+    flows: Flows, sessions: Sessions, engine: AsyncEngine
+) -> None:
+    await flows.add(PAGE, name="Critical only", conditions=CRITICAL)
+    await flows.add(PAGE, name="Off", enabled=False)
+    await flows.add(PAGE, name="Off", enabled=False, conditions=CRITICAL, off_reason="no targets")
+    await flows.declare(kind="test")
+    await flows.move(await flows.declare(), "resolved")
+    await flows.declare(severity="low")
+    await look_once(sessions)
+    assert await reasons(engine) == []
+
+
+async def test_a_limit_an_unseen_event_and_a_depth_are_reasons(
+    flows: Flows, sessions: Sessions, engine: AsyncEngine
+) -> None:
+    await flows.add(PAGE, name="Page", runs_per_minute_max=0)
+    await flows.declare()
+    await look_once(sessions)  # the first one goes ahead
+    late = await flows.declare()
+    deep = await flows.declare(Cause("the workflow 'Loop'", "workflow", None, 5))
+    await look_once(sessions)
+    unseen = await flows.declare()
+    found = {each.id: problem for each, problem in (await look(engine)).found}
+    assert "runs a minute" in found[late].detail
+    assert (found[late].reason, found[unseen].reason) == ("run_waits", "event_late")
+    assert found[deep].reason == "run_canceled"
+    assert "5 workflow runs led to this" in found[deep].detail
+
+
+async def test_a_task_that_fails_is_the_reason_and_a_page_by_hand_ends_it(
+    flows: Flows, sessions: Sessions, paging: Paging, engine: AsyncEngine
+) -> None:
+    workflow_id = await flows.add({**PAGE, "teams": []}, name="Page")
+    incident_id = await flows.declare()
+    await flows.ran(workflow_id)
+    assert await reasons(engine) == ["run_failed"]
+    assert "no default targets" in (await noted(sessions, incident_id)).detail
+    page_id = await paging.page(incident_id=incident_id)
+    await paging.reaches(page_id, "confirmed")
+    assert (await look(engine)).ended == {incident_id: "paged"}
+    assert (await noted(sessions, incident_id)).ended_by == "paged"
+    assert "Paged after all" in (await flows.timeline(incident_id))[-1]
+
+
+async def test_a_key_that_pagertree_refuses_is_the_reason(
+    flows: Flows, paging: Paging, engine: AsyncEngine
+) -> None:
+    paging.simulator.change(key_refused=True)
+    await flows.add(PAGE, name="Page")
+    incident_id = await flows.declare()
+    (page,) = await eventually(lambda: flows.pages(incident_id), bool)
+
+    async def is_refused() -> bool:
+        return any(each.last_error for each in await paging.operations(page.id))
+
+    await eventually(is_refused)
+    assert await reasons(engine) == ["page_queued"]
+    paging.simulator.change(key_refused=False)
+
+
+async def test_a_run_whose_workflow_was_switched_off_meanwhile_is_a_reason(
+    flows: Flows, sessions: Sessions, engine: AsyncEngine, settings: Settings
+) -> None:
+    workflow_id = await flows.add(PAGE, name="Page")
+    await flows.declare()
+    await look_once(sessions)
+    await flows.change(workflow_id, enabled=False)
+    await let_waits_end(sessions)
+    await execute(engine, settings)
+    assert await reasons(engine) == ["run_canceled"]
+
+
+async def test_an_incident_that_is_over_needs_nobody_any_more(
+    flows: Flows, engine: AsyncEngine
+) -> None:
+    await flows.add(PAGE, name="Page", enabled=False)
+    incident_id = await flows.declare()
+    await look(engine)
+    await flows.move(incident_id, "resolved")
+    assert (await look(engine)).ended == {incident_id: "over"}
+    assert (await look(engine)).ended == {}
+
+
+async def test_an_alert_whose_workflow_failed_to_page_is_found(
+    flows: Flows, sessions: Sessions, paging: Paging, engine: AsyncEngine
+) -> None:
+    workflow_id = await flows.add(
+        {**PAGE, "teams": []}, name="Page", trigger_type="alert", triggers=["alert_created"]
+    )
+    await paging.pagertree.created(title="Disk full")
+    await flows.ran(workflow_id)
+    assert await reasons(engine) == ["run_failed"]
+    async with sessions() as session:
+        (alert,) = await session.scalars(select(Alert))
+    (event,) = await events(sessions, "alert.unpaged")
+    assert (event.subject_id, event.integration_id) == (alert.id, paging.integration_id)
+
+
+async def test_an_incident_that_nobody_was_paged_for_can_start_a_workflow(
+    flows: Flows, sessions: Sessions, engine: AsyncEngine
+) -> None:
+    await flows.add(PAGE, name="Page", enabled=False)
+    telling = await flows.add(PRINT, name="Tell", triggers=["incident_unpaged"])
+    await flows.declare()
+    await look(engine)
+    await look_once(sessions)
+    assert len(await flows.runs(telling)) == 1
+
+
+async def test_many_are_looked_at_in_pages(
+    flows: Flows, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pagersync.unpaged.sweep.ROWS_MAX", 2)
+    await flows.add(PAGE, name="Page", enabled=False)
+    for _ in range(5):
+        await flows.declare()
+    assert len(await reasons(engine)) == 5
+    assert await reasons(engine) == []
