@@ -33,8 +33,7 @@ EDGES = {
     "workflows/cli.py",
     "paging/repeats.py",  # a worker's check of pages that stay unknown
     "paging/confirm.py",  # PagerTree is asked between the claim and the record
-    "paging/store.py",  # a call is marked as under way before it goes out
-    "paging/turn.py",  # what a turn came to
+    "paging/record.py",  # what turns came to
     "workflows/connect_cli.py",
     "workflows/restart_cli.py",
     "workflows/engine.py",  # a transaction for each task of a run

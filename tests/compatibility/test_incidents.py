@@ -197,6 +197,14 @@ async def test_every_filter_of_rootlys_is_taken(rootly: Driver, operator: str) -
     assert (await rootly(list_incidents, **wanted)).data == []
 
 
+async def test_an_incident_that_was_cut_is_read_with_its_notes(rootly: Driver) -> None:
+    known = await made(rootly, title="x" * 700, labels={"a:b,c": "d,e"})
+    assert known.attributes.title == "x" * 499 + "…"
+    assert known.attributes.labels["a:b,c"] == "d,e", "as Rootly's client reads them"
+    listed = await rootly(list_incidents, filterlabels=r"a\:b\,c:d\,e")
+    assert [each.id for each in listed.data] == [known.id]
+
+
 async def test_filters_find_what_they_say(rootly: Driver) -> None:
     one = await made(rootly, title="Checkout is down", labels={"team": "shop"})
     two = await made(rootly, title="Search is slow", status="in_triage", kind="test")

@@ -12,10 +12,11 @@ from pagersync.database.engine import raw_connection
 from pagersync.integrations import service as integrations
 from pagersync.integrations.vault import open_vault
 from pagersync.pagertree.client import create_http_client
+from pagersync.paging.batches import mark_sending
 from pagersync.paging.models import Operation, OperationKind, Page, marker_of
 from pagersync.paging.sender import operations_queue
 from pagersync.paging.service import get_page, request_operation
-from pagersync.paging.store import mark_sending, show_lost
+from pagersync.paging.store import show_lost
 from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
@@ -133,11 +134,12 @@ async def test_whoever_cancels_a_page_and_whoever_sends_it_do_not_wait_for_each_
         )
         await canceling.execute("BEGIN")
         await canceling.execute("SELECT FROM pages WHERE id = $1 FOR UPDATE", page_id)
-        mark = asyncio.create_task(mark_sending(sending, create.id, create.id, lease_s=60))
+        held = [(create.id, create.id, page_id)]
+        mark = asyncio.create_task(mark_sending(sending, held, lease_s=60))
         await asyncio.sleep(0.1)
         await canceling.execute("SELECT FROM operations WHERE id = $1 FOR UPDATE NOWAIT", create.id)
         await canceling.execute("ROLLBACK")
-        assert await mark
+        assert await mark == {create.id}
 
 
 async def test_a_page_that_cannot_be_written_down_for_pagertree_was_not_sent(

@@ -20,8 +20,8 @@ from tests.support.server import running_server
 from tests.support.wait import eventually
 
 PAGES = 100
-HELD_MAX = 8
-"""What one process may hold at once: `PAGERSYNC_OPERATION_CONCURRENCY`."""
+HELD_MAX = 16
+"""What one process may hold at once: twice `PAGERSYNC_OPERATION_CONCURRENCY`."""
 
 ATTEMPTS_BURNT_MAX = 10
 

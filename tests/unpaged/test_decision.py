@@ -78,7 +78,7 @@ def test_a_page_that_reached_nobody_is_a_problem_unless_it_did_once(status: str)
 
 
 def test_what_a_person_decided_is_no_problem() -> None:
-    assert reason(pages=[PageSeen(status="canceled")]) is None
+    assert reason(pages=[PageSeen(status="canceled", error="canceled by a person")]) is None
     assert reason(runs=[replace(RUN, status="canceled", message="canceled by Ada")]) is None
     assert (
         reason(runs=[replace(RUN, status="canceled", message="the workflow was removed")]) is None
@@ -88,7 +88,14 @@ def test_what_a_person_decided_is_no_problem() -> None:
     assert reason() is None
 
 
+def test_a_page_that_was_canceled_with_its_account_is_a_problem() -> None:
+    page = PageSeen(status="canceled", error="the account 'acme' was removed")
+    assert reason(pages=[page]) == "page_canceled"
+
+
 def test_a_run_that_paged_nobody_is_a_problem() -> None:
+    told = replace(RUN, status="canceled", message="canceled by Ada", error="not listed yet")
+    assert reason(runs=[told]) is None
     assert reason(runs=[RUN]) == "run_failed"
     off = replace(RUN, status="canceled", message="the workflow was switched off")
     assert reason(runs=[off]) == "run_canceled"
@@ -120,7 +127,7 @@ def test_nothing_is_silent_but_what_is_paged_decided_or_asked_of_nobody(found: E
         assert problem.detail
         assert problem.remedy
         return
-    is_decided = any(page.status == "canceled" for page in found.pages)
+    is_decided = any(page.status == "canceled" and page.error is None for page in found.pages)
     if not is_decided:
         assert all(page.is_for_later for page in found.pages)
         assert not any(run.status == "failed" for run in found.runs)

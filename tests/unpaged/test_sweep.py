@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts.models import Alert
+from pagersync.database.base import new_id
 from pagersync.database.engine import Sessions, raw_connection
 from pagersync.doctor import examine
 from pagersync.events.models import DomainEvent
@@ -16,6 +17,7 @@ from pagersync.findings import Level
 from pagersync.http import AsyncClient
 from pagersync.incidents.unpaged import Unpaged
 from pagersync.settings import Settings
+from pagersync.unpaged.store import find_candidates, gather
 from pagersync.unpaged.sweep import Sweep, sweep
 from tests.paging.conftest import Paging
 from tests.support.wait import eventually
@@ -184,6 +186,19 @@ async def test_an_incident_that_nobody_was_paged_for_can_start_a_workflow(
     await look(engine)
     await look_once(sessions)
     assert len(await flows.runs(telling)) == 1
+
+
+async def test_a_run_that_is_young_still_has_time_though_its_incident_is_old(
+    flows: Flows, sessions: Sessions, engine: AsyncEngine
+) -> None:
+    await flows.add(PAGE, name="Page")
+    incident_id = await flows.declare()
+    await look_once(sessions)
+    async with raw_connection(engine) as connection:
+        (old,) = await find_candidates(connection, UUID(int=0), new_id(), UUID(int=0), 10)
+        found = {s: (await gather(connection, [old], s))[incident_id] for s in (0.0, 60.0)}
+    assert [each.status for each in found[0.0].runs] == ["queued"]
+    assert found[60.0].runs == []
 
 
 async def test_many_are_looked_at_in_pages(

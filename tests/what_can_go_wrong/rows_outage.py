@@ -57,4 +57,48 @@ ROWS: Final = [
         "The alert is created and its page goes out: the limit is for what PagerTree sends.",
         "tests/paging/test_alert_actions.py::test_who_asks_for_an_alert_gets_it_also_over_the_limit_a_day",
     ),
+    Row(
+        "The workflow that pages is off, and an incident is declared.",
+        "colleague",
+        "Nobody was paged, and nothing said so.",
+        "After a minute it is `incident.unpaged`: on the timeline, in `doctor`, "
+        "`/readyz`, the metrics and the incident itself.",
+        "tests/unpaged/test_sweep.py::test_a_workflow_that_is_off_leaves_an_incident_unpaged_and_that_is_told_once_everywhere",
+    ),
+    Row(
+        "The workflow is switched off while its run waits.",
+        "colleague",
+        "The run was canceled; only the run said so.",
+        "The incident is found unpaged, with the reason.",
+        "tests/unpaged/test_sweep.py::test_a_run_whose_workflow_was_switched_off_meanwhile_is_a_reason",
+    ),
+    Row(
+        "The API key is revoked in PagerTree, and an incident is declared.",
+        "PagerTree admin",
+        "Its page waited. Nothing about the incident said so.",
+        "The incident is found unpaged after a minute, with PagerTree's words.",
+        "tests/unpaged/test_sweep.py::test_a_key_that_pagertree_refuses_is_the_reason",
+    ),
+    Row(
+        "The default targets are removed, and the task fails.",
+        "operator",
+        "The run failed; nobody was told.",
+        "The incident is found unpaged. A page by hand ends that, and the timeline says "
+        "how late it was.",
+        "tests/unpaged/test_sweep.py::test_a_task_that_fails_is_the_reason_and_a_page_by_hand_ends_it",
+    ),
+    Row(
+        "The workers stand still, or an event cannot be looked at.",
+        "operator",
+        "The incident was answered 201, and nothing happened.",
+        "The first worker that runs finds it unpaged and says why.",
+        "tests/unpaged/test_sweep.py::test_a_limit_an_unseen_event_and_a_depth_are_reasons",
+    ),
+    Row(
+        "A workflow for alerts fails to page.",
+        "colleague",
+        "The run failed; nobody was told.",
+        "The alert is found: `alert.unpaged`.",
+        "tests/unpaged/test_sweep.py::test_an_alert_whose_workflow_failed_to_page_is_found",
+    ),
 ]

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from pagersync.http import AsyncClient
 from pagersync.workflows.conditions import Subject
 from tests.workflows.subjects import (
     ALERT,
@@ -369,3 +370,24 @@ def test_the_same_path_is_followed_once_for_a_subject() -> None:
         conditions.first_failed(subject, NOW) == "alert payload ALL of (alert payload $.a IS [1])"
     )
     assert replace(subject, payload={}).found == {}
+
+
+async def test_labels_are_looked_at_as_they_are_whatever_they_hold(api: AsyncClient) -> None:
+    labels = {"a:b,c": "d,e", "flag": True, "n": 3}
+    body = {"data": {"type": "incidents", "attributes": {"title": "x", "labels": labels}}}
+    assert (await api.post("/v1/incidents", json=body)).status_code == 201
+    workflow = {
+        "name": "w",
+        "trigger_params": {
+            "trigger_type": "incident",
+            "triggers": ["incident_created"],
+            "incident_condition_label": "CONTAINS_ALL",
+            "incident_labels": ["a:b,c:d,e", "flag:true", "n:3"],
+        },
+    }
+    asked = {"workflow": workflow, "incident_id": 1}
+    seen = await api.post(
+        "/v1/workflows/preview",
+        json={"data": {"type": "workflow_previews", "attributes": asked}},
+    )
+    assert seen.json()["data"]["attributes"]["conditions_hold"] is True, seen.text

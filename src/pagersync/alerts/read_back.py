@@ -1,6 +1,8 @@
 """What PagerTree's API shows of an alert, folded into it like any event."""
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,30 +13,28 @@ from pagersync.alerts.store import AlertKey
 from pagersync.database.engine import Connection
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.pagertree.resources import RemoteAlert
+from pagersync.paging.record import Shown
 from pagersync.paging.store import LockedPage
 
 EVENT_TYPE = "api.read_back"
 
 
-async def read_back(
-    connection: Connection,
-    integration_id: UUID,
-    external_id: str,
-    page: LockedPage | None,
-    remote: RemoteAlert,
-) -> None:
-    """Fold an alert as PagerTree showed it into the one that is kept here.
+async def read_back(connection: Connection, shown: Sequence[Shown]) -> None:
+    """Fold alerts as PagerTree showed them into those that are kept here.
 
     Args:
-        connection: inside a transaction that holds the page's lock.
-        integration_id: the account.
-        external_id: PagerTree's id of the alert, as webhooks name it.
-        page: the page that the alert belongs to, if any.
-        remote: the alert.
+        connection: inside a transaction that holds the locks of the pages.
+        shown: the alerts.
     """
-    event = _event(integration_id, external_id, remote, datetime.now(UTC))
-    pages: dict[AlertKey, LockedPage] = {} if page is None else {event.key: page}
-    await write_events(connection, {event.key: [event]}, pages)
+    now = datetime.now(UTC)
+    events: defaultdict[AlertKey, list[Event]] = defaultdict(list)
+    pages: dict[AlertKey, LockedPage] = {}
+    for each in shown:
+        event = _event(each.integration_id, each.external_id, each.remote, now)
+        events[event.key].append(event)
+        if each.page is not None:
+            pages[event.key] = each.page
+    await write_events(connection, events, pages)
 
 
 def _event(integration_id: UUID, external_id: str, remote: RemoteAlert, now: datetime) -> Event:

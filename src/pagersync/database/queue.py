@@ -147,9 +147,11 @@ class Queue:
         lease_s: how long a claim holds.
         where: SQL about the row `q` that must hold too for it to be claimed.
         order_by: which of the rows that can be claimed come first.
+        head: SQL that finds and locks them in another way: common table expressions, the last of
+            which is `head` with `id` and `was_lost`. It takes the place of `where` and `order_by`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first are named
         self,
         table: str,
         *,
@@ -158,15 +160,21 @@ class Queue:
         lease_s: float,
         where: str = "true",
         order_by: str = "q.run_at, q.id",
+        head: str | None = None,
     ) -> None:
         self.table = table
         self.attempts_max = attempts_max
         self._lease_s = lease_s
         returned = ", ".join(f"q.{column}" for column in ("id", "attempt", *columns))
-        self._claim_sql = _CLAIM.format(
-            table=table, returned=returned, where=where, order_by=order_by
+        head = head or _HEAD.format(
+            table=table,
+            where=where,
+            order_by=order_by,
+            not_behind=NOT_BEHIND_ANOTHER.replace("operations", table),
         )
-        self._finish_sql = _FINISH.format(table=table)
+        self._claim_sql = _CLAIM.format(table=table, returned=returned, head=head)
+        self._finish_sql = _FINISH.format(table=table, held=_HELD_BY_ONE)
+        self._finish_each_sql = _FINISH.format(table=table, held=_HELD_BY_EACH)
         self._expire_sql = _EXPIRE.format(table=table)
         self._redrive_sql = _REDRIVE.format(table=table)
 
@@ -192,10 +200,23 @@ class Queue:
         A row that is missing in the answer was lost to another worker: its effects must not be
         committed.
         """
-        every = list(outcomes)
+        return await self._finish(connection, self._finish_sql, token, list(outcomes))
+
+    async def finish_each(
+        self, connection: Connection, ends: Sequence[tuple[UUID, Outcome]]
+    ) -> set[UUID]:
+        """As `finish`, for rows that were claimed under several tokens; each has its own."""
+        tokens = [token for token, _ in ends]
+        outcomes = [outcome for _, outcome in ends]
+        return await self._finish(connection, self._finish_each_sql, tokens, outcomes)
+
+    @staticmethod
+    async def _finish(
+        connection: Connection, sql: str, token: UUID | list[UUID], every: Sequence[Outcome]
+    ) -> set[UUID]:
         others = [outcome for outcome in every if not outcome.is_plain]
         rows = await connection.fetch(
-            self._finish_sql,
+            sql,
             token,
             [outcome.id for outcome in every],
             [outcome.id for outcome in others],
@@ -221,19 +242,27 @@ def _storable(error: str) -> str:
     return error.replace("\0", "").encode(errors="replace").decode()[:ERROR_CHARACTERS_MAX]
 
 
-_CLAIM = """
-WITH head AS MATERIALIZED (
+NOT_BEHIND_ANOTHER: Final = """
+(q.lock_key IS NULL OR NOT (
+        EXISTS (SELECT 1 FROM operations r WHERE r.state = 'running' AND r.lock_key = q.lock_key)
+        OR EXISTS (SELECT 1 FROM operations w
+                   WHERE w.state = 'queued' AND w.lock_key = q.lock_key AND w.id < q.id)))
+"""
+"""SQL: a row `q` is the first of those with its `lock_key`, and none of them is worked."""
+
+_HEAD = """
+head AS MATERIALIZED (
     SELECT q.id, q.leased_until IS NOT NULL AS was_lost FROM {table} q
     WHERE q.state = 'queued' AND q.run_at <= now()
-      AND (q.lock_key IS NULL OR NOT (
-        EXISTS (SELECT 1 FROM {table} r WHERE r.state = 'running' AND r.lock_key = q.lock_key)
-        OR EXISTS (SELECT 1 FROM {table} w
-                   WHERE w.state = 'queued' AND w.lock_key = q.lock_key AND w.id < q.id)))
+      AND {not_behind}
       AND {where}
     ORDER BY {order_by}
     LIMIT $1
     FOR UPDATE OF q SKIP LOCKED
-), front AS (
+)"""
+
+_CLAIM = """
+WITH {head}, front AS (
     SELECT id, was_lost FROM head LIMIT 1
 )
 UPDATE {table} q
@@ -247,7 +276,7 @@ RETURNING {returned}
 
 _FINISH = """
 WITH held AS MATERIALIZED (
-    SELECT id FROM {table} WHERE id = ANY($2::uuid[]) AND lease_token = $1
+    SELECT id FROM {table} t WHERE id = ANY($2::uuid[]) AND {held}
     ORDER BY id FOR UPDATE
 )
 UPDATE {table} q
@@ -267,6 +296,9 @@ RETURNING q.id
 
 Only what is not plainly `done` is spelled out.
 """
+
+_HELD_BY_ONE = "lease_token = $1"
+_HELD_BY_EACH = "lease_token = ($1::uuid[])[array_position($2::uuid[], t.id)]"
 
 _EXPIRE = """
 WITH lost AS MATERIALIZED (

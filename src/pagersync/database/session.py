@@ -31,7 +31,8 @@ async def driver_connection(session: AsyncSession) -> Connection:
     """
     await session.flush()
     connection = await session.connection()
-    await connection.execute(text("SELECT"))  # the driver begins a transaction at a statement
     raw: Connection | None = (await connection.get_raw_connection()).driver_connection
     assert raw is not None  # noqa: S101 - always set while it is borrowed
+    if not raw.is_in_transaction():  # the driver begins one at a statement
+        await connection.execute(text("SELECT"))
     return raw

@@ -137,6 +137,30 @@ async def enter(
     )
 
 
+async def enter_many(
+    connection: Connection, integration_id: UUID, *, calls: int, calls_per_s: float, burst: int
+) -> list[Permit | None]:
+    """Ask for leave to make several calls at once; the first come before those that get None."""
+    rate, lent_s = calls_per_s, LENT_S
+    row = calls > 1 and await connection.fetchrow(
+        _ENTER_MANY, integration_id, rate, float(burst), calls, lent_s
+    )
+    if row:
+        return [
+            Permit(
+                wait_s=max(0.0, -(row["tokens"] + calls - place) / rate),
+                is_failing=row["is_failing"],
+                is_probe=False,
+                names_urgency=row["names_urgency"],
+            )
+            for place in range(1, calls + 1)
+        ]
+    permits: list[Permit | None] = []
+    while len(permits) < calls and None not in permits:
+        permits.append(await enter(connection, integration_id, calls_per_s=rate, burst=burst))
+    return permits + [None] * (calls - len(permits))
+
+
 async def take_spare(
     connection: Connection, integration_id: UUID, *, calls: int, calls_per_s: float, burst: int
 ) -> bool:
@@ -239,6 +263,18 @@ RETURNING tokens, names_urgency, open_until IS NOT NULL AS is_probe,
     (failures > 0 OR open_until IS NOT NULL) AS is_failing
 """
 
+_ENTER_MANY = """
+UPDATE integration_gates g
+SET tokens = least($3::float8, g.tokens + $2 * extract(epoch FROM now() - g.refilled_at)) - $4::int,
+    refilled_at = now()
+WHERE integration_id = $1 AND open_until IS NULL
+  AND (probing_until IS NULL OR probing_until <= now())
+  AND least($3::float8, g.tokens + $2 * extract(epoch FROM now() - g.refilled_at)) - $4::int + 1
+      > -$2 * $5::float8
+RETURNING tokens, names_urgency, failures > 0 AS is_failing
+"""
+"""All of them or none. A limiter that is shut, or not there yet, is asked for one at a time."""
+
 _SUCCESS = """
 UPDATE integration_gates
 SET failures = 0, failing_since = NULL, open_until = NULL, probing_until = NULL, reason = NULL,
@@ -280,14 +316,3 @@ NOT EXISTS (SELECT FROM integration_gates g WHERE g.integration_id = q.integrati
             AND (g.open_until > now() OR g.probing_until > now()))
 """
 """SQL: the gate of a row `q` is open."""
-
-
-def has_tokens(calls_per_s: float) -> str:
-    """Return SQL: no call borrows a token of the account of a row `q` at this moment.
-
-    So that one account's backlog does not keep what could work for others waiting for its tokens.
-    """
-    return f"""
-NOT EXISTS (SELECT FROM integration_gates g WHERE g.integration_id = q.integration_id
-            AND g.tokens + {calls_per_s:f} * extract(epoch FROM now() - g.refilled_at) < 0)
-"""  # noqa: S608 - a number

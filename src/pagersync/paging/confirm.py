@@ -22,6 +22,7 @@ from pagersync.integrations import gate
 from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.pagertree.resources import RemoteAlert
 from pagersync.paging.models import marks_of, operation_of
+from pagersync.paging.record import Shown
 from pagersync.paging.status import PageState, Seen, see, seen_in
 from pagersync.paging.store import (
     Account,
@@ -193,7 +194,8 @@ class Checker:
         await write_pages(connection, [Change(page, state, now)])
         external_id = state.pagertree_alert_id
         if external_id is not None:
-            await self._turns.read_back(connection, page.integration_id, external_id, page, remote)
+            shown = Shown(page.integration_id, external_id, page, remote)
+            await self._turns.read_back(connection, [shown])
 
     def _stuck_or_not(self, page: LockedPage, state: PageState, now: datetime) -> PageState:
         """Mark a page that is sent and pages nobody. PagerTree's clock may be behind ours."""

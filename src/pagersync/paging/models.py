@@ -187,6 +187,11 @@ class Page(UpdatedAt, Base):
                 "status = 'queued' AND incident_id IS NOT NULL AND wait_told_at IS NULL"
             ),
         ),
+        Index(
+            "pages_expires_idx",
+            "expires_at",
+            postgresql_where=text("status = 'queued' AND expires_at IS NOT NULL"),
+        ),
         Index("pages_check_idx", "check_at", postgresql_where=text("check_at IS NOT NULL")),
         _is_one_of("status", PageStatus),
     )
@@ -241,7 +246,12 @@ class Operation(QueueColumns, CreatedAt, Base):
             "id",
             postgresql_where=text("state NOT IN ('queued', 'running', 'done')"),
         ),
-        Index("operations_oldest_idx", "id", postgresql_where=text("state = 'queued'")),
+        Index(
+            "operations_account_idx",
+            "integration_id",
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
         _is_one_of("state", OperationState),
         _is_one_of("kind", OperationKind),
         *queue_indexes("operations"),

@@ -11,8 +11,8 @@ import structlog
 from pagersync.database.engine import Connection
 from pagersync.database.pool import Pool
 from pagersync.database.queue import Queue
-from pagersync.integrations.gate import IS_OPEN, has_tokens
 from pagersync.metrics import OPERATION_SECONDS
+from pagersync.paging.claim import claimable
 from pagersync.paging.store import show_lost
 from pagersync.paging.turn import Turns
 from pagersync.paging.waiting import tell_waits
@@ -21,6 +21,9 @@ from pagersync.settings import Settings
 POLL_S: Final = 1.0
 """How long a gate that opens by itself, or a lost wake-up call, can delay an operation."""
 
+HELD_PER_CALL: Final = 2
+"""While some operations are called about, as many others are loaded or recorded."""
+
 CALL_BACK_S_MAX: Final = 10.0
 """After longer pauses an operation waits for the next poll."""
 
@@ -28,25 +31,6 @@ NEVER_BURIED: Final = 2**31 - 1
 """The sender itself ends what has used up its attempts: the page must learn of it too."""
 
 log = structlog.get_logger()
-
-IS_ENABLED: Final = """
-EXISTS (SELECT FROM integrations i WHERE i.id = q.integration_id
-        AND (i.enabled OR i.removed_at IS NOT NULL))
-"""
-
-IS_ENDED: Final = """
-(NOT q.may_have_been_sent AND q.kind = 'create_alert' AND EXISTS (
-    SELECT FROM integrations i WHERE i.id = q.integration_id
-    AND NOT i.enabled AND i.removed_at IS NULL))
-"""
-"""A page that was not sent when its account was disabled is canceled: it needs no call."""
-
-
-IS_EXPIRED: Final = """
-(NOT q.may_have_been_sent AND q.kind = 'create_alert' AND EXISTS (
-    SELECT FROM pages p WHERE p.id = q.page_id AND p.expires_at <= now()))
-"""
-"""Needs no call, so it is said whatever the gate does."""
 
 
 def _wake_in(loop: asyncio.AbstractEventLoop, wake: asyncio.Event, delay_s: float) -> None:
@@ -57,14 +41,12 @@ def _wake_in(loop: asyncio.AbstractEventLoop, wake: asyncio.Event, delay_s: floa
 
 def operations_queue(settings: Settings) -> Queue:
     """Return the queue of calls that PagerTree must see."""
-    tokens = has_tokens(settings.pagertree_calls_per_s)
     return Queue(
         "operations",
         columns=(),
         attempts_max=NEVER_BURIED,
         lease_s=settings.operation_lease_s,
-        where=f"({IS_EXPIRED} OR {IS_ENDED} OR {IS_OPEN} AND {IS_ENABLED} AND {tokens})",
-        order_by="q.id",
+        head=claimable(settings.pagertree_calls_per_s),
     )
 
 
@@ -82,7 +64,7 @@ class Sender:
             turns.engine,
             turns.queue,
             self._take_turn,
-            concurrency=settings.operation_concurrency,
+            concurrency=HELD_PER_CALL * settings.operation_concurrency,
             poll_s=POLL_S,
             after_expiry=_tidy_up,
         )
@@ -95,6 +77,7 @@ class Sender:
             await self._pool.run(wake, stop)
         finally:
             await self._turns.lags.aclose()
+            await self._turns.aclose()
 
     async def _take_turn(self, token: UUID, operation_id: UUID) -> None:
         try:

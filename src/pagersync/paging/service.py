@@ -96,7 +96,6 @@ async def create_page(session: AsyncSession, new: NewPage) -> Page:
         **{name: getattr(new, name) for name in NewPage.__dataclass_fields__},
     )
     session.add(page)
-    await session.flush()
     await request_operation(
         session,
         OperationKind.CREATE_ALERT,
@@ -108,7 +107,6 @@ async def create_page(session: AsyncSession, new: NewPage) -> Page:
     )
     if new.incident_id is not None:
         await add_activity(await driver_connection(session), [_paged(new, page.id)])
-    await session.refresh(page)
     return page
 
 
@@ -187,7 +185,6 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     )
     session.add(operation)
     await session.flush()
-    await session.refresh(operation)
     return operation
 
 

@@ -11,19 +11,19 @@ from uuid import UUID
 
 import asyncpg
 
-from pagersync.database.base import new_id
 from pagersync.database.engine import Connection
 from pagersync.events.publish import Fact, publish
 from pagersync.incidents.activity import Activity, add_activity
-from pagersync.pagertree.client import Exchange
 from pagersync.paging.activity import page_activity
-from pagersync.paging.calls import PageContent
 from pagersync.paging.checks import next_check_at
 from pagersync.paging.fallback import fall_back, resolve_late, tell_found
+<<<<<<< HEAD
 from pagersync.paging.models import OperationKind, OperationState, PageStatus
 from pagersync.paging.standby import why_needless
+=======
+from pagersync.paging.models import OperationState, PageStatus
+>>>>>>> main
 from pagersync.paging.status import Creation, PageState, events_between, status_of
-from pagersync.paging.step import End, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Change:
     reason: str | None = None
 
 
+<<<<<<< HEAD
 async def load_work(connection: Connection, operation_id: UUID) -> Work:
     """Return a claimed operation with what it needs of its page."""
     row = await connection.fetchrow(_WORK, operation_id)
@@ -79,6 +80,8 @@ async def load_work(connection: Connection, operation_id: UUID) -> Work:
     )
 
 
+=======
+>>>>>>> main
 @dataclass(frozen=True, slots=True)
 class Account:
     """An integration, as far as calling its PagerTree needs it."""
@@ -106,63 +109,9 @@ async def load_account(connection: Connection, integration_id: UUID) -> Account:
     return Account(**row) if row else Account(integration_id, "", None, is_removed=True)
 
 
-async def load_content(connection: Connection, page_id: UUID | None) -> PageContent:
-    """Return what a page says and whom it is for."""
-    row = await connection.fetchrow(_CONTENT, page_id)
-    assert row is not None  # noqa: S101 - pages are not removed before their operations
-    return PageContent(**row)
-
-
 async def show_lost(connection: Connection) -> None:
     """Show pages as `unknown` whose sender was lost while it was sending."""
     await connection.execute(_SHOW_LOST)
-
-
-async def mark_sending(
-    connection: Connection, operation_id: UUID, token: UUID, *, lease_s: float
-) -> bool:
-    """Note that a creating call is about to go out; False when it must not.
-
-    That is when the lease is lost, or when a webhook has shown meanwhile that PagerTree has it.
-    From here on the call may have arrived, whatever happens to this process.
-    """
-    async with connection.transaction():
-        await connection.execute(_LOCK_PAGE_OF, operation_id)
-        page_id = await connection.fetchval(_MARK_SENDING, operation_id, token, lease_s)
-        await connection.execute(_PAGE_SENDING, page_id)
-    return page_id is not None
-
-
-async def note_operation(connection: Connection, work: Work, end: End) -> None:
-    """Keep what is known of a creating call; one that ended in doubt ended now."""
-    has_just_ended = end.may_have_been_sent and not work.may_have_been_sent
-    await connection.execute(
-        _NOTE, work.id, end.may_have_been_sent, end.lookups, has_just_ended, end.grace_s
-    )
-
-
-async def insert_attempts(
-    connection: Connection, work: Work, exchanges: Sequence[Exchange]
-) -> None:
-    """Keep what was exchanged with PagerTree."""
-    await connection.executemany(
-        _INSERT_ATTEMPT,
-        [
-            (
-                new_id(),
-                work.integration_id,
-                work.id,
-                work.attempt,
-                exchange.method,
-                exchange.path,
-                exchange.status,
-                exchange.error,
-                exchange.started_at,
-                exchange.duration_ms,
-            )
-            for exchange in exchanges
-        ],
-    )
 
 
 async def lock_pages(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, LockedPage]:
@@ -219,13 +168,14 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
     now = datetime.now(UTC)
     facts: list[Fact] = []
     activities: list[Activity] = []
+    rows: list[tuple[Any, ...]] = []
     for change in changes:
         status = status_of(change.state, change.page.creation)
         columns = asdict(change.state) | {
             "status": status.value,
             "check_at": next_check_at(change.page.state.status, status, change.page.checks, now),
         }
-        await connection.execute(_WRITE_PAGE, change.page.id, *columns.values())
+        rows.append((change.page.id, *columns.values()))
         own = _facts(change, status)
         facts += own
         activities += [
@@ -233,6 +183,7 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
             for fact in own
             if (activity := page_activity(fact, change.page, reason=change.reason))
         ]
+    await connection.executemany(_WRITE_PAGE, rows)
     await publish(connection, facts)
     await add_activity(connection, activities)
     await fall_back(connection, [f.subject_id for f in facts if f.type == "page.dropped"])
@@ -277,6 +228,7 @@ def _facts(change: Change, status: PageStatus) -> list[Fact]:
     ]
 
 
+<<<<<<< HEAD
 _WORK = """
 SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page_id,
     o.pagertree_alert_id,
@@ -297,6 +249,8 @@ _CONTENT = """
 SELECT title, description, urgency, severity, tags, targets, is_incident FROM pages WHERE id = $1
 """
 
+=======
+>>>>>>> main
 _SHOW_LOST = """
 WITH lost AS MATERIALIZED (
     SELECT p.id FROM pages p JOIN operations o ON o.page_id = p.id
@@ -307,39 +261,6 @@ WITH lost AS MATERIALIZED (
 UPDATE pages p SET status = 'unknown', updated_at = now() FROM lost WHERE p.id = lost.id
 """
 """Waits for nobody: it locks pages in no order, and whoever holds one knows better."""
-
-_LOCK_PAGE_OF = """
-SELECT FROM pages WHERE id = (SELECT page_id FROM operations WHERE id = $1) FOR UPDATE
-"""
-
-_MARK_SENDING = """
-UPDATE operations
-SET may_have_been_sent = true, last_sent_at = now(), lookups = 0,
-    first_sent_at = coalesce(first_sent_at, now()),
-    leased_until = now() + make_interval(secs => $3)
-WHERE id = $1 AND lease_token = $2 AND leased_until > now()
-  AND EXISTS (SELECT FROM pages p WHERE p.id = page_id
-              AND p.pagertree_alert_id IS NULL AND p.pagertree_id IS NULL)
-RETURNING page_id
-"""
-
-_PAGE_SENDING = """
-UPDATE pages SET status = 'sending', updated_at = now()
-WHERE id = $1 AND status IN ('queued', 'unknown')
-"""
-
-_NOTE = """
-UPDATE operations
-SET may_have_been_sent = $2, lookups = $3,
-    last_sent_at = CASE WHEN $4 THEN now() + make_interval(secs => $5) ELSE last_sent_at END
-WHERE id = $1
-"""
-
-_INSERT_ATTEMPT = """
-INSERT INTO attempts (id, integration_id, operation_id, number, method, path, http_status, error,
-    started_at, duration_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-"""
 
 _LOCK_PAGES = "SELECT FROM pages WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
 

@@ -6,12 +6,13 @@ next looks before it sends. No transaction is open while PagerTree is called.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +20,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.group import Group
 from pagersync.database.queue import Outcome, Queue
 from pagersync.errors import PagerTreeError, Rejected
 from pagersync.http import AsyncClient
@@ -28,63 +30,42 @@ from pagersync.metrics import OPERATIONS
 from pagersync.pagertree.client import ATTEMPTS_MAX, Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
+<<<<<<< HEAD
 from pagersync.paging import account_end, standby, step
 from pagersync.paging.calls import call, is_refusal_of_state, new_alert
+=======
+from pagersync.paging import account_end, step
+from pagersync.paging.batches import Loaded, load_many, mark_sending
+from pagersync.paging.calls import PageContent, call, is_refusal_of_state, new_alert
+>>>>>>> main
 from pagersync.paging.lag_meter import LagMeter
 from pagersync.paging.look import READS_MAX, Looking
 from pagersync.paging.models import OperationKind, OperationState, marker_of
-from pagersync.paging.status import Creation, PageState, see, seen_in
+from pagersync.paging.record import Ended, ReadBack, record
 from pagersync.paging.step import End, Step, Work
-from pagersync.paging.store import (
-    Account,
-    Change,
-    LockedPage,
-    insert_attempts,
-    load_account,
-    load_content,
-    load_work,
-    lock_pages,
-    mark_sending,
-    note_operation,
-    write_pages,
-)
+from pagersync.paging.store import Account
 from pagersync.settings import Settings
-
-ReadBack: TypeAlias = Callable[
-    [Connection, UUID, str, LockedPage | None, RemoteAlert], Awaitable[None]
-]
-"""What becomes of an alert as PagerTree showed it.
-
-Called with the connection, the integration, PagerTree's id of the alert as webhooks name it, the
-page it belongs to, and what was shown.
-"""
 
 GATE_S: Final = 1.0
 """How long an operation steps aside when the gate is shut in its face."""
 
 CALLING: Final = (Step.SEND, Step.LOOK, Step.CALL)
 
-NEEDS_NONE: Final = gate.Permit(wait_s=0, is_failing=False, is_probe=False, names_urgency=False)
-
 log = structlog.get_logger()
 
 
 @dataclass
 class Turn:
-    """What one turn works with, and what it has learnt.
-
-    Attributes:
-        new: what is sent, once it is committed that it is about to go out.
-    """
+    """What one turn works with, and what it has learnt."""
 
     token: UUID
     work: Work
     account: Account
     permit: gate.Permit
     pagertree: PagerTree
+    content: PageContent | None
     exchanges: list[Exchange] = field(default_factory=list)
     begun_s: float = field(default_factory=monotonic)
-    new: NewAlert | None = None
     remote: RemoteAlert | None = None
     error: PagerTreeError | None = None
 
@@ -125,48 +106,61 @@ class Turns:
         self.call_back: Callable[[float], None] = lambda _delay_s: None
         self._attempts_max = settings.operation_attempts_max
         self._looking = Looking(engine, settings)
-        self._in_line = asyncio.Lock()  # turns ask the gate in the order in which they begin
+        self._calling = asyncio.Semaphore(settings.operation_concurrency)
+        self._loading = Group(engine, load_many)
+        self._permits = Group(engine, self._enter)
+        self._announcing = Group(engine, self._mark_sending)
+        self._recording = Group(engine, self._record_all)
 
     async def take(self, token: UUID, operation_id: UUID) -> None:
         """Take one turn at an operation that is held under `token`."""
-        try:
-            await self._take(token, operation_id)
-        except SecretKeyError as error:  # nothing was sent: the API key comes before everything
-            async with raw_connection(self.engine) as connection:
-                work = await load_work(connection, operation_id)
-            await self._record(token, work, account_end.without_key(work, error.detail))
-
-    async def _take(self, token: UUID, operation_id: UUID) -> None:
-        async with self._in_line, raw_connection(self.engine) as connection:
-            work = await load_work(connection, operation_id)
-            account = await load_account(connection, work.integration_id)
-            what = step.next_step(work, now=datetime.now(UTC), attempts_max=self._attempts_max)
-            permit: gate.Permit | None = NEEDS_NONE
-            if what in CALLING and account.can_be_called:
-                permit = await self.ask_gate(connection, work.integration_id)
-            turn = self._turn(token, work, account, permit, what)
-            is_free = permit is not None and not permit.wait_s and not permit.is_probe
-            if turn is not None and what is Step.SEND and is_free:
-                turn.new = await self._announce(connection, turn)
+        loaded = await self._loading.do(operation_id)
+        work, account = loaded.work, loaded.account
         if not account.can_be_called:
-            await self._record(token, work, account_end.without_account(work, account))
-        elif turn is None:
+            await self._record(Ended(token, work, account_end.without_account(work, account)))
+            return
+        try:
+            ended = await self._take(token, loaded)
+        except SecretKeyError as error:  # nothing was sent: the API key comes before everything
+            ended = Ended(token, work, account_end.without_key(work, error.detail))
+        if ended is not None:
+            await self._record_or_collide(account, ended)
+
+    async def _take(self, token: UUID, loaded: Loaded) -> Ended | None:
+        work = loaded.work
+        if (what := self._next_step(work)) in CALLING:
+            async with self._calling:  # so that few are announced at a time
+                return await self._call_now(token, loaded)
+        return Ended(token, work, step.end_without_call(work, what))
+
+    async def _call_now(self, token: UUID, loaded: Loaded) -> Ended | None:
+        work = loaded.work
+        if (what := self._next_step(work)) not in CALLING:  # it expired while it waited for others
+            return Ended(token, work, step.end_without_call(work, what))
+        permit = await self._permits.do(work.integration_id)
+        if permit is None:
             aside = Outcome.snooze(work.id, delay_s=GATE_S, reason="PagerTree is given a rest")
-            await self._record(token, work, step.unchanged(work, aside))
-        else:
-            await self._act(turn, what)
+            return Ended(token, work, step.unchanged(work, aside))
+        return await self._act(self._turn(token, loaded, permit, what), what)
+
+    def _next_step(self, work: Work) -> Step:
+        return step.next_step(work, now=datetime.now(UTC), attempts_max=self._attempts_max)
 
     async def give_back(self, token: UUID, operation_id: UUID) -> None:
         """End a turn that failed on our side: it counts as an attempt."""
-        async with raw_connection(self.engine) as connection:
-            work = await load_work(connection, operation_id)
+        work = (await self._loading.do(operation_id)).work
         again = Outcome.failed(
             work.id,
             attempt=work.attempt,
             attempts_max=self._attempts_max + 1,  # the next turn buries it, and tells its page
             error="pagersync failed at it: the log says how",
         )
-        await self._record(token, work, step.unchanged(work, again))
+        await self._record(Ended(token, work, step.unchanged(work, again)))
+
+    async def aclose(self) -> None:
+        """Break off what is still under way in the database."""
+        for group in (self._loading, self._permits, self._announcing, self._recording):
+            await group.aclose()
 
     async def ask_gate(self, connection: Connection, integration_id: UUID) -> gate.Permit | None:
         """Ask for leave to call an integration's PagerTree; None means not now."""
@@ -208,46 +202,44 @@ class Turns:
             return False
         return True
 
-    def _turn(
-        self, token: UUID, work: Work, account: Account, permit: gate.Permit | None, what: Step
-    ) -> Turn | None:
-        if permit is None or not account.can_be_called:
-            return None
+    def _turn(self, token: UUID, loaded: Loaded, permit: gate.Permit, what: Step) -> Turn:
         exchanges: list[Exchange] = []
         is_tried_often = what is Step.LOOK and not permit.is_probe
         reads_max = READS_MAX if is_tried_often else ATTEMPTS_MAX
-        pagertree = self.open(account, exchanges.append, reads_max=reads_max)
-        return Turn(token, work, account, permit, pagertree, exchanges)
+        return Turn(
+            token,
+            loaded.work,
+            loaded.account,
+            permit,
+            self.open(loaded.account, exchanges.append, reads_max=reads_max),
+            loaded.content,
+            exchanges,
+            begun_s=loaded.at_s,
+        )
 
-    async def _act(self, turn: Turn, what: Step) -> None:
-        """Do what was decided, and record it. Trying whether PagerTree is back is no attempt."""
-        await asyncio.sleep(turn.permit.wait_s)
+    async def _act(self, turn: Turn, what: Step) -> Ended | None:
+        """Do what was decided. Trying whether PagerTree is back is no attempt."""
+        if turn.permit.wait_s:
+            await asyncio.sleep(turn.permit.wait_s)
         acts: dict[Step, Callable[[Turn], Awaitable[End | None]]] = {
             Step.SEND: self._send,
             Step.LOOK: self._look,
             Step.CALL: self._call,
         }
-        end = await acts[what](turn) if what in acts else step.end_without_call(turn.work, what)
+        end = await acts[what](turn)
         if end is None:
             log.warning("an operation was taken over", operation_id=str(turn.work.id))
-            return
+            return None
         if turn.permit.is_probe and turn.error and not gate.is_working(turn.error):
             end = replace(end, outcome=replace(end.outcome, is_attempt=False))
         if turn.error is not None or turn.permit.is_failing:
             async with raw_connection(self.engine) as connection:
                 await self.tell_gate(connection, turn.account, turn.permit, turn.error)
-        try:
-            await self._record(turn.token, turn.work, end, turn.exchanges, turn.remote)
-            if what is Step.SEND and turn.remote is not None:
-                self.lags.consider(turn.account, turn.work.id, turn.exchanges[-1].started_at)
-        except asyncpg.UniqueViolationError:
-            log.exception("PagerTree answered with another page's alert")
-            await self._record(
-                turn.token, turn.work, step.after_collision(turn.work), turn.exchanges
-            )
+        return Ended(turn.token, turn.work, end, turn.exchanges, turn.remote)
 
-    async def _announce(self, connection: Connection, turn: Turn) -> NewAlert | None:
+    async def _announce(self, turn: Turn) -> NewAlert | None:
         """Commit that a create is about to go out; None when another has taken over."""
+<<<<<<< HEAD
         content = await load_content(connection, turn.work.page_id)
         marker = marker_of(turn.work.id)
         new = new_alert(content, marker, must_name=turn.permit.names_urgency)
@@ -256,10 +248,16 @@ class Turns:
             await standby.tell(connection, turn.work.page_id)
         is_ours = await mark_sending(connection, turn.work.id, turn.token, lease_s=lease_s)
         return new if is_ours else None
+=======
+        assert turn.content is not None  # noqa: S101 - pages are not removed before their operations
+        must_name = turn.permit.names_urgency
+        new = new_alert(turn.content, marker_of(turn.work.id), must_name=must_name)
+        return new if await self._announcing.do(turn) else None
+>>>>>>> main
 
     async def _send(self, turn: Turn) -> End | None:
         """Create the alert; nobody has, or it is certain that it did not arrive."""
-        work, new = turn.work, turn.new
+        work = turn.work
         if turn.permit.is_probe:  # by a call that does no harm if its answer is lost
             try:
                 await turn.pagertree.list_teams(rows_max=1)
@@ -268,9 +266,7 @@ class Turns:
                 return step.after_failed_probe(work, error)
             async with raw_connection(self.engine) as connection:
                 await gate.record_success(connection, turn.account.id)
-        if new is None:  # it had to wait for the gate, or was taken over
-            async with raw_connection(self.engine) as connection:
-                new = await self._announce(connection, turn)
+        new = await self._announce(turn)
         if new is None:
             return None
         try:
@@ -317,48 +313,52 @@ class Turns:
             turn.work, refusal, turn.remote.status, attempts_max=self._attempts_max
         )
 
-    async def _record(
-        self,
-        token: UUID,
-        work: Work,
-        end: End,
-        exchanges: list[Exchange] | None = None,
-        remote: RemoteAlert | None = None,
-    ) -> None:
-        """Write everything that a turn came to, if the operation is still ours."""
-        async with raw_connection(self.engine) as connection, connection.transaction():
-            pages = await lock_pages(connection, [work.page_id] if work.page_id else [])
-            held = await self.queue.finish(connection, token, [end.outcome])
-            await insert_attempts(connection, work, exchanges or [])
-            if held:
-                await note_operation(connection, work, end)
-                page = pages.get(work.page_id) if work.page_id else None
-                await self._write(connection, work, end, page, remote)
-        if held:
-            OPERATIONS.labels(kind=work.kind.value, state=end.outcome.state).inc()
-        if held and end.outcome.state == OperationState.QUEUED:
-            self.call_back(end.outcome.delay_s)
+    async def _record_or_collide(self, account: Account, ended: Ended) -> None:
+        try:
+            await self._record(ended)
+            last = ended.exchanges[-1] if ended.exchanges else None
+            is_create = ended.work.kind == OperationKind.CREATE_ALERT
+            if is_create and ended.remote is not None and last and last.method == "POST":
+                self.lags.consider(account, ended.work.id, last.started_at)
+        except asyncpg.UniqueViolationError:
+            log.exception("PagerTree answered with another page's alert")
+            end = step.after_collision(ended.work)
+            await self._record(replace(ended, end=end, remote=None))
 
-    async def _write(
-        self,
-        connection: Connection,
-        work: Work,
-        end: End,
-        page: LockedPage | None,
-        remote: RemoteAlert | None,
-    ) -> None:
-        external_id = work.pagertree_alert_id
-        if page is not None:
-            now = datetime.now(UTC)
-            if work.kind == OperationKind.CREATE_ALERT:
-                creation = Creation(OperationState(end.outcome.state), end.may_have_been_sent)
-                page = replace(page, creation=creation)
-            state = _learnt(page.state, end, remote, now)
-            external_id = state.pagertree_alert_id
-            change = Change(page, state, now, operation_id=work.id, reason=end.outcome.error)
-            await write_pages(connection, [change])
-        if remote is not None and external_id is not None:
-            await self.read_back(connection, work.integration_id, external_id, page, remote)
+    async def _record(self, ended: Ended) -> None:
+        """Write everything that a turn came to, if the operation is still ours."""
+        outcome = ended.end.outcome
+        if await self._recording.do(ended):
+            OPERATIONS.labels(kind=ended.work.kind.value, state=outcome.state).inc()
+            if outcome.state == OperationState.QUEUED:
+                self.call_back(outcome.delay_s)
+
+    async def _enter(
+        self, connection: Connection, integration_ids: Sequence[UUID]
+    ) -> list[gate.Permit | None]:
+        """Ask for leave for several calls; those of one account get it in their order."""
+        permits = {
+            integration_id: iter(
+                await gate.enter_many(
+                    connection,
+                    integration_id,
+                    calls=calls,
+                    calls_per_s=self._settings.pagertree_calls_per_s,
+                    burst=self._settings.pagertree_burst_calls,
+                )
+            )
+            for integration_id, calls in sorted(Counter(integration_ids).items())
+        }
+        return [next(permits[integration_id]) for integration_id in integration_ids]
+
+    async def _mark_sending(self, connection: Connection, turns: Sequence[Turn]) -> list[bool]:
+        held = [(t.work.id, t.token, t.work.page_id) for t in turns if t.work.page_id]
+        lease_s = self._settings.operation_lease_s
+        marked = await mark_sending(connection, held, lease_s=lease_s)
+        return [turn.work.id in marked for turn in turns]
+
+    async def _record_all(self, connection: Connection, ended: Sequence[Ended]) -> list[bool]:
+        return await record(connection, self.queue, self.read_back, ended)
 
     async def tell_gate(
         self,
@@ -375,10 +375,3 @@ class Turns:
             await gate.record_success(connection, account.id)
         if isinstance(error, Rejected) and is_urgency_demanded(error):
             await gate.remember_urgency(connection, account.id)
-
-
-def _learnt(page: PageState, end: End, remote: RemoteAlert | None, now: datetime) -> PageState:
-    state = page if remote is None else see(page, seen_in(remote, now))
-    if end.is_unknown and state.unknown_at is None:
-        state = replace(state, unknown_at=now)
-    return state

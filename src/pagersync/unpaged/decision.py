@@ -21,6 +21,7 @@ FINE: Final = frozenset(
 PAGES: Final[Mapping[str, str]] = MappingProxyType(
     {
         PageStatus.FAILED: "its page failed",
+        PageStatus.CANCELED: "its page was canceled",
         PageStatus.EXPIRED: "its page expired before it was sent",
         PageStatus.DROPPED: "PagerTree dropped its page before anybody was paged",
         PageStatus.STUCK: "PagerTree has its page and pages nobody",
@@ -30,6 +31,9 @@ PAGES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Statuses of pages that paged nobody, the worst first."""
+
+DECIDED: Final = ("canceled by ", "not needed", "its alert was resolved")
+"""How the reasons of pages begin that were canceled as somebody wanted it."""
 
 LEGITIMATE: Final = (
     "canceled by ",
@@ -136,10 +140,16 @@ def find_problem(evidence: Evidence) -> Problem | None:
     """Return why nobody was paged though somebody should have been; None if all is well."""
     if is_paged(evidence):
         return None
-    if any(page.status == PageStatus.CANCELED for page in evidence.pages):
+    if any(_is_decided(page) for page in evidence.pages):
         return None
     found = (*_of_pages(evidence), *_of_runs(evidence), *_of_events(evidence), *_of_off(evidence))
     return found[0] if found else None
+
+
+def _is_decided(page: PageSeen) -> bool:
+    """Tell whether a page was canceled by a person, and not because its account went away."""
+    is_canceled = page.status == PageStatus.CANCELED
+    return is_canceled and (page.error is None or page.error.startswith(DECIDED))
 
 
 def _of_pages(evidence: Evidence) -> Iterator[Problem]:
@@ -161,14 +171,15 @@ def _of_runs(evidence: Evidence) -> Iterator[Problem]:
 def _of_run(run: RunSeen) -> Problem | None:
     name = f"the workflow {run.workflow!r}"
     why = (run.error or run.message or "no reason is known").rstrip(".")
+    told = (run.message or why).rstrip(".")
     again = f"pagersync workflows retry {run.id}"
     match run.status:
         case RunStatus.FAILED | RunStatus.COMPLETED_WITH_ERRORS:
             return Problem("run_failed", f"{name} failed: {why}", again)
-        case RunStatus.CANCELED if not why.startswith(LEGITIMATE):
-            return Problem("run_canceled", f"{name} was not run: {why}", again)
+        case RunStatus.CANCELED if not told.startswith(LEGITIMATE):
+            return Problem("run_canceled", f"{name} was not run: {told}", again)
         case RunStatus.QUEUED if run.is_over_limit and not run.is_due:
-            return Problem("run_waits", f"{name} waits: {why}", "pagersync incidents list")
+            return Problem("run_waits", f"{name} waits: {told}", "pagersync incidents list")
         case RunStatus.QUEUED | RunStatus.STARTED if run.is_due:
             behind = f": {run.error.rstrip('.')}" if run.error else ""
             text = f"{name} has not finished{behind}; is a worker running?"

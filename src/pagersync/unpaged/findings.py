@@ -13,8 +13,7 @@ from pagersync.inbox.models import Delivery, DeliveryState
 from pagersync.incidents.models import Incident
 from pagersync.incidents.unpaged import Unpaged
 from pagersync.settings import Settings
-from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask
-from pagersync.workflows.trace_story import PAGING_TASKS
+from pagersync.workflows.models import WorkflowRun
 
 NAMED_MAX: Final = 5
 
@@ -68,24 +67,4 @@ async def find_stops(session: AsyncSession, settings: Settings) -> list[Finding]
         detail = f"{count} webhooks made no alert: the account's alerts_per_day_max is reached."
         remedy = "raise alerts_per_day_max, then POST /v1/deliveries/replay?filter[state]=limited"
         found.append(Finding("deliveries_limited", Level.CRITICAL, detail, remedy))
-    if not await _has_paging_workflow(session):
-        found.append(
-            Finding(
-                "no_paging_workflow",
-                Level.WARNING,
-                "No workflow pages anybody when an incident is created.",
-                "pagersync workflows list",
-            )
-        )
     return found
-
-
-async def _has_paging_workflow(session: AsyncSession) -> bool:
-    pages = WorkflowTask.task_params["task_type"].astext.in_(PAGING_TASKS)
-    statement = (
-        select(Workflow.id)
-        .join(WorkflowTask, WorkflowTask.workflow_id == Workflow.id)
-        .where(Workflow.enabled, Workflow.removed_at.is_(None), WorkflowTask.enabled, pages)
-        .where(Workflow.triggers.overlap(["incident_created", "incident_started"]))
-    )
-    return await session.scalar(statement.limit(1)) is not None

@@ -71,15 +71,20 @@ async def find_known(connection: Connection, after: UUID, rows_max: int) -> list
     return [Candidate(**row) for row in rows]
 
 
-async def gather(connection: Connection, found: Sequence[Candidate]) -> dict[UUID, Evidence]:
-    """Return all that is known of incidents and alerts."""
+async def gather(
+    connection: Connection, found: Sequence[Candidate], after_s: float
+) -> dict[UUID, Evidence]:
+    """Return all that is known of incidents and alerts.
+
+    Runs and pages that are younger than `after_s` still have time.
+    """
     workflows = await connection.fetch(_WORKFLOWS, [*PAGING_TASKS], OTHER_ACCOUNT)
     paging = {row["id"] for row in workflows}
     pieces = Pieces()
     for kind, tasks in (("incident", PAGING_TASKS), ("alert", LEADING_TASKS)):
         ids = [each.id for each in found if each.kind == kind]
         if ids:
-            await _gather(connection, pieces, kind, ids, [*tasks])
+            await _gather(connection, pieces, kind, ids, [*tasks], after_s)
     bare = [
         each.id
         for each in found
@@ -102,13 +107,18 @@ async def gather(connection: Connection, found: Sequence[Candidate]) -> dict[UUI
 
 
 async def _gather(
-    connection: Connection, pieces: Pieces, kind: str, ids: Sequence[UUID], tasks: Sequence[str]
+    connection: Connection,
+    pieces: Pieces,
+    kind: str,
+    ids: Sequence[UUID],
+    tasks: Sequence[str],
+    after_s: float,
 ) -> None:
     column = f"{kind}_id"
-    for row in await connection.fetch(_PAGES.format(column=column), ids):
+    for row in await connection.fetch(_PAGES.format(column=column), ids, after_s):
         seen = {name: row[name] for name in ("status", "was_confirmed", "is_for_later", "error")}
         pieces.pages[row["subject_id"]].append(PageSeen(**seen))
-    for row in await connection.fetch(_RUNS.format(column=column), ids, tasks):
+    for row in await connection.fetch(_RUNS.format(column=column), ids, tasks, after_s):
         names = ("workflow", "status", "message", "is_over_limit", "is_due", "error")
         seen = {name: row[name] for name in names}
         pieces.runs[row["subject_id"]].append(RunSeen(id=str(row["id"]), **seen))
@@ -247,7 +257,7 @@ ORDER BY w.position, w.id
 
 _PAGES: Final = """
 SELECT p.{column} AS subject_id, p.status, p.confirmed_at IS NOT NULL AS was_confirmed,
-    coalesce(p.send_at > now(), false) AS is_for_later,
+    coalesce(p.send_at, p.created_at) > now() - make_interval(secs => $2) AS is_for_later,
     (SELECT o.last_error FROM operations o
      WHERE o.page_id = p.id AND o.kind = 'create_alert') AS error
 FROM pages p WHERE p.{column} = ANY ($1::uuid[]) ORDER BY p.id DESC
@@ -255,12 +265,13 @@ FROM pages p WHERE p.{column} = ANY ($1::uuid[]) ORDER BY p.id DESC
 
 _RUNS: Final = """
 SELECT r.{column} AS subject_id, r.id, w.name AS workflow, r.status, r.status_message AS message,
-    r.is_over_limit, r.run_at <= now() AS is_due,
+    r.is_over_limit, r.run_at <= now() - make_interval(secs => $3) AS is_due,
     coalesce((SELECT t.error FROM workflow_task_runs t
               WHERE t.run_id = r.id AND t.status = 'failed' ORDER BY t.position LIMIT 1),
              r.last_error) AS error
 FROM workflow_runs r JOIN workflows w ON w.id = r.workflow_id
-WHERE r.{column} = ANY ($1::uuid[]) AND EXISTS (
+WHERE r.{column} = ANY ($1::uuid[]) AND r.created_at <= now() - make_interval(secs => $3)
+  AND EXISTS (
     SELECT FROM workflow_tasks t
     WHERE t.workflow_id = w.id AND t.enabled AND t.task_params ->> 'task_type' = ANY ($2::text[]))
 ORDER BY r.id DESC

@@ -69,7 +69,7 @@ async def sweep(connection: Connection, *, after_s: float) -> Sweep:
     async with connection.transaction():
         if not await connection.fetchval(store.LOCK):
             return result
-        await _look_again(connection, result)
+        await _look_again(connection, after_s, result)
         after = FIRST
         while found := await store.find_candidates(connection, first, last, after, ROWS_MAX):
             await _look(connection, found, after_s, result)
@@ -87,7 +87,7 @@ async def _look(
     connection: Connection, found: Sequence[Candidate], after_s: float, result: Sweep
 ) -> None:
     """Note and tell what nobody was paged for among what was not known yet."""
-    evidence = await store.gather(connection, found)
+    evidence = await store.gather(connection, found, after_s)
     problems = [
         (each, problem)
         for each in found
@@ -105,11 +105,11 @@ async def _look(
     result.found += told
 
 
-async def _look_again(connection: Connection, result: Sweep) -> None:
+async def _look_again(connection: Connection, after_s: float, result: Sweep) -> None:
     """End what is no longer so, and keep why the rest is."""
     after = FIRST
     while known := await store.find_known(connection, after, ROWS_MAX):
-        evidence = await store.gather(connection, known)
+        evidence = await store.gather(connection, known, after_s)
         changed = []
         for each in known:
             problem = find_problem(evidence[each.id])

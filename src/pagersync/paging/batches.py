@@ -1,0 +1,178 @@
+"""The statements around turns at operations, each for many turns at once.
+
+Whoever locks pages does so in the order of their ids, and locks operations after them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Final
+from uuid import UUID
+
+from pagersync.database.base import new_id
+from pagersync.database.engine import Connection
+from pagersync.pagertree.client import Exchange
+from pagersync.paging.calls import PageContent
+from pagersync.paging.models import OperationKind, OperationState
+from pagersync.paging.step import End, Work
+from pagersync.paging.store import Account
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An operation that is held, with its account and what its page says, which never changes.
+
+    Attributes:
+        at_s: when it was loaded, by the monotonic clock.
+    """
+
+    work: Work
+    account: Account
+    content: PageContent | None
+    at_s: float = field(default_factory=monotonic)
+
+
+async def load_many(connection: Connection, ids: Sequence[UUID]) -> list[Loaded]:
+    """Return claimed operations with what they need of their pages and accounts.
+
+    An account that is not there any more is as one that was removed.
+    """
+    rows = {row["id"]: dict(row) for row in await connection.fetch(_WORK, list(ids))}
+    return [_loaded(rows[id_]) for id_ in ids]
+
+
+def _loaded(row: dict[str, Any]) -> Loaded:
+    texts = {name: row.pop(name) for name in PageContent.__dataclass_fields__}
+    content = PageContent(**texts) if row["page_id"] else None
+    account = Account(
+        row["integration_id"],
+        row.pop("pagertree_url") or "",
+        row.pop("api_key_encrypted"),
+        row.pop("name") or "",
+        is_enabled=row.pop("is_enabled"),
+        is_removed=row.pop("is_removed"),
+    )
+    kind, creation = OperationKind(row.pop("kind")), row.pop("creation")
+    work = Work(**row, kind=kind, creation=creation and OperationState(creation))
+    return Loaded(work, account, content)
+
+
+async def mark_sending(
+    connection: Connection, held: Sequence[tuple[UUID, UUID, UUID]], *, lease_s: float
+) -> set[UUID]:
+    """Note that creating calls are about to go out; return the operations of those that may.
+
+    One that must not go out is missing: its lease is lost, or a webhook has shown meanwhile that
+    PagerTree has it. From here on the others may have arrived, whatever happens to this process.
+
+    Args:
+        connection: whose next commit is this statement's own.
+        held: operation, the token that it is held under, and its page.
+        lease_s: how long they are held from now on.
+    """
+    rows = await connection.fetch(
+        _MARK_SENDING,
+        [operation for operation, _, _ in held],
+        [token for _, token, _ in held],
+        [page for _, _, page in held],
+        lease_s,
+    )
+    return {row["id"] for row in rows}
+
+
+async def note_operations(connection: Connection, ends: Sequence[tuple[Work, End]]) -> None:
+    """Keep what is known of creating calls; one that ended in doubt ended now."""
+    await connection.execute(
+        _NOTE,
+        [work.id for work, _ in ends],
+        [end.may_have_been_sent for _, end in ends],
+        [end.lookups for _, end in ends],
+        [end.may_have_been_sent and not work.may_have_been_sent for work, end in ends],
+        [end.grace_s for _, end in ends],
+    )
+
+
+async def insert_attempts(
+    connection: Connection, exchanged: Sequence[tuple[Work, Sequence[Exchange]]]
+) -> None:
+    """Keep what was exchanged with PagerTree."""
+    rows = [
+        (
+            new_id(),
+            work.integration_id,
+            work.id,
+            work.attempt,
+            exchange.method,
+            exchange.path,
+            exchange.status,
+            exchange.error,
+            exchange.started_at,
+            exchange.duration_ms,
+        )
+        for work, exchanges in exchanged
+        for exchange in exchanges
+    ]
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        await connection.execute(_INSERT_ATTEMPTS, *columns)
+
+
+_WORK: Final = """
+SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page_id,
+    o.pagertree_alert_id,
+    coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
+    c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
+    o.lookups, extract(epoch FROM clock_timestamp() - o.last_sent_at)::float8 AS sent_ago_s,
+    greatest(0, extract(epoch FROM clock_timestamp() - o.run_at))::float8 AS late_s,
+    p.send_at IS NOT NULL AND EXISTS (
+        SELECT FROM alerts a WHERE a.id = p.alert_id AND a.status = 'resolved') AS is_needless,
+    i.pagertree_url, i.api_key_encrypted, i.name, coalesce(i.enabled, false) AS is_enabled,
+    i.id IS NULL OR i.removed_at IS NOT NULL AS is_removed,
+    p.title, p.description, p.urgency, p.severity, p.tags, p.targets, p.is_incident
+FROM operations o
+LEFT JOIN pages p ON p.id = o.page_id
+LEFT JOIN operations c ON c.page_id = o.page_id AND c.kind = 'create_alert'
+LEFT JOIN integrations i ON i.id = o.integration_id
+WHERE o.id = ANY($1::uuid[])
+"""
+
+_MARK_SENDING: Final = """
+WITH free AS MATERIALIZED (
+    SELECT id FROM pages
+    WHERE id = ANY($3::uuid[]) AND pagertree_alert_id IS NULL AND pagertree_id IS NULL
+    ORDER BY id FOR UPDATE
+), marked AS (
+    UPDATE operations o
+    SET may_have_been_sent = true, last_sent_at = now(), lookups = 0,
+        first_sent_at = coalesce(o.first_sent_at, now()),
+        leased_until = now() + make_interval(secs => $4)
+    FROM unnest($1::uuid[], $2::uuid[]) AS k (id, token), free
+    WHERE o.id = k.id AND o.page_id = free.id
+      AND o.lease_token = k.token AND o.leased_until > now()
+    RETURNING o.id, o.page_id
+)
+UPDATE pages p
+SET status = CASE WHEN p.status IN ('queued', 'unknown') THEN 'sending' ELSE p.status END,
+    updated_at = now()
+FROM marked m WHERE p.id = m.page_id
+RETURNING m.id
+"""
+"""One statement, so one commit. A page that a webhook settles meanwhile is looked at again when its
+lock is there, and is not `free` any more."""
+
+_NOTE: Final = """
+UPDATE operations o
+SET may_have_been_sent = k.may_have_been_sent, lookups = k.lookups,
+    last_sent_at = CASE WHEN k.has_just_ended THEN now() + make_interval(secs => k.grace_s)
+                        ELSE o.last_sent_at END
+FROM unnest($1::uuid[], $2::bool[], $3::int[], $4::bool[], $5::float8[])
+  AS k (id, may_have_been_sent, lookups, has_just_ended, grace_s)
+WHERE o.id = k.id
+"""
+
+_INSERT_ATTEMPTS: Final = """
+INSERT INTO attempts (id, integration_id, operation_id, number, method, path, http_status, error,
+    started_at, duration_ms)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[],
+    $7::int[], $8::text[], $9::timestamptz[], $10::int[])
+"""
