@@ -17,12 +17,7 @@ from pagersync.incidents.activity import Activity, add_activity
 from pagersync.paging.activity import page_activity
 from pagersync.paging.checks import next_check_at
 from pagersync.paging.fallback import fall_back, resolve_late, tell_found
-<<<<<<< HEAD
-from pagersync.paging.models import OperationKind, OperationState, PageStatus
-from pagersync.paging.standby import why_needless
-=======
 from pagersync.paging.models import OperationState, PageStatus
->>>>>>> main
 from pagersync.paging.status import Creation, PageState, events_between, status_of
 
 
@@ -61,27 +56,6 @@ class Change:
     reason: str | None = None
 
 
-<<<<<<< HEAD
-async def load_work(connection: Connection, operation_id: UUID) -> Work:
-    """Return a claimed operation with what it needs of its page."""
-    row = await connection.fetchrow(_WORK, operation_id)
-    assert row is not None  # noqa: S101 - it was claimed, and claimed rows are not removed
-    is_standby = row["standby_for"] is not None and row["kind"] == OperationKind.CREATE_ALERT
-    return Work(
-        **{
-            **row,
-            "needless_because": await why_needless(connection, row["page_id"])
-            if is_standby
-            else None,
-            "kind": OperationKind(row["kind"]),
-            "params": row["params"],
-            "creation": row["creation"] and OperationState(row["creation"]),
-        }
-    )
-
-
-=======
->>>>>>> main
 @dataclass(frozen=True, slots=True)
 class Account:
     """An integration, as far as calling its PagerTree needs it."""
@@ -228,29 +202,6 @@ def _facts(change: Change, status: PageStatus) -> list[Fact]:
     ]
 
 
-<<<<<<< HEAD
-_WORK = """
-SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page_id,
-    o.pagertree_alert_id,
-    coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
-    c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
-    o.lookups, p.standby_for,
-    extract(epoch FROM clock_timestamp() - o.last_sent_at)::float8 AS sent_ago_s,
-    greatest(0, extract(epoch FROM clock_timestamp() - o.run_at))::float8 AS late_s,
-    p.send_at IS NOT NULL AND EXISTS (
-        SELECT FROM alerts a WHERE a.id = p.alert_id AND a.status = 'resolved') AS is_needless
-FROM operations o
-LEFT JOIN pages p ON p.id = o.page_id
-LEFT JOIN operations c ON c.page_id = o.page_id AND c.kind = 'create_alert'
-WHERE o.id = $1
-"""
-
-_CONTENT = """
-SELECT title, description, urgency, severity, tags, targets, is_incident FROM pages WHERE id = $1
-"""
-
-=======
->>>>>>> main
 _SHOW_LOST = """
 WITH lost AS MATERIALIZED (
     SELECT p.id FROM pages p JOIN operations o ON o.page_id = p.id

@@ -30,14 +30,9 @@ from pagersync.metrics import OPERATIONS
 from pagersync.pagertree.client import ATTEMPTS_MAX, Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
-<<<<<<< HEAD
 from pagersync.paging import account_end, standby, step
-from pagersync.paging.calls import call, is_refusal_of_state, new_alert
-=======
-from pagersync.paging import account_end, step
 from pagersync.paging.batches import Loaded, load_many, mark_sending
 from pagersync.paging.calls import PageContent, call, is_refusal_of_state, new_alert
->>>>>>> main
 from pagersync.paging.lag_meter import LagMeter
 from pagersync.paging.look import READS_MAX, Looking
 from pagersync.paging.models import OperationKind, OperationState, marker_of
@@ -239,21 +234,10 @@ class Turns:
 
     async def _announce(self, turn: Turn) -> NewAlert | None:
         """Commit that a create is about to go out; None when another has taken over."""
-<<<<<<< HEAD
-        content = await load_content(connection, turn.work.page_id)
-        marker = marker_of(turn.work.id)
-        new = new_alert(content, marker, must_name=turn.permit.names_urgency)
-        lease_s = self._settings.operation_lease_s
-        if turn.work.standby_for is not None:
-            await standby.tell(connection, turn.work.page_id)
-        is_ours = await mark_sending(connection, turn.work.id, turn.token, lease_s=lease_s)
-        return new if is_ours else None
-=======
         assert turn.content is not None  # noqa: S101 - pages are not removed before their operations
         must_name = turn.permit.names_urgency
         new = new_alert(turn.content, marker_of(turn.work.id), must_name=must_name)
         return new if await self._announcing.do(turn) else None
->>>>>>> main
 
     async def _send(self, turn: Turn) -> End | None:
         """Create the alert; nobody has, or it is certain that it did not arrive."""
@@ -354,6 +338,9 @@ class Turns:
     async def _mark_sending(self, connection: Connection, turns: Sequence[Turn]) -> list[bool]:
         held = [(t.work.id, t.token, t.work.page_id) for t in turns if t.work.page_id]
         lease_s = self._settings.operation_lease_s
+        for turn in turns:
+            if turn.work.standby_for is not None:
+                await standby.tell(connection, turn.work.page_id)
         marked = await mark_sending(connection, held, lease_s=lease_s)
         return [turn.work.id in marked for turn in turns]
 
