@@ -110,7 +110,7 @@ async def test_a_page_that_is_not_among_the_newest_thousand_alerts_is_not_sent_a
 async def test_the_search_is_given_its_time_from_the_end_of_the_call(
     idle: Paging, paging_settings: Settings
 ) -> None:
-    idle.simulator.change(hold_s=0.3)
+    idle.simulator.change(hold_s=0.3, search_lag_s=0.5)
     idle.simulator.fail_next("timeout_after")
     page_id = await idle.page()
     async with running_server(paging_settings):

@@ -76,7 +76,7 @@ def test_careful_waits_for_the_setting_and_trusts_no_order(
     found_s: list[float], in_order: int
 ) -> None:
     careful = settle_of(Lags(found_s, in_order=in_order), mode="careful", upper_s=UPPER_S)
-    assert careful == Settle(UPPER_S, CAREFUL_LOOKS_MIN, None, UPPER_S)
+    assert careful == Settle(UPPER_S, CAREFUL_LOOKS_MIN, None, UPPER_S, likely_s=None)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_later_alert_says_nothing_where_no_order_was_seen() -> None:
 def test_the_next_search_is_soon_and_not_much_later_than_the_wait(
     waited_s: float, wait_s: float
 ) -> None:
-    wait = Settle(wait_s=wait_s, looks_min=2, in_order_s=None, longest_s=UPPER_S)
+    wait = Settle(wait_s, looks_min=2, in_order_s=None, longest_s=UPPER_S, likely_s=wait_s / 3)
     next_at_s = waited_s + next_look_s(wait, waited_s)
     assert waited_s < next_at_s <= waited_s + 2.0 + 1e-6
     assert waited_s >= wait_s or next_at_s <= wait_s + 0.1 + 1e-6

@@ -107,4 +107,34 @@ ROWS: Final = [
         "tests/paging/test_paging.py::"
         "test_an_account_without_an_api_key_keeps_its_pages_until_it_has_one",
     ),
+    Row(
+        "A task names an account that was removed or disabled, or whose key was revoked.",
+        "colleague",
+        "The task failed at each incident: nobody was paged.",
+        "The default targets of another account are paged, and page, run and timeline say so.",
+        "tests/workflows/test_task_accounts.py::"
+        "test_a_task_that_names_an_account_that_cannot_page_pages_anothers_default_targets",
+    ),
+    Row(
+        "PagerTree does not take the resolve of a page whose incident is over.",
+        "PagerTree",
+        "The operation was `failed` or `dead`, and people went on being paged.",
+        "Timeline, run, `why`, an event and `doctor` say so. It is tried again for days.",
+        "tests/workflows/test_failed_calls.py::"
+        "test_a_failed_resolve_is_told_everywhere_and_made_again_until_it_is_done",
+    ),
+    Row(
+        "An account is removed, and a page of it is to be resolved.",
+        "operator",
+        "The resolve was canceled silently.",
+        "The timeline says that the alert must be resolved in PagerTree.",
+        "tests/workflows/test_failed_calls.py::test_a_resolve_whose_account_was_removed_is_told",
+    ),
+    Row(
+        "Two workflows, or two people, resolve the same alert.",
+        "colleague",
+        "PagerTree was asked twice.",
+        "It is asked once.",
+        "tests/workflows/test_failed_calls.py::test_an_alert_is_resolved_once_however_many_ask",
+    ),
 ]

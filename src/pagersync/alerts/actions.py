@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts.apply import write_events
+from pagersync.alerts.asked import is_asked
 from pagersync.alerts.deduplication import find_duplicate
 from pagersync.alerts.events import Event
 from pagersync.alerts.fold import AlertState, Field, Version
@@ -367,6 +368,8 @@ async def ask(
         page = None  # it waits for a snooze's end: until then the alert is not there
     if page is None and is_local(alert):
         return False
+    if params is None and await is_asked(session, alert, kind, page):
+        return True
     await request_operation(
         session,
         kind,

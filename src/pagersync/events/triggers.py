@@ -31,6 +31,9 @@ PAGE_TRIGGERS: Final = (
     "page_stuck",
     "page_failed",
     "page_unknown",
+    "page_resolve_failed",
+    "page_acknowledge_failed",
+    "page_update_failed",
 )
 TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"incident": INCIDENT_TRIGGERS, "alert": ALERT_TRIGGERS, "page": PAGE_TRIGGERS, "simple": ()}

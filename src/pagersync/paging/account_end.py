@@ -38,6 +38,8 @@ def _after_removal(work: Work, reason: str) -> End:
         reason = f"it may have been sent, and {reason}"
         end = unchanged(work, Outcome(work.id, OperationState.UNKNOWN, reason))
         return replace(end, is_unknown=True)
+    if work.kind != OperationKind.CREATE_ALERT:  # people are told: an alert may be open there
+        return End(Outcome(work.id, OperationState.FAILED, reason), is_final=True)
     return unchanged(work, Outcome(work.id, OperationState.CANCELED, reason))
 
 

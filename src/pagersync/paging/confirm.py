@@ -146,6 +146,7 @@ class Checker:
     async def check_due(self) -> int:
         """Check the pages whose time has come, at most ten; return how many that were."""
         async with raw_connection(self._turns.engine) as connection:
+            await self._turns.revive_resolves(connection)
             due = await connection.fetch(_CLAIM, CHECKS_AT_ONCE, CHECK_LEASE_S)
         await asyncio.gather(
             *(self._check(row["id"], row["integration_id"], row["target"]) for row in due)

@@ -35,6 +35,7 @@ EVERY_S: Final = 10.0
 
 CONSIDERED_EVERY_S: Final = 0.2
 CALLS_A_LOOK: Final = 2
+READS_MAX: Final = 4
 REST_S: Final = 0.25
 """How long to wait while others need the calls."""
 
@@ -75,7 +76,7 @@ class LagMeter:
         self,
         engine: AsyncEngine,
         settings: Settings,
-        open_account: Callable[[Account], PagerTree],
+        open_account: Callable[..., PagerTree],
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -180,6 +181,8 @@ class LagMeter:
             return None
         marker = marker_of(probe.operation_id)
         try:
-            return await find_marked(self._open(probe.account), marker, sent_after=probe.called_at)
+            return await find_marked(
+                self._open(probe.account, reads_max=READS_MAX), marker, sent_after=probe.called_at
+            )
         except PagerTreeError:
             return None

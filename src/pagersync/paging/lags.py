@@ -58,15 +58,6 @@ async def load_lags(connection: Connection, integration_id: UUID) -> Lags:
     )
 
 
-async def keep_lag(
-    connection: Connection, integration_id: UUID, operation_id: UUID, found_s: float
-) -> None:
-    """Keep a lag that was seen by looking for an alert which may have been created."""
-    lag_ms = round(found_s * 1000)
-    await connection.execute(_KEEP, new_id(), integration_id, operation_id, lag_ms)
-    await connection.execute(_FORGET_OLD, integration_id, SAMPLES_MAX)
-
-
 async def sees_later(
     connection: Connection, integration_id: UUID, others: frozenset[UUID], since: datetime
 ) -> bool:
@@ -208,10 +199,6 @@ RETURNING id, created_at
 """
 
 _FOUND = "UPDATE search_lags SET found_ms = $3 WHERE id = $1 AND integration_id = $2"
-
-_KEEP = """
-INSERT INTO search_lags (id, integration_id, operation_id, found_ms) VALUES ($1, $2, $3, $4)
-"""
 
 _FORGET_OLD = """
 DELETE FROM search_lags WHERE integration_id = $1 AND id < (

@@ -4,6 +4,7 @@
 far the search of an account lags behind.
 """
 
+from dataclasses import replace
 from time import monotonic
 from typing import Final
 
@@ -16,7 +17,6 @@ from pagersync.pagertree.client import PagerTree
 from pagersync.pagertree.resources import RemoteAlert
 from pagersync.paging import settle, step
 from pagersync.paging.lags import (
-    keep_lag,
     load_lags,
     load_references,
     misses_earlier,
@@ -33,9 +33,6 @@ READS_MAX: Final = 6
 
 LONG_S: Final = 86_400.0
 """How long ago a call ended of which nobody knows when it did."""
-
-SAMPLE_LATE_S_MAX: Final = 1.0
-"""A search that came later than this after its time measures no lag."""
 
 
 class Looking:
@@ -64,15 +61,30 @@ class Looking:
         """
         # Counted to the beginning of the search: what it finds is as old as that.
         waited_s = LONG_S if work.sent_ago_s is None else work.sent_ago_s + delayed_s
-        began_s = monotonic()
         try:
             search = await self._search(pagertree, work)
             if search.alert is not None:
-                await self._keep_lag(work, waited_s + monotonic() - began_s)
                 return End(Outcome.done(work.id)), search.alert, None
             return await self._after_empty(pagertree, work, search, waited_s), None, None
         except PagerTreeError as error:
             return self._after_failure(work, error, waited_s), None, error
+
+    async def look_at_once(
+        self, pagertree: PagerTree, work: Work, *, took_s: float
+    ) -> tuple[End, RemoteAlert | None, PagerTreeError | None]:
+        """Search for the alert of a call that has just ended in doubt, as `look` does.
+
+        Args:
+            pagertree: the account.
+            work: the operation, as it was when the call went out.
+            took_s: how long the call took.
+        """
+        began_s = monotonic()
+        just_sent = replace(work, lookups=0, sent_ago_s=0.0, last_sent_at=None)
+        end, remote, error = await self.look(pagertree, just_sent, delayed_s=0.0)
+        outcome = replace(end.outcome, is_attempt=True)  # the call was one
+        grace_s = took_s - (monotonic() - began_s)  # the search took its part of it
+        return replace(end, outcome=outcome, grace_s=grace_s), remote, error
 
     async def _search(self, pagertree: PagerTree, work: Work) -> Search:
         sent_after = work.first_sent_at or work.created_at
@@ -152,11 +164,3 @@ class Looking:
             if other.alert is not None and (search.is_whole or other.is_filtered):
                 return True
         return False
-
-    async def _keep_lag(self, work: Work, found_s: float) -> None:
-        """Keep the lag of an alert that an earlier search did not find, and that was just found."""
-        if work.lookups and work.sent_ago_s is not None and work.late_s <= SAMPLE_LATE_S_MAX:
-            async with raw_connection(self._engine) as connection:
-                await keep_lag(
-                    connection, work.integration_id, work.id, min(found_s, self._upper_s)
-                )

@@ -208,6 +208,8 @@ class Operation(QueueColumns, CreatedAt, Base):
             what became of it. While it is true, nothing is sent before PagerTree was searched.
         lookups: searches that found nothing since the last creating call; of an acknowledge or a
             resolve, refusals in a row although the alert's status allows it.
+        failures: how often it ended without having done what was asked.
+        retry_at: when a failed resolve is made again; null for never.
     """
 
     __tablename__ = "operations"
@@ -225,8 +227,11 @@ class Operation(QueueColumns, CreatedAt, Base):
     last_sent_at: Mapped[datetime | None]
     first_sent_at: Mapped[datetime | None]
     lookups: Mapped[int] = mapped_column(server_default="0")
+    failures: Mapped[int] = mapped_column(server_default="0")
+    retry_at: Mapped[datetime | None]
 
     __table_args__ = (
+        Index("operations_retry_idx", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
         Index("operations_page_idx", "page_id", "id", postgresql_where=text("page_id IS NOT NULL")),
         Index("operations_alert_idx", "alert_id", postgresql_where=text("alert_id IS NOT NULL")),
         Index(

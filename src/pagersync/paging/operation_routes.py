@@ -84,6 +84,11 @@ class OperationAttributes(BaseModel):
     run_at: Timestamp = Field(description="When it is, or was, to be tried next.")
     created_at: Timestamp
     finished_at: Timestamp | None
+    failures: int = Field(description="How often it ended without having done what was asked.")
+    retry_at: Timestamp | None = Field(
+        description="When a failed resolve is tried again: until PagerTree shows the alert as "
+        "resolved, or you cancel it."
+    )
     attempts: list[AttemptAttributes]
 
 
@@ -161,7 +166,7 @@ async def redrive_operation(
 
 @router.post(
     "/operations/{id}/cancel",
-    summary="Cancel an operation of which nothing was sent yet",
+    summary="Cancel an operation of which nothing was sent yet, or the retries of a failed one",
     dependencies=[needs(Scope.PAGE, bound=True)],
     responses=errors(404, 409, 422),
 )

@@ -11,6 +11,7 @@ from pagersync.database.queue import Queue
 from pagersync.pagertree.client import Exchange
 from pagersync.pagertree.resources import RemoteAlert
 from pagersync.paging.batches import insert_attempts, note_operations
+from pagersync.paging.failed_calls import follow_failure
 from pagersync.paging.models import OperationKind, OperationState
 from pagersync.paging.status import Creation, PageState, see, seen_in
 from pagersync.paging.step import End, Work
@@ -64,6 +65,8 @@ async def record(
         if kept:
             await note_operations(connection, [(each.work, each.end) for each in kept])
             await _write(connection, read_back, pages, kept)
+        for each in kept:
+            await follow_failure(connection, each.work, each.end)
     return [each.work.id in held for each in ended]
 
 

@@ -170,6 +170,8 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     Operations about one alert are worked one at a time, in the order in which they were asked for:
     in that of their ids, which another machine's clock must not turn around.
     """
+    if kind == OperationKind.RESOLVE_ALERT:
+        await _take_over_retries(session, page, alert_id)
     operation = Operation(
         id=new_id() if kind == OperationKind.CREATE_ALERT else await _next_id(session, page),
         integration_id=integration_id,
@@ -186,6 +188,17 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     session.add(operation)
     await session.flush()
     return operation
+
+
+async def _take_over_retries(
+    session: AsyncSession, page: Page | None, alert_id: UUID | None
+) -> None:
+    """Keep failed resolves from being made again: a new one takes their place."""
+    about = Operation.page_id.is_(None) & (Operation.alert_id == alert_id)
+    own = Operation.page_id == page.id if page else about
+    await session.execute(
+        update(Operation).where(own, Operation.retry_at.is_not(None)).values(retry_at=None)
+    )
 
 
 async def _next_id(session: AsyncSession, page: Page | None) -> UUID:
@@ -283,13 +296,18 @@ async def resolve_page(
 async def cancel_operation(
     session: AsyncSession, operation_id: UUID, *, reason: str = "canceled by a person"
 ) -> Operation:
-    """Cancel an operation of which nothing can have been sent.
+    """Cancel an operation of which nothing can have been sent; end the retries of a failed one.
 
     Raises:
         NotFoundError: there is no such operation.
         ConflictError: it may have been sent, or it has ended.
     """
     operation = await get_operation(session, operation_id, lock=True)
+    if operation.retry_at is not None:
+        operation.retry_at = None
+        operation.last_error = f"{operation.last_error} (not tried again: {reason})"
+        await session.flush()
+        return operation
     if operation.state == OperationState.RUNNING or operation.may_have_been_sent:
         raise ConflictError(
             f"operation {operation_id} may have been sent already: it cannot be taken back"
@@ -329,6 +347,8 @@ async def redrive_operation(
         )
     operation.state = OperationState.QUEUED
     operation.attempt = 0
+    operation.failures = 0
+    operation.retry_at = None
     operation.run_at = datetime.now(UTC)
     operation.finished_at = None
     operation.may_have_been_sent = operation.may_have_been_sent and not is_absent

@@ -33,7 +33,10 @@ LOOKS_AT_S: Final = (0.3, 1.0, 2.0)
 LOOK_EVERY_S: Final = 2.0
 """When the search is asked, counted from the end of the call, beside the look right after it."""
 
+PAUSE_S_MIN: Final = 0.1
+FAILED_LOOK_S_MIN: Final = 0.3
 FAILED_LOOK_S_MAX: Final = 900.0
+FAILED_LOOK_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,14 @@ class Settle:
         in_order_s: the same as `wait_s` where the search shows an alert that was created later;
             None: it is not known to find alerts in the order in which they were created.
         longest_s: the longest wait there is; ambiguity that lasts longer is told to people.
+        likely_s: when nearly every alert is found; None: that is not known.
     """
 
     wait_s: float
     looks_min: int
     in_order_s: float | None
     longest_s: float
+    likely_s: float | None = None
 
 
 def settle_of(lags: Lags, *, mode: Mode, upper_s: float) -> Settle:
@@ -87,7 +92,7 @@ def settle_of(lags: Lags, *, mode: Mode, upper_s: float) -> Settle:
     wait_s = min(upper_s, highest_s * FACTOR + FLOOR_S)
     keeps_order = lags.in_order >= ORDER_MIN and not lags.overtaken
     in_order_s = min(wait_s, highest_s + FLOOR_S) if keeps_order else None
-    return Settle(wait_s, LOOKS_MIN, in_order_s, upper_s)
+    return Settle(wait_s, LOOKS_MIN, in_order_s, upper_s, likely_s=highest_s)
 
 
 def high_quantile(seen_s: Sequence[float]) -> float:
@@ -113,21 +118,29 @@ def is_settled(settle: Settle, *, looks: int, waited_s: float, sees_later: bool)
 
 def next_look_s(settle: Settle, waited_s: float) -> float:
     """Return how long to wait for the next search after one that found nothing."""
-    moments = (*LOOKS_AT_S, waited_s + LOOK_EVERY_S, settle.in_order_s, settle.wait_s)
+    soon = LOOKS_AT_S if settle.likely_s is None else (settle.likely_s,)
+    moments: tuple[float | None, ...] = (
+        *soon,
+        waited_s + LOOK_EVERY_S,
+        settle.in_order_s,
+        settle.wait_s,
+    )
     ahead = [at_s for at_s in moments if at_s is not None and at_s > waited_s]
-    return max(min(ahead) - waited_s, LOOKS_AT_S[0] / 3)
+    return max(min(ahead) - waited_s, PAUSE_S_MIN)
 
 
 def after_failed_look_s(waited_s: float, jitter: float) -> float:
     """Return how long to wait for the next search after one that got no answer.
 
-    Half as long as was waited so far: soon at first, then ever more rarely.
+    A tenth of what was waited so far: soon at first, then ever more rarely. The rate limiter
+    protects a PagerTree that is away.
 
     Args:
         waited_s: from the end of the call.
         jitter: 0 to 1, drawn by the caller.
     """
-    return min(max(waited_s / 2, LOOKS_AT_S[0]), FAILED_LOOK_S_MAX) * (0.8 + 0.4 * jitter)
+    pause_s = max(waited_s * FAILED_LOOK_SHARE, FAILED_LOOK_S_MIN)
+    return min(pause_s, FAILED_LOOK_S_MAX) * (0.8 + 0.4 * jitter)
 
 
 def is_timely(*, missing_s: float, found_s: float) -> bool:
@@ -137,7 +150,7 @@ def is_timely(*, missing_s: float, found_s: float) -> bool:
         missing_s: when the alert was last looked for and not found, from its creation; 0: never.
         found_s: when it was found.
     """
-    return found_s - missing_s <= max(1.0, missing_s)
+    return found_s - missing_s <= max(1.0, missing_s / 2)
 
 
 def first_probe_s(lags: Lags) -> float:

@@ -127,6 +127,7 @@ class End:
         may_have_been_sent: what is known now about the creating call.
         lookups: searches that found nothing since it went out.
         is_unknown: the ambiguity has outlasted the search.
+        is_final: another try cannot help.
         grace_s: for how long a call that ended in doubt may still be worked on.
     """
 
@@ -134,6 +135,7 @@ class End:
     may_have_been_sent: bool = False
     lookups: int = 0
     is_unknown: bool = False
+    is_final: bool = False
     grace_s: float = 0.0
 
 
@@ -160,6 +162,12 @@ def after_error(
     if isinstance(error, Ambiguous | Contract) and work.kind == OperationKind.CREATE_ALERT:
         return _look_at_once(work, error.detail, attempts_max=attempts_max, grace_s=took_s)
     return End(_again(work, error.detail, attempts_max, retry_after_s=error.retry_after_s))
+
+
+def may_look_at_once(end: End, error: PagerTreeError) -> bool:
+    """Tell whether a create that ended so may be looked for in the same turn."""
+    is_queued = end.outcome.state == OperationState.QUEUED
+    return end.may_have_been_sent and is_queued and error.retry_after_s is None
 
 
 def after_failed_probe(work: Work, error: PagerTreeError) -> End:
@@ -263,7 +271,7 @@ def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_m
     Args:
         work: the operation.
         error: PagerTree's refusal.
-        status: of the alert, asked for after the refusal.
+        status: of the alert, asked for after the refusal; None if PagerTree no longer has it.
         attempts_max: attempts before it is given up.
     """
     if status in _REACHED.get(work.kind, ()):
@@ -271,6 +279,9 @@ def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_m
     if status in _ALLOWED_FROM.get(work.kind, ()) and work.lookups + 1 < STALE_REFUSALS_MAX:
         again = _again(work, f"refused, perhaps just too early: {error.detail}", attempts_max)
         return End(again, lookups=work.lookups + 1)
+    if status is None:
+        detail = f"PagerTree no longer has the alert: {error.detail}"
+        return End(Outcome(work.id, OperationState.FAILED, detail), is_final=True)
     if status == "queued":
         return End(_again(work, f"the alert is still queued: {error.detail}", attempts_max))
     return End(Outcome(work.id, OperationState.FAILED, error.detail))

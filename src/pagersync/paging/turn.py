@@ -33,6 +33,7 @@ from pagersync.pagertree.resources import NewAlert, RemoteAlert
 from pagersync.paging import account_end, standby, step
 from pagersync.paging.batches import Loaded, load_many, mark_sending
 from pagersync.paging.calls import PageContent, call, is_refusal_of_state, new_alert
+from pagersync.paging.failed_calls import revive_due
 from pagersync.paging.lag_meter import LagMeter
 from pagersync.paging.look import READS_MAX, Looking
 from pagersync.paging.models import OperationKind, OperationState, marker_of
@@ -166,6 +167,10 @@ class Turns:
             burst=self._settings.pagertree_burst_calls,
         )
 
+    async def revive_resolves(self, connection: Connection) -> None:
+        """Queue failed resolves whose time has come, for one more try."""
+        await revive_due(connection, attempts_max=self._attempts_max)
+
     def open(
         self,
         account: Account,
@@ -259,9 +264,19 @@ class Turns:
             turn.error = error
             if new.urgency is None and isinstance(error, Rejected) and is_urgency_demanded(error):
                 return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
-            took_s = turn.exchanges[-1].duration_ms / 1000 if turn.exchanges else 0.0
-            return step.after_error(work, error, attempts_max=self._attempts_max, took_s=took_s)
+            return await self._after_failed_create(turn, error)
         return End(Outcome.done(work.id))
+
+    async def _after_failed_create(self, turn: Turn, error: PagerTreeError) -> End:
+        """Return how a create goes on; what may have arrived is looked for at once."""
+        took_s = turn.exchanges[-1].duration_ms / 1000 if turn.exchanges else 0.0
+        end = step.after_error(turn.work, error, attempts_max=self._attempts_max, took_s=took_s)
+        if not step.may_look_at_once(end, error):
+            return end
+        end, turn.remote, turn.error = await self._looking.look_at_once(
+            turn.pagertree, turn.work, took_s=took_s
+        )
+        return end
 
     async def _look(self, turn: Turn) -> End:
         """Search for the alert that may have been created."""
@@ -292,10 +307,10 @@ class Turns:
         try:
             turn.remote = await turn.pagertree.get_alert(turn.work.target)
         except PagerTreeError as error:
-            return step.after_error(turn.work, error, attempts_max=self._attempts_max)
-        return step.after_refusal(
-            turn.work, refusal, turn.remote.status, attempts_max=self._attempts_max
-        )
+            if error.http_status not in (404, 410):
+                return step.after_error(turn.work, error, attempts_max=self._attempts_max)
+        status = turn.remote.status if turn.remote else None
+        return step.after_refusal(turn.work, refusal, status, attempts_max=self._attempts_max)
 
     async def _record_or_collide(self, account: Account, ended: Ended) -> None:
         try:

@@ -24,6 +24,7 @@ from pagersync.paging import requests
 from pagersync.paging.models import OperationKind, Page, PageStatus
 from pagersync.paging.page_targets import paged
 from pagersync.paging.service import NewPage, create_page, request_operation, resolve_page
+from pagersync.paging.task_account import account_for_task
 from pagersync.paging.whom import find_whom, look_up
 from pagersync.texts import few
 from pagersync.workflows.already_paged import beside_its_alert
@@ -75,7 +76,8 @@ async def _wait_for_directory(context: TaskContext, params: PagerTreeAlertParams
     Raises:
         NotYetError: it has not come yet.
     """
-    chosen = await requests.choose_integration(context.session, account_named(context, params))
+    account = await account_for_task(context.session, account_named(context, params))
+    chosen = account.integration
     is_patient = datetime.now(UTC) - context.run.created_at < DIRECTORY_WAIT
     if chosen.directory_synced_at is None and is_patient and needs_names(params, chosen):
         raise NotYetError(
@@ -218,7 +220,8 @@ async def _new_page(
     context: TaskContext, params: PagerTreeAlertParams, integration: str | None
 ) -> NewPage:
     severity = await _severity(context, params)
-    chosen = await requests.choose_integration(context.session, integration)
+    account = await account_for_task(context.session, integration)
+    chosen = account.integration
     request = requests.PageRequest.model_construct(
         title=await title_of(context, params.title),
         description=params.description,
@@ -238,11 +241,12 @@ async def _new_page(
         alert_id=context.alert_id,
         needs_targets=False,
     )
-    whom = await find_whom(context.session, chosen, named_targets(params))
+    named = named_targets(params) if account.is_asked else Targets()
+    whom = await find_whom(context.session, chosen, named)
     return replace(
         new,
         targets=whom.targets,
-        notes=[*context.notes, *new.notes, *whom.notes],
+        notes=[*context.notes, *new.notes, *account.notes, *whom.notes],
         is_incident=bool(severity) if params.incident is None else params.incident,
         workflow_run_id=context.run.id,
         depth=context.run.depth,

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from pagersync.events.models import DomainEvent
-from pagersync.paging.models import Operation, OperationKind, Page, PageStatus
+from pagersync.paging.models import Operation, OperationKind, OperationState, Page, PageStatus
 from pagersync.workflows import trace_text as text
 from pagersync.workflows.models import RunStatus, WorkflowRun
 from pagersync.workflows.trace_story import LEADING_TASKS, Key, Story, path_to, verdicts
@@ -30,7 +30,11 @@ NOT_PAGED: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def summarise_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str:
-    """Return why somebody was paged by one page, and what became of it."""
+    """Return why somebody was paged by one page, what became of it, and which calls failed."""
+    return " ".join([_one_page(story, causes, page), *_failed_calls(story)])
+
+
+def _one_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str:
     path = path_to(causes, ("page", page.id))
     why = _because(story, path) or f"{page.requested_by} asked for it"
     names, instead = text.target_names(page), _instead(story, page)
@@ -67,10 +71,36 @@ def summarise(story: Story, causes: Mapping[Key, Key | None], *, about: str | No
     pages = own or list(story.pages)
     if not pages:
         lead = f"pagersync paged nobody about {about}" if about else "Nobody was paged"
-        return f"{lead}: {'; '.join(_why_nobody(story))}."
-    said = summarise_page(story, causes, next(filter(_was_paged, pages), pages[0]))
+        return " ".join([f"{lead}: {'; '.join(_why_nobody(story))}.", *_failed_calls(story)])
+    said = _one_page(story, causes, next(filter(_was_paged, pages), pages[0]))
     more = len(pages) - 1
-    return f"{said} There {'is' if more == 1 else 'are'} {more} more below." if more else said
+    said = f"{said} There {'is' if more == 1 else 'are'} {more} more below." if more else said
+    return " ".join([said, *_failed_calls(story)])
+
+
+FAILED_CALLS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        OperationKind.RESOLVE_ALERT: "The resolve in PagerTree failed, so people may still be "
+        "paged",
+        OperationKind.ACKNOWLEDGE_ALERT: "The acknowledgement in PagerTree failed",
+        OperationKind.UPDATE_ALERT: "The change in PagerTree failed",
+    }
+)
+
+
+def _failed_calls(story: Story) -> Iterator[str]:
+    """Yield which calls about alerts failed, once for each kind, with the reason."""
+    told = set()
+    for operation in story.each("operation"):
+        is_over = operation.state in (OperationState.DONE, OperationState.CANCELED)
+        if not operation.failures or is_over or operation.kind in told:
+            continue
+        if (said := FAILED_CALLS.get(operation.kind)) is not None:
+            told.add(operation.kind)
+            again = (
+                ". It is tried again" if operation.retry_at or operation.state == "queued" else ""
+            )
+            yield f"{said}: {text.short(operation.last_error).rstrip('.')}{again}."
 
 
 def _error(story: Story, page: Page) -> str | None:

@@ -1,0 +1,190 @@
+"""Resolves, acknowledgements and changes that failed: told to people, and resolves made again.
+
+What is over must not go on paging people because one call failed. So a failed resolve is made
+again, with pauses that grow from a minute to an hour, until PagerTree shows the alert as resolved,
+a person cancels it, or `RETRIED_FOR` is over.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from pagersync.database.engine import Connection
+from pagersync.events.publish import Fact, publish
+from pagersync.incidents.activity import Activity, add_activity
+from pagersync.paging.models import OperationKind, OperationState
+from pagersync.paging.step import End, Work
+
+PAUSE_FIRST_S: Final = 60.0
+PAUSE_MAX_S: Final = 3600.0
+RETRIED_FOR: Final = timedelta(days=7)
+REVIVED_AT_ONCE_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCall:
+    """How the failure of one kind of operation is told.
+
+    Attributes:
+        event: the event's type behind `page.` or `alert.`; None for no event.
+        done: what could not be done, for people.
+        task_type: the task of a workflow that asks for it.
+    """
+
+    event: str | None
+    done: str
+    task_type: str | None = None
+
+
+KINDS: Final[Mapping[OperationKind, FailedCall]] = MappingProxyType(
+    {
+        OperationKind.RESOLVE_ALERT: FailedCall(
+            "resolve_failed", "be resolved", "resolve_pagertree_alert"
+        ),
+        OperationKind.ACKNOWLEDGE_ALERT: FailedCall(
+            "acknowledge_failed", "be acknowledged", "acknowledge_pagertree_alert"
+        ),
+        OperationKind.UPDATE_ALERT: FailedCall(
+            "update_failed", "be changed", "update_pagertree_alert"
+        ),
+        OperationKind.ADD_COMMENT: FailedCall(None, "get a comment"),
+    }
+)
+
+
+def pause_s(failures: int) -> float:
+    """Return how long to wait after so many failures of a resolve, at least one. Pure."""
+    return min(PAUSE_MAX_S, PAUSE_FIRST_S * 2.0 ** min(failures - 1, 10))
+
+
+def has_failed(work: Work, end: End) -> bool:
+    """Tell whether a call about an alert ended without having done what was asked. Pure."""
+    is_over = end.outcome.state in (OperationState.FAILED, OperationState.DEAD)
+    return is_over and work.kind in KINDS
+
+
+async def follow_failure(connection: Connection, work: Work, end: End) -> None:
+    """Tell people that a call failed, the first and the last time, and plan the next try."""
+    if not has_failed(work, end):
+        return
+    failures = await connection.fetchval(_COUNT_FAILURE, work.id)
+    is_retried = (
+        work.kind == OperationKind.RESOLVE_ALERT
+        and not end.is_final
+        and datetime.now(UTC) - work.created_at < RETRIED_FOR
+    )
+    if is_retried:
+        await connection.execute(_RETRY, work.id, pause_s(failures))
+    if failures > 1 and is_retried:
+        return
+    row = await connection.fetchrow(_ABOUT, work.id)
+    if row is None:
+        return
+    text = _text(KINDS[work.kind], row, end.outcome.error, is_retried=is_retried)
+    await _tell(connection, work, row, text)
+
+
+def _text(call: FailedCall, row: asyncpg.Record, error: str | None, *, is_retried: bool) -> str:
+    what = f"page {row['page_title']!r}" if row["page_title"] else f"alert {row['alert_summary']!r}"
+    said = f"The {what} could not {call.done} in PagerTree: {(error or 'no reason').rstrip('.')}."
+    if call.event != "resolve_failed":
+        return said
+    if is_retried:
+        return f"{said} People may still be paged. It is tried again until PagerTree resolves it."
+    return f"{said} People may still be paged. It is not tried again: resolve it in PagerTree."
+
+
+async def _tell(connection: Connection, work: Work, row: asyncpg.Record, text: str) -> None:
+    """Put a failure on timelines and on the run that asked, and publish it."""
+    call, now = KINDS[work.kind], datetime.now(UTC)
+    incidents = {each for each in row["incident_ids"] if each is not None}
+    told = [
+        Activity(
+            incident_id=incident_id,
+            event=text,
+            source="system",
+            occurred_at=now,
+            page_id=work.page_id,
+            alert_id=row["alert_id"],
+            workflow_run_id=row["workflow_run_id"],
+        )
+        for incident_id in sorted(incidents)
+    ]
+    await add_activity(connection, told)
+    if row["workflow_run_id"] is not None:
+        run_id: UUID = row["workflow_run_id"]
+        await connection.execute(_NOTE_ON_RUN, run_id, work.id, call.task_type, text)
+    subject, subject_id = ("page", work.page_id) if work.page_id else ("alert", row["alert_id"])
+    if call.event is None or subject_id is None:
+        return
+    data: dict[str, Any] = {"operation_id": str(work.id), "reason": text}
+    fact = Fact(
+        integration_id=work.integration_id,
+        type=f"{subject}.{call.event}",
+        subject_type=subject,
+        subject_id=subject_id,
+        delivery_id=None,
+        data=data,
+        occurred_at=now,
+        depth=row["depth"] or 0,
+    )
+    await publish(connection, [fact])
+
+
+async def revive_due(connection: Connection, *, attempts_max: int) -> int:
+    """Queue the failed resolves whose time has come, for one more try; return how many.
+
+    One whose alert is resolved by now is done.
+    """
+    revived = await connection.fetch(_REVIVE, REVIVED_AT_ONCE_MAX, attempts_max - 1)
+    if revived:
+        await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+    return len(revived)
+
+
+_COUNT_FAILURE: Final = """
+UPDATE operations SET failures = failures + 1, retry_at = NULL WHERE id = $1 RETURNING failures
+"""
+
+_RETRY: Final = """
+UPDATE operations SET retry_at = now() + make_interval(secs => $2) WHERE id = $1
+"""
+
+_ABOUT: Final = """
+SELECT o.workflow_run_id, coalesce(o.alert_id, p.alert_id) AS alert_id, p.title AS page_title,
+    a.summary AS alert_summary, p.depth,
+    array_append(ARRAY(SELECT ia.incident_id FROM incident_alerts ia
+                       WHERE ia.alert_id = coalesce(o.alert_id, p.alert_id)), p.incident_id)
+      AS incident_ids
+FROM operations o
+LEFT JOIN pages p ON p.id = o.page_id
+LEFT JOIN alerts a ON a.id = coalesce(o.alert_id, p.alert_id)
+WHERE o.id = $1
+"""
+
+_NOTE_ON_RUN: Final = """
+UPDATE workflow_task_runs SET notes = notes || $4::text
+WHERE run_id = $1 AND ($2 = ANY (operation_ids) OR task_params ->> 'task_type' = $3)
+"""
+
+_REVIVE: Final = """
+WITH due AS MATERIALIZED (
+    SELECT o.id, coalesce(p.status = 'resolved', a.status = 'resolved', false) AS is_over
+    FROM operations o
+    LEFT JOIN pages p ON p.id = o.page_id
+    LEFT JOIN alerts a ON a.id = o.alert_id AND o.page_id IS NULL
+    WHERE o.retry_at <= now()
+    ORDER BY o.retry_at LIMIT $1 FOR UPDATE OF o SKIP LOCKED
+)
+UPDATE operations o
+SET retry_at = NULL, attempt = $2, lookups = 0, run_at = now(),
+    state = CASE WHEN due.is_over THEN 'done' ELSE 'queued' END,
+    finished_at = CASE WHEN due.is_over THEN now() END
+FROM due WHERE o.id = due.id AND o.state IN ('failed', 'dead')
+RETURNING o.id
+"""

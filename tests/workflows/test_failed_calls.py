@@ -1,0 +1,187 @@
+"""Resolves and acknowledgements that PagerTree does not take: told, and resolves made again."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, select, update
+
+from pagersync.alerts import actions
+from pagersync.alerts.models import Alert
+from pagersync.events.publish import Cause
+from pagersync.http import AsyncClient
+from pagersync.paging.failed_calls import PAUSE_FIRST_S, PAUSE_MAX_S, pause_s
+from pagersync.paging.findings import find_page_problems
+from pagersync.paging.models import Operation, OperationKind
+from pagersync.paging.service import get_page, request_operation
+from pagersync.settings import Settings
+from tests.paging.conftest import Paging
+from tests.support.server import running_server
+from tests.support.wait import eventually
+from tests.workflows.conftest import Flows
+from tests.workflows.tracing import trace
+
+
+@pytest.fixture
+async def hasty(
+    directory: Paging, paging_settings: Settings, token: str
+) -> AsyncIterator[AsyncClient]:
+    """Yield a client of a service that gives up a call after one attempt."""
+    settings = paging_settings.model_copy(update={"operation_attempts_max": 1})
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        running_server(settings) as url,
+        AsyncClient(base_url=url, headers=headers, trust_env=False) as client,
+    ):
+        directory.simulator.change(
+            webhook_url=f"{url}/webhooks/pagertree/{directory.integration_id}",
+            webhook_secret=directory.webhook_secret,
+        )
+        yield client
+        directory.simulator.change(webhooks="off")
+
+
+async def paged_for(directory: Paging, flows: Flows) -> tuple[UUID, UUID]:
+    incident_id = await flows.declare()
+    page_id = await directory.page(incident_id=incident_id)
+    await directory.reaches(page_id, "confirmed")
+    return incident_id, page_id
+
+
+async def call_of(directory: Paging, page_id: UUID, kind: OperationKind) -> Operation | None:
+    operations = await directory.operations(page_id)
+    return next((each for each in operations if each.kind == kind), None)
+
+
+async def failed(directory: Paging, page_id: UUID, kind: OperationKind) -> Operation:
+    found = await eventually(
+        lambda: call_of(directory, page_id, kind), lambda row: row is not None and row.failures > 0
+    )
+    assert found is not None
+    return found
+
+
+async def test_a_failed_resolve_is_told_everywhere_and_made_again_until_it_is_done(
+    directory: Paging, flows: Flows, hasty: AsyncClient, settings: Settings
+) -> None:
+    resolving = await flows.add(
+        {"task_type": "resolve_pagertree_alert"}, triggers=["status_updated"]
+    )
+    incident_id, page_id = await paged_for(directory, flows)
+    directory.simulator.fail_next("internal_error", path_end="/resolve", times=1)
+    await flows.move(incident_id, "resolved")
+    call = await failed(directory, page_id, OperationKind.RESOLVE_ALERT)
+    assert (call.state, call.failures) == ("dead", 1)
+    assert call.retry_at is not None
+    assert "page.resolve_failed" in await directory.events(page_id)
+    timeline = "\n".join(await flows.timeline(incident_id))
+    assert "could not be resolved in PagerTree" in timeline
+    assert "It is tried again" in timeline
+    (run,) = await flows.ran(resolving)
+    (task,) = await flows.tasks(run)
+    assert any("could not be resolved" in note for note in task.notes)
+    for kind, reference in (("incident", incident_id), ("page", page_id)):
+        said = (await trace(hasty, kind, reference))["summary"]
+        assert "The resolve in PagerTree failed" in said
+    async with directory.sessions() as session:
+        codes = {finding.code for finding in await find_page_problems(session, settings)}
+    assert "resolve_failed" in codes
+
+    async with directory.sessions.begin() as session:
+        await session.execute(
+            update(Operation).where(Operation.id == call.id).values(retry_at=func.now())
+        )
+    await directory.reaches(page_id, "resolved")
+    assert (await directory.events(page_id)).count("page.resolve_failed") == 1, "told once"
+
+
+async def test_a_person_ends_the_retries_of_a_failed_resolve(
+    directory: Paging, flows: Flows, hasty: AsyncClient
+) -> None:
+    _, page_id = await paged_for(directory, flows)
+    directory.simulator.fail_next("internal_error", path_end="/resolve", times=1)
+    await _ask(directory, page_id, OperationKind.RESOLVE_ALERT)
+    call = await failed(directory, page_id, OperationKind.RESOLVE_ALERT)
+    answer = await hasty.post(f"/v1/operations/{call.id}/cancel")
+    assert answer.status_code == 200, answer.text
+    shown = answer.json()["data"]["attributes"]
+    assert (shown["state"], shown["retry_at"]) == ("dead", None)
+    assert "not tried again" in shown["last_error"]
+
+
+async def test_a_new_resolve_takes_the_place_of_a_failed_one(
+    directory: Paging, flows: Flows, hasty: AsyncClient
+) -> None:
+    del hasty
+    _, page_id = await paged_for(directory, flows)
+    directory.simulator.fail_next("internal_error", path_end="/resolve", times=1)
+    await _ask(directory, page_id, OperationKind.RESOLVE_ALERT)
+    first = await failed(directory, page_id, OperationKind.RESOLVE_ALERT)
+    await _ask(directory, page_id, OperationKind.RESOLVE_ALERT)
+    await directory.reaches(page_id, "resolved")
+    (again,) = [each for each in await directory.operations(page_id) if each.id == first.id]
+    assert again.retry_at is None
+
+
+async def test_a_failed_acknowledgement_is_told_and_not_made_again(
+    directory: Paging, flows: Flows, hasty: AsyncClient
+) -> None:
+    del hasty
+    incident_id, page_id = await paged_for(directory, flows)
+    directory.simulator.fail_next("internal_error", path_end="/acknowledge", times=1)
+    await _ask(directory, page_id, OperationKind.ACKNOWLEDGE_ALERT)
+    call = await failed(directory, page_id, OperationKind.ACKNOWLEDGE_ALERT)
+    assert call.retry_at is None
+    assert "page.acknowledge_failed" in await directory.events(page_id)
+    assert any("could not be acknowledged" in line for line in await flows.timeline(incident_id))
+
+
+async def test_a_resolve_whose_account_was_removed_is_told(
+    directory: Paging, flows: Flows, hasty: AsyncClient
+) -> None:
+    incident_id, page_id = await paged_for(directory, flows)
+    answer = await hasty.delete(f"/v1/integrations/{directory.integration_id}")
+    assert answer.status_code == 200
+    await _ask(directory, page_id, OperationKind.RESOLVE_ALERT)
+    call = await failed(directory, page_id, OperationKind.RESOLVE_ALERT)
+    assert (call.state, call.retry_at) == ("failed", None)
+    assert any("resolve it in PagerTree" in line for line in await flows.timeline(incident_id))
+
+
+async def test_an_alert_is_resolved_once_however_many_ask(directory: Paging) -> None:
+    async with directory.sessions.begin() as session:
+        cause = Cause("a test")
+        new = actions.NewLocalAlert(
+            integration_id=directory.integration_id,
+            summary="Disk full",
+            description=None,
+            labels={},
+            data={},
+            cause=cause,
+        )
+        alert_id = (await actions.create_alert(session, new)).id
+        alert = await session.scalar(select(Alert).where(Alert.id == alert_id))
+        assert alert is not None
+        alert.external_id = "alt_1"
+        await session.flush()
+        for _ in range(2):
+            await actions.resolve_alert(session, alert, cause)
+        own = select(func.count()).where(Operation.alert_id == alert_id)
+        assert await session.scalar(own) == 1
+
+
+async def _ask(directory: Paging, page_id: UUID, kind: OperationKind) -> None:
+    async with directory.sessions.begin() as session:
+        page = await get_page(session, page_id)
+        values: dict[str, Any] = {"integration_id": page.integration_id, "page": page}
+        await request_operation(session, kind, requested_by="a test", **values)
+
+
+@given(st.integers(min_value=1, max_value=10_000))
+def test_pauses_grow_from_a_minute_to_an_hour(failures: int) -> None:
+    assert PAUSE_FIRST_S <= pause_s(failures) <= pause_s(failures + 1) <= PAUSE_MAX_S
+    assert timedelta(seconds=PAUSE_MAX_S) == timedelta(hours=1)
