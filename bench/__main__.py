@@ -26,6 +26,7 @@ from bench.bodies import write_templates
 from bench.database import Database, connect_account, open_database
 from bench.figures import Figure, to_json, to_table
 from bench.ingest import Ingest
+from bench.late import measure_late
 from bench.listing import measure_lists
 from bench.load import generator
 from bench.paging import connect_paging_account, measure_call_latency, measure_sending
@@ -95,6 +96,7 @@ def _read_options() -> argparse.Namespace:
     options.events = 4_000 if options.quick else 30_000
     options.alerts = 50_000 if options.quick else 1_000_000
     options.samples = 50 if options.quick else 200
+    options.late_pages = 60 if options.quick else 200
     options.pages = 300 if options.quick else 1_000
     return options
 
@@ -126,6 +128,7 @@ def _measure(directory: Path, options: argparse.Namespace, probes: list[Probe]) 
             sending = partial(measure_sending, database, paging, log, pages=options.pages)
             yield references.beside(sending)
             yield measure_incident_call(database, paging, log, samples=options.samples)
+        yield from measure_late(database, log, pages=options.late_pages, slower=not options.quick)
 
 
 def _measure_paging(database: Database, log: Path, options: argparse.Namespace) -> Iterator[Figure]:

@@ -48,7 +48,7 @@ ROWS: Final = [
         "Nobody can tell whether PagerTree has a page.",
         "PagerTree",
         "The page stayed unknown, perhaps for ever.",
-        "With `when_unknown: page_again` a new page goes out once, and says that it may be a repeat.",
+        "With `when_unknown: page_again` one new page goes out and says that it may be a repeat.",
         f"{REPEATS}::test_a_page_that_stays_unknown_is_sent_again_once_and_says_so_everywhere",
     ),
     Row(
