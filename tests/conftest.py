@@ -85,6 +85,7 @@ def settings(scratch: Path, database_url: str) -> Settings:
         secret_key=SecretStr(new_secret_key()),
         alerts_per_minute_max=0,  # tests hurry, and limits have tests of their own
         failed_logins_per_minute_max=0,
+        http_client_hosts="x,hooks.example.com",  # what tests name that only save a call
         directory_sync_s=0,  # PagerTree itself is at the other end unless a test says otherwise
     )
 
