@@ -13,9 +13,10 @@ from pagersync.alerts.store import AlertKey, lock_alerts
 from pagersync.database.session import driver_connection
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause
-from pagersync.fitting import fit
+from pagersync.fitting import fit, sentence_of
 from pagersync.incidents.lifecycle import is_over
 from pagersync.incidents.models import Incident
+from pagersync.incidents.timeline import add_trail
 from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.severity import AUTO, read_severity
 from pagersync.paging import requests
@@ -25,6 +26,7 @@ from pagersync.paging.service import NewPage, create_page, request_operation, re
 from pagersync.paging.task_account import account_for_task
 from pagersync.paging.whom import find_whom, look_up
 from pagersync.texts import few
+from pagersync.workflows.already_paged import beside_its_alert
 from pagersync.workflows.context import TaskContext, TaskFailedError, TaskResult
 from pagersync.workflows.linked import Linked, find_linked
 from pagersync.workflows.page_texts import title_of, without_marks
@@ -52,8 +54,17 @@ async def create_pagertree_alert(
 ) -> TaskResult:
     """Page those whom the task names, or the integration's default targets."""
     await wait_for_directory(context, params)
-    planned = await plan_page(context, params)
-    return await _page(context, await name_waiting(context, planned))
+    new, said = await beside_its_alert(
+        context,
+        await plan_page(context, params),
+        skips=params.skip_if_alert_pages,
+        minutes=params.unacknowledged_minutes_max,
+    )
+    if new is None:
+        return await _not_paged(context, str(said))
+    if said is None:  # what is not sent now names nobody who waits
+        new = await name_waiting(context, new)
+    return await _page(context, new, said)
 
 
 async def plan_page(context: TaskContext, params: PagerTreeAlertParams) -> NewPage:
@@ -171,10 +182,19 @@ async def _lock(context: TaskContext, alerts: Sequence[Alert]) -> None:
     await lock_alerts(await driver_connection(context.session), keys)
 
 
-async def _page(context: TaskContext, new: NewPage) -> TaskResult:
+async def _page(context: TaskContext, new: NewPage, said: str | None) -> TaskResult:
     page: Page = await create_page(context.session, new)
     names = [target["name"] for target in paged(page.targets)]
-    return TaskResult({"page_id": str(page.id), "title": page.title, "targets": names}, page.id)
+    result = {"page_id": str(page.id), "title": page.title, "targets": names}
+    return TaskResult({**result, **({"not_paged_again": said} if said else {})}, page.id)
+
+
+async def _not_paged(context: TaskContext, said: str) -> TaskResult:
+    """Say that somebody has the alert already, and nobody is paged."""
+    context.notes.append(said)
+    if context.incident_id is not None:
+        add_trail(context.session, context.incident_id, sentence_of(said), context.cause)
+    return TaskResult({"not_paged_again": said})
 
 
 async def _new_page(
