@@ -61,7 +61,8 @@ SELECT CASE
     WHEN i.status IN ('resolved', 'closed', 'cancelled')
         THEN format('not needed: incident %s is %s', i.number, i.status)
     WHEN a.status = 'acknowledged' OR a.status = 'resolved' AND a.acknowledged_at IS NOT NULL
-        THEN format('not needed: alert %s, which pages the same people, was acknowledged', a.short_id)
+        THEN format('not needed: alert %s, which pages the same people, was acknowledged',
+                    a.short_id)
     END
 FROM pages p
 JOIN alerts a ON a.id = p.standby_for AND a.integration_id = p.integration_id
