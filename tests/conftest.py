@@ -30,7 +30,7 @@ from tests.support.server import running_server
 from tests.support.times import check_times
 
 for name in [name for name in os.environ if name.startswith("PAGERSYNC_")]:
-    if not name.startswith(("PAGERSYNC_CHAOS_", "PAGERSYNC_KILL_")):
+    if not name.startswith(("PAGERSYNC_CHAOS_", "PAGERSYNC_KILL_", "PAGERSYNC_PEOPLE_")):
         del os.environ[name]  # an operator's settings must not decide how tests end
 
 # To read all certificate authorities takes 20 ms: every client of a process can trust the same.

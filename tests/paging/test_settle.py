@@ -63,7 +63,7 @@ def test_of_fewer_than_a_hundred_samples_the_highest_counts(found_s: list[float]
     assert high_quantile(found_s) == max(found_s)
 
 
-@given(SAMPLES, SECONDS)
+@given(st.lists(st.floats(0, 2), min_size=SAMPLES_MIN, max_size=SAMPLES_MAX), st.floats(2, 60))
 def test_an_alert_that_is_not_found_yet_makes_the_wait_longer_at_once(
     found_s: list[float], missing_s: float
 ) -> None:

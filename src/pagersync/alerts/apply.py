@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from pagersync.alerts.events import Event, Events
-from pagersync.alerts.fold import AlertState, fold, status_of
+from pagersync.alerts.fold import AlertState, fold, has_settled, status_of
 from pagersync.alerts.handlers import handle
 from pagersync.alerts.linked import details_of, names_in, tell_incidents
 from pagersync.alerts.models import AlertStatus
@@ -35,6 +35,7 @@ from pagersync.inbox.models import DeliveryState
 from pagersync.integrations.directory_names import Named
 from pagersync.integrations.limits import load_accounts, take_from_limits
 from pagersync.pagertree.payloads import OtherEventError, UnreadableError, read_snapshot
+from pagersync.paging import standby
 from pagersync.paging.confirm import note_sightings
 from pagersync.paging.store import LockedPage
 
@@ -142,9 +143,10 @@ async def write_events(
         connection, {key: heard[key] for key in new if key not in limited}, templates
     )
     joined = {key: alert.state.join(heard[key]) for key, alert in stored.items()}
-    await update_alerts(
-        connection, {key: state for key, state in joined.items() if state != stored[key].state}
-    )
+    changed = {key: state for key, state in joined.items() if state != stored[key].state}
+    await update_alerts(connection, changed)
+    if settled := [stored[key].id for key, state in changed.items() if has_settled(state)]:
+        await standby.wake(connection, settled)
     ids = created | {key: alert.id for key, alert in stored.items()}
     names = await names_in(connection, [event for key in ids for event in events[key]])
     await insert_events(connection, _history(events, ids, names))

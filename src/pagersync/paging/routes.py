@@ -85,6 +85,10 @@ class PageAttributes(BaseModel):
     send_at: Timestamp | None = Field(
         description="Not sent before, and only if its alert is not resolved by then."
     )
+    standby_for: UUID | None = Field(
+        description="The alert that pages the same people already: the page is sent at `send_at`, "
+        "or when PagerTree drops the alert, unless somebody acknowledges it."
+    )
     expires_at: Timestamp | None
     sent_at: Timestamp | None
     confirmed_at: Timestamp | None = Field(description="When PagerTree was seen to page people.")
