@@ -25,6 +25,7 @@ EDGES = {
     "integrations/cli.py",
     "integrations/directory.py",  # a sync asks PagerTree between reading and writing
     "integrations/directory_schedule.py",  # a claim is committed before the sync it is for
+    "workflows/reference_check.py",  # the worker asks it, and it commits each account by itself
     "integrations/key_cli.py",
     "integrations/reachability.py",  # how a call ended, after it
     "paging/cli.py",

@@ -47,6 +47,11 @@ def fit(name: str, text: str | None, characters_max: int, notes: list[str]) -> s
     return cut(text, characters_max)
 
 
+def sentence_of(note: str) -> str:
+    """Return a note as a sentence of its own."""
+    return f"{note[:1].upper()}{note[1:]}."
+
+
 def with_notes(sentence: str, notes: Iterable[str]) -> str:
     """Return a sentence for a timeline, with its notes in brackets behind it."""
     listed = "; ".join(dict.fromkeys(notes))

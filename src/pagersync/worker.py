@@ -35,6 +35,7 @@ from pagersync.unpaged.sweep import run_sweeps
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
 from pagersync.workflows.engine import Engine, runs_queue
+from pagersync.workflows.reference_check import check_due
 from pagersync.workflows.trigger import Trigger, events_queue
 
 POLL_S: Final = 2.0
@@ -244,6 +245,8 @@ async def run_directory(
         wake.clear()
         try:
             while await sync_due(sessions, http, vault, settings):
+                pass
+            while await check_due(sessions):
                 pass
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
             log.warning("syncing directories was interrupted", error=repr(error))

@@ -84,7 +84,7 @@ def test_what_a_person_decided_is_no_problem() -> None:
         reason(runs=[replace(RUN, status="canceled", message="the workflow was removed")]) is None
     )
     assert reason(pages=[PageSeen(status="queued", is_for_later=True)]) is None
-    assert reason(runs=[replace(RUN, status="queued", is_due=False)]) is None
+    assert reason(runs=[replace(RUN, status="queued", is_due=False, error=None)]) is None
     assert reason() is None
 
 
@@ -102,6 +102,8 @@ def test_a_run_that_paged_nobody_is_a_problem() -> None:
     waits = replace(RUN, status="queued", is_over_limit=True, is_due=False)
     assert reason(runs=[waits]) == "run_waits"
     assert reason(runs=[replace(RUN, status="started")]) == "run_late"
+    put_off = replace(RUN, status="queued", is_due=False, error="not listed yet")
+    assert reason(runs=[put_off]) == "run_late"
 
 
 def test_events_that_nobody_looked_at_are_a_problem() -> None:

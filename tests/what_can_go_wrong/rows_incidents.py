@@ -8,7 +8,44 @@ LATE: Final = "tests/incidents/test_attached_late.py"
 AGAIN: Final = "tests/alerts/test_repeats.py"
 RESTART: Final = "tests/workflows/test_restart.py"
 
+OF_ALERT: Final = "tests/workflows/test_incident_of_alert.py"
+
 ROWS: Final = [
+    Row(
+        "A severity that a workflow names is deleted or misspelt.",
+        "colleague",
+        "The task failed: no incident, and nobody paged for it.",
+        "The incident is made without a severity; the run notes it.",
+        f"{OF_ALERT}::test_every_severity_makes_an_incident_and_one_that_does_not_exist_is_noted",
+    ),
+    Row(
+        "A workflow makes an incident of an alert that pages people.",
+        "integrator",
+        "The same people were paged twice, the second time less urgently.",
+        "The incident's page stands by, and is canceled when somebody acknowledges the alert.",
+        f"{OF_ALERT}::test_an_incident_made_of_an_alert_does_not_page_the_same_people_again",
+    ),
+    Row(
+        "Nobody acknowledges the alert of an incident: PagerTree drops it, or it is resolved.",
+        "PagerTree",
+        "It was up to the second page.",
+        "The incident's page goes out at once.",
+        f"{OF_ALERT}::test_the_incident_is_paged_for_when_nobody_takes_its_alert",
+    ),
+    Row(
+        "PagerTree's webhooks stop while the page of an incident stands by.",
+        "PagerTree",
+        "There was no such page.",
+        "The page goes out after 15 minutes.",
+        f"{OF_ALERT}::test_the_incident_is_paged_for_in_time_even_if_no_webhook_tells_of_its_alert",
+    ),
+    Row(
+        "The alert of an incident is less urgent than the incident, or pages other people.",
+        "colleague",
+        "The incident's page went out.",
+        "It still does, and says why; its urgency is at least the alert's.",
+        f"{OF_ALERT}::test_other_people_or_a_higher_urgency_are_paged_at_once",
+    ),
     Row(
         "A trigger comes while the resolve of its alert waits or is under way.",
         "integrator",

@@ -7,7 +7,59 @@ TITLE: Final = "Targets"
 WHOM: Final = "tests/workflows/test_whom.py::"
 DOUBT: Final = "tests/integrations/test_disbelief.py::"
 
+SAVED: Final = "tests/workflows/test_saved_references.py::"
+CHECK: Final = "tests/workflows/test_reference_check.py::"
+
 ROWS: Final = [
+    Row(
+        "A team that a workflow names is renamed.",
+        "PagerTree admin",
+        "The next page failed, since no team had the name.",
+        "The saved id is paged. The rename is a finding, an event and a note.",
+        CHECK + "test_what_is_broken_is_told_once_and_again_when_it_breaks_anew",
+    ),
+    Row(
+        "A workflow is saved with a misspelt team.",
+        "colleague",
+        "It was saved, and the first page failed.",
+        "It is refused with the closest names.",
+        SAVED + "test_a_name_that_fits_nobody_is_refused_with_candidates",
+    ),
+    Row(
+        "A file with a name that was renamed in PagerTree is applied again.",
+        "colleague",
+        "The plan was empty, and pages failed.",
+        "The plan is empty, and the saved id is paged.",
+        SAVED + "test_a_file_with_names_and_its_export_are_applied_once",
+    ),
+    Row(
+        "A workflow is saved that calls a host which is not allowed.",
+        "colleague",
+        "It was saved, and its runs failed.",
+        "It is refused when it is saved and by `workflows apply`.",
+        SAVED + "test_a_host_that_may_not_be_called_is_refused_when_it_is_saved",
+    ),
+    Row(
+        "A workflow is saved before the first sync.",
+        "operator",
+        "Its targets were names for ever.",
+        "After the sync they have PagerTree's ids.",
+        CHECK + "test_references_with_only_a_name_get_the_id_after_a_sync",
+    ),
+    Row(
+        "A second team gets the name of the first.",
+        "PagerTree admin",
+        "The next page failed.",
+        "The saved id is paged. Where only a name is known, it is a finding and an event.",
+        CHECK + "test_a_second_team_of_the_name_is_found_where_only_a_name_is_known",
+    ),
+    Row(
+        "A team that a workflow names is removed.",
+        "PagerTree admin",
+        "Nobody was told until the page failed.",
+        "A workflow can page somebody about it as soon as the directory is synced.",
+        CHECK + "test_a_workflow_can_page_somebody_about_it",
+    ),
     Row(
         "One of several teams that a task names was removed.",
         "PagerTree admin",

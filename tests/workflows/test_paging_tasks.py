@@ -1,10 +1,11 @@
 """Tasks that page: whom, how severely, once; and what becomes of what was paged."""
 
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts.models import Alert
@@ -14,6 +15,7 @@ from pagersync.incidents.attach import attach_alerts
 from pagersync.incidents.service import get_incident
 from pagersync.integrations.service import change_integration
 from pagersync.settings import Settings
+from pagersync.workflows.models import WorkflowRun
 from tests.paging.conftest import Paging
 from tests.support.server import running_server
 from tests.support.wait import eventually
@@ -424,3 +426,25 @@ async def test_a_page_waits_for_the_first_listing_of_whom_it_can_go_to(
     await flows.ran(workflow_id)
     (page,) = await flows.pages(incident_id)
     await idle.reaches(page.id, "confirmed")
+
+
+async def test_after_a_minute_without_a_listing_the_default_targets_are_paged(
+    flows: Flows, idle: Paging, service_url: str
+) -> None:
+    del service_url
+    first, second = idle.simulator.directory.teams[:2]
+    async with flows.sessions.begin() as session:
+        targets = {"teams": [{"id": second.id, "name": second.name}]}
+        await change_integration(session, idle.integration_id, default_targets=targets)
+    workflow_id = await flows.add({**CREATE, "teams": [{"name": first.name}]})
+    incident_id = await flows.declare()
+    await eventually(
+        lambda: flows.runs(workflow_id), lambda runs: bool(runs and runs[0].last_error)
+    )
+    async with flows.sessions.begin() as session:
+        earlier = WorkflowRun.created_at - timedelta(minutes=2)
+        await session.execute(update(WorkflowRun).values(created_at=earlier))
+    await flows.ran(workflow_id)
+    (page,) = await flows.pages(incident_id)
+    assert page.targets[0]["name"] == second.name
+    assert any("default targets" in note for note in page.notes)

@@ -11,9 +11,9 @@ from uuid import UUID
 import asyncpg
 
 from pagersync.alerts.events import Event, Events
-from pagersync.alerts.fold import AlertState, fold, status_of
+from pagersync.alerts.fold import AlertState, fold, has_settled, status_of
 from pagersync.alerts.handlers import handle
-from pagersync.alerts.linked import tell_incidents
+from pagersync.alerts.linked import details_of, names_in, tell_incidents
 from pagersync.alerts.models import AlertStatus
 from pagersync.alerts.store import (
     AlertKey,
@@ -32,8 +32,10 @@ from pagersync.database.engine import Connection
 from pagersync.database.queue import Batch, Outcome, Queue
 from pagersync.events.publish import Fact, publish
 from pagersync.inbox.models import DeliveryState
+from pagersync.integrations.directory_names import Named
 from pagersync.integrations.limits import load_accounts, take_from_limits
 from pagersync.pagertree.payloads import OtherEventError, UnreadableError, read_snapshot
+from pagersync.paging import standby
 from pagersync.paging.confirm import note_sightings
 from pagersync.paging.store import LockedPage
 
@@ -141,11 +143,13 @@ async def write_events(
         connection, {key: heard[key] for key in new if key not in limited}, templates
     )
     joined = {key: alert.state.join(heard[key]) for key, alert in stored.items()}
-    await update_alerts(
-        connection, {key: state for key, state in joined.items() if state != stored[key].state}
-    )
+    changed = {key: state for key, state in joined.items() if state != stored[key].state}
+    await update_alerts(connection, changed)
+    if settled := [stored[key].id for key, state in changed.items() if has_settled(state)]:
+        await standby.wake(connection, settled)
     ids = created | {key: alert.id for key, alert in stored.items()}
-    await insert_events(connection, _history(events, ids))
+    names = await names_in(connection, [event for key in ids for event in events[key]])
+    await insert_events(connection, _history(events, ids, names))
     depths = {key: page.depth for key, page in pages.items()}
     facts = _facts(events, ids, stored, heard | joined, depths)
     await publish(connection, facts)
@@ -163,7 +167,9 @@ def _has_home(page: LockedPage) -> bool:
     return page.alert_id is not None or page.incident_id is not None
 
 
-def _history(events: Events, ids: Mapping[AlertKey, UUID]) -> list[NewEvent]:
+def _history(
+    events: Events, ids: Mapping[AlertKey, UUID], names: Mapping[Named, str]
+) -> list[NewEvent]:
     return [
         NewEvent(
             key=key,
@@ -173,7 +179,7 @@ def _history(events: Events, ids: Mapping[AlertKey, UUID]) -> list[NewEvent]:
             kind=event.happening.kind,
             action=event.happening.action,
             event_type=event.snapshot.event_type,
-            details=event.happening.details,
+            details=details_of(event, names),
             occurred_at=event.occurred_at,
         )
         for key, alert_id in ids.items()

@@ -184,6 +184,12 @@ def status_of(state: AlertState) -> AlertStatus:
     return _value(state, "status") or AlertStatus.OPEN
 
 
+def has_settled(state: AlertState) -> bool:
+    """Tell whether somebody has an alert, or nobody is paged for it any more."""
+    settled = (AlertStatus.ACKNOWLEDGED, AlertStatus.RESOLVED)
+    return status_of(state) in settled or _value(state, "pagertree_status") == "dropped"
+
+
 def _value(state: AlertState, name: str) -> Any:
     field = state.fields.get(name)
     return field.value if field else None

@@ -60,9 +60,21 @@ async def tell_incidents(
             for event in events[alerts[alert_id]]
             if not event.is_read_back or alert_id in moved
         ]
-    named = {who for link in links if (who := _named(link.event))}
-    names = await load_names(connection, named) if named else {}
+    names = await names_in(connection, [link.event for link in links])
     await add_activity(connection, [_activity(link, names) for link in links])
+
+
+async def names_in(connection: Connection, events: Collection[Event]) -> dict[Named, str]:
+    """Return what those are called whom events name, as far as the directory knows them."""
+    named = {who for event in events if (who := _named(event))}
+    return await load_names(connection, named) if named else {}
+
+
+def details_of(event: Event, names: Mapping[Named, str]) -> str:
+    """Return the sentence of an event, with a name for PagerTree's id. Pure."""
+    details = event.happening.details
+    who = _named(event)
+    return details.replace(who.id, names[who]) if who is not None and who in names else details
 
 
 def _is_news(event: Event, page: LockedPage) -> bool:
@@ -73,9 +85,7 @@ def _is_news(event: Event, page: LockedPage) -> bool:
 def _activity(link: _Link, names: Mapping[Named, str]) -> Activity:
     event = link.event
     key, lesser = _keys(event)
-    details = event.happening.details.removesuffix(".")
-    if (who := _named(event)) in names and who is not None:
-        details = details.replace(who.id, names[who])
+    details = details_of(event, names).removesuffix(".")
     return Activity(
         incident_id=link.incident_id,
         event=f"{details} ({link.about}).",

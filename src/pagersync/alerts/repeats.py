@@ -22,6 +22,7 @@ from pagersync.events.publish import Cause
 from pagersync.jsonapi import iso
 from pagersync.pagertree.severity import AUTO
 from pagersync.paging.models import Operation, OperationKind, OperationState, Page, PageStatus
+from pagersync.paging.page_targets import paged
 from pagersync.paging.service import NewPage, create_page
 
 NO_TARGETS: Final = "was acknowledged, was not paged from here, and the request names no targets"
@@ -163,7 +164,7 @@ def _known(alert: Alert, home: Page | None, waiting: Sequence[Page]) -> Known:
 
 
 def _names(targets: Sequence[dict[str, Any]]) -> list[str]:
-    return [str(target["name"]) for target in targets]
+    return [str(target["name"]) for target in paged(targets)]
 
 
 async def _raise(

@@ -35,8 +35,15 @@ PAGE_TRIGGERS: Final = (
     "page_acknowledge_failed",
     "page_update_failed",
 )
+ACCOUNT_TRIGGERS: Final = ("reference_broken",)
 TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"incident": INCIDENT_TRIGGERS, "alert": ALERT_TRIGGERS, "page": PAGE_TRIGGERS, "simple": ()}
+    {
+        "incident": INCIDENT_TRIGGERS,
+        "alert": ALERT_TRIGGERS,
+        "page": PAGE_TRIGGERS,
+        "account": ACCOUNT_TRIGGERS,
+        "simple": (),
+    }
 )
 """The triggers of each kind of workflow; a simple one is started by hand only."""
 
@@ -46,6 +53,7 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType(
         "alert.status_updated": "alert_status_updated",
         "incident.timeline_updated": "timeline_updated",
         "incident.alert_attached": "alert_attached",
+        "directory.reference_broken": "reference_broken",
         "incident.unpaged": "incident_unpaged",
         "alert.unpaged": "alert_unpaged",
         **{name.replace("_", ".", 1): name for name in PAGE_TRIGGERS},

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-DataOf = Literal["alerts", "incidents", "incident_events", "pages", "workflow_runs"]
+DataOf = Literal[
+    "alerts", "broken_references", "incidents", "incident_events", "pages", "workflow_runs"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,11 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     EventType("alert.update_failed", "An alert could not be changed.", "alerts"),
     EventType("page.canceled", "A page was canceled before it was sent.", "pages"),
     EventType("page.expired", "A page was too old to be sent.", "pages"),
+    EventType(
+        "directory.reference_broken",
+        "Somebody whom workflows or default targets name was renamed, removed or doubled.",
+        "broken_references",
+    ),
     EventType("workflow_run.completed", "A workflow's run completed.", "workflow_runs"),
     EventType(
         "workflow_run.completed_with_errors",

@@ -10,6 +10,7 @@ import typer
 from pagersync.command import Context, run
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.integrations import service
+from pagersync.integrations.directory_store import read_broken
 from pagersync.integrations.gate import list_gates
 from pagersync.integrations.models import Integration, WebhookRefusal, WhenUnknown
 
@@ -51,10 +52,12 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
             integration = await service.find_integration(session, reference)
             refusals = await service.list_refusals(session, [integration.id])
             gates = await list_gates(session, [integration.id])
+            broken = (await read_broken(session, [integration.id])).get(integration.id, [])
         gate = gates.get(integration.id)
         return _described(context, integration) | {
             "api_state": (gate and gate.reason) or "ok",
             "api_error": gate and gate.last_error,
+            "broken_references": broken,
             "refusals": [
                 {"reason": r.reason, "times": r.times, "last_at": r.last_at.isoformat()}
                 for r in refusals
@@ -65,9 +68,11 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(shown))
         return
-    refusals = shown.pop("refusals")
+    refusals, broken = shown.pop("refusals"), shown.pop("broken_references")
     for key, value in shown.items():
         typer.echo(f"{key:<20} {'-' if value is None else value}")
+    for one in broken:
+        typer.echo(f"{'broken reference':<20} {one['where']}: {one['detail']}")
     for r in refusals:
         typer.echo(f"{'refused':<20} {r['times']} x {r['reason']}, last {r['last_at']}")
 

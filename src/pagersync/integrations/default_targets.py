@@ -1,7 +1,7 @@
 """Default targets: whom workflows page that name nobody, looked for before they are kept."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -10,10 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.errors import InvalidError, ManyInvalidError
 from pagersync.http import AsyncClient
-from pagersync.integrations.directory import LISTS, TargetReference, resolve_targets
+from pagersync.integrations.directory import LISTS, resolve_targets
 from pagersync.integrations.directory_models import DirectoryKind
 from pagersync.integrations.directory_store import Listed, write_listed
+from pagersync.integrations.saved_references import KINDS, reference_of, settle
+from pagersync.integrations.service import get_integration
 from pagersync.pagertree.client import VERIFY_TIMEOUT_S, PagerTree
+
+POINTER: Final = "/data/attributes/default_targets"
 
 Targets = Mapping[str, list[dict[str, Any]]]
 """As an integration keeps them: `teams`, `users` and `routers`, each a list of ids and names."""
@@ -52,8 +56,8 @@ async def list_named_kinds(
 
 async def check_default_targets(
     session: AsyncSession, integration_id: UUID, targets: Targets, listed: Listed | None = None
-) -> None:
-    """Return if each target is in the directory.
+) -> dict[str, list[dict[str, Any]]]:
+    """Return default targets as they are to be saved, with PagerTree's ids.
 
     Args:
         session: to look there.
@@ -68,16 +72,26 @@ async def check_default_targets(
     if listed is not None:
         now = (await session.execute(select(func.now()))).scalar_one()
         await write_listed(session, integration_id, listed, now, doubted=listed.keys())
-    teams, users, routers = (
-        [TargetReference(id=one.get("id"), name=one.get("name")) for one in targets.get(kind, ())]
-        for kind in ("teams", "users", "routers")
+    integration = await get_integration(session, integration_id)
+    if listed is not None and integration.directory_synced_at is None:
+        # The kinds that are named have just been listed: what they lack is not there.
+        teams, users, routers = (
+            [reference_of(one) for one in targets.get(kind, ())] for kind in KINDS
+        )
+        try:
+            await resolve_targets(
+                session, integration_id, teams=teams, users=users, routers=routers
+            )
+        except ManyInvalidError as error:
+            raise ManyInvalidError([_moved(problem) for problem in error.problems]) from None
+    settled, problems = await settle(
+        session, integration, targets, integration.default_targets, POINTER
     )
-    try:
-        await resolve_targets(session, integration_id, teams=teams, users=users, routers=routers)
-    except ManyInvalidError as error:
-        raise ManyInvalidError([_moved(problem) for problem in error.problems]) from None
+    if problems:
+        raise ManyInvalidError(problems)
+    return settled
 
 
 def _moved(problem: InvalidError) -> InvalidError:
     where = (problem.pointer or "").removeprefix("/data/attributes/")
-    return InvalidError(problem.detail, pointer=f"/data/attributes/default_targets/{where}")
+    return InvalidError(problem.detail, pointer=f"{POINTER}/{where}")

@@ -162,6 +162,20 @@ async def open_watch(session: AsyncSession, integration_id: UUID) -> DirectoryWa
     return (await session.scalars(own.with_for_update())).one()
 
 
+async def read_broken(
+    session: AsyncSession, integration_ids: Sequence[UUID]
+) -> dict[UUID, list[dict[str, Any]]]:
+    """Return the broken references of accounts, as the last check found them."""
+    columns = select(DirectoryWatch.integration_id, DirectoryWatch.broken)
+    rows = await session.execute(columns.where(DirectoryWatch.integration_id.in_(integration_ids)))
+    return {row.integration_id: row.broken for row in rows}
+
+
+async def forget_check(session: AsyncSession) -> None:
+    """Let the references of every account be checked again: some may have changed."""
+    await session.execute(update(DirectoryWatch).values(checked_as_of=None))
+
+
 async def write_listed(
     session: AsyncSession,
     integration_id: UUID,

@@ -8,6 +8,8 @@ from sqlalchemy import select
 
 from pagersync.database.engine import Sessions
 from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind
+from pagersync.integrations.directory_names import forms_of
+from pagersync.integrations.directory_store import having_id
 from pagersync.jsonapi import Timestamp
 from pagersync.pagertree.client import PagerTree
 from pagersync.pagertree.resources import OnCall
@@ -46,13 +48,21 @@ async def ask_current_oncall(
         PagerTreeError: PagerTree did not say.
     """
     oncalls = await pagertree.get_current_oncall(team.pagertree_id)
+    forms = [form for oncall in oncalls for form in forms_of(oncall.user_id)]
     statement = select(DirectoryEntry).where(
         DirectoryEntry.integration_id == team.integration_id,
         DirectoryEntry.kind == DirectoryKind.USER,
-        DirectoryEntry.pagertree_id.in_([oncall.user_id for oncall in oncalls]),
+        having_id(forms),
     )
     async with sessions() as session:
-        people = {row.pagertree_id: row for row in await session.scalars(statement)}
+        rows = (await session.scalars(statement)).all()
+    known = {id_: row for row in rows for id_ in (row.prefix_id, row.pagertree_id) if id_}
+    people = {
+        oncall.user_id: known[form]
+        for oncall in oncalls
+        for form in reversed(forms_of(oncall.user_id))
+        if form in known
+    }
     layers: defaultdict[int | None, list[OnCallUser]] = defaultdict(list)
     for oncall in oncalls:
         layers[oncall.layer].append(_user(oncall, people.get(oncall.user_id)))

@@ -17,6 +17,7 @@ from pagersync.database.notify import notify
 from pagersync.errors import ConflictError, NotFoundError
 from pagersync.etag import version_of_content
 from pagersync.integrations.default_account import appoint_default, make_default
+from pagersync.integrations.directory_store import forget_check
 from pagersync.integrations.gate import reset_gate
 from pagersync.integrations.models import Integration, WebhookRefusal, WebhookSecret
 from pagersync.integrations.values import to_uuid
@@ -110,6 +111,8 @@ async def change_integration(
             f"there is an integration named {columns.get('name')!r} already",
             pointer="/data/attributes/name",
         ) from None
+    if "default_targets" in columns:
+        await forget_check(session)
     if "api_key_encrypted" in columns:
         await reset_gate(session, integration_id)
     await notify(session, "integrations")

@@ -1,13 +1,14 @@
 """`/v1/integrations`: what requests say, and what is answered."""
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from fastapi import Request
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.integrations import service
+from pagersync.integrations.directory_store import read_broken
 from pagersync.integrations.gate import IntegrationGate, list_gates
 from pagersync.integrations.models import (
     ALERT_URL_TEMPLATE,
@@ -131,6 +132,17 @@ class ApiStatus(BaseModel):
     last_error: str | None = None
 
 
+class BrokenReferenceAttributes(BaseModel):
+    """A reference that does not mean what it meant when it was saved."""
+
+    where: str = Field(description="The workflow and its task, or the default targets.")
+    kind: Literal["team", "user", "router"]
+    id: str | None
+    name: str | None
+    is_paged: bool = Field(description="Whether it is paged all the same: it was renamed only.")
+    detail: str
+
+
 class IntegrationAttributes(BaseModel):
     """What is known of an account."""
 
@@ -149,7 +161,13 @@ class IntegrationAttributes(BaseModel):
     directory_synced_at: Timestamp | None = Field(
         description="As of when `/v1/teams`, `/v1/users` and `/v1/routers` are PagerTree's."
     )
-    directory_error: str | None = Field(description="Why the last try to list them failed.")
+    directory_error: str | None = Field(
+        description="Why the last try to list them failed, or is not believed."
+    )
+    broken_references: list[BrokenReferenceAttributes] = Field(
+        description="References to what was renamed, removed or doubled in PagerTree, as the last "
+        "check found them."
+    )
     api: ApiStatus
     webhook_url: str
     refusals: list[RefusalAttributes]
@@ -185,6 +203,7 @@ async def integration_resources(
     ids = [row.id for row in rows]
     refusals = await service.list_refusals(session, ids)
     gates = await list_gates(session, ids)
+    broken = await read_broken(session, ids)
     return [
         Resource(
             id=str(row.id),
@@ -194,6 +213,7 @@ async def integration_resources(
                 row,
                 [r for r in refusals if r.integration_id == row.id],
                 gates.get(row.id),
+                broken.get(row.id, ()),
             ),
         )
         for row in rows
@@ -205,6 +225,7 @@ def _attributes(
     row: Integration,
     refusals: Sequence[WebhookRefusal],
     gate: IntegrationGate | None,
+    broken: Sequence[Mapping[str, Any]] = (),
 ) -> IntegrationAttributes:
     return IntegrationAttributes(
         name=row.name,
@@ -219,6 +240,7 @@ def _attributes(
         verified_at=row.verified_at,
         directory_synced_at=row.directory_synced_at,
         directory_error=row.directory_error,
+        broken_references=[BrokenReferenceAttributes.model_validate(one) for one in broken],
         api=api_status(gate),
         webhook_url=service.webhook_url(settings, row.id),
         refusals=[

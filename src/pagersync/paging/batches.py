@@ -14,6 +14,7 @@ from pagersync.database.engine import Connection
 from pagersync.pagertree.client import Exchange
 from pagersync.paging.calls import PageContent
 from pagersync.paging.models import OperationKind, OperationState
+from pagersync.paging.standby import why_needless
 from pagersync.paging.step import End, Work
 from pagersync.paging.store import Account
 
@@ -38,6 +39,9 @@ async def load_many(connection: Connection, ids: Sequence[UUID]) -> list[Loaded]
     An account that is not there any more is as one that was removed.
     """
     rows = {row["id"]: dict(row) for row in await connection.fetch(_WORK, list(ids))}
+    for row in rows.values():
+        if row["standby_for"] is not None and row["kind"] == OperationKind.CREATE_ALERT:
+            row["needless_because"] = await why_needless(connection, row["page_id"])
     return [_loaded(rows[id_]) for id_ in ids]
 
 
@@ -122,7 +126,8 @@ SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page
     o.pagertree_alert_id,
     coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
     c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
-    o.lookups, extract(epoch FROM clock_timestamp() - o.last_sent_at)::float8 AS sent_ago_s,
+    o.lookups, p.standby_for,
+    extract(epoch FROM clock_timestamp() - o.last_sent_at)::float8 AS sent_ago_s,
     greatest(0, extract(epoch FROM clock_timestamp() - o.run_at))::float8 AS late_s,
     p.send_at IS NOT NULL AND EXISTS (
         SELECT FROM alerts a WHERE a.id = p.alert_id AND a.status = 'resolved') AS is_needless,

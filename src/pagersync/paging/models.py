@@ -79,6 +79,8 @@ class Page(UpdatedAt, Base):
         alert_id: the alert here that it became, or that it is about.
         is_incident: whether it is an incident in PagerTree although it has no severity.
         fallback_targets: whom to page when this page is dropped, once.
+        standby_for: the alert that pages the same people already: it is sent only if nobody
+            acknowledges that.
         fallback_of: the dropped page that this one is for.
         repeat_of: the page that this one may repeat: it stayed `unknown` for too long.
         is_elsewhere: whether that page is one of another account.
@@ -112,6 +114,7 @@ class Page(UpdatedAt, Base):
     targets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     fallback_targets: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     fallback_of: Mapped[UUID | None]
+    standby_for: Mapped[UUID | None]
     repeat_of: Mapped[UUID | None]
     is_elsewhere: Mapped[bool] = mapped_column(server_default=text("false"))
     notes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
@@ -174,6 +177,7 @@ class Page(UpdatedAt, Base):
             "workflow_run_id",
             postgresql_where=text("workflow_run_id IS NOT NULL"),
         ),
+        Index("pages_standby_idx", "standby_for", postgresql_where=text("standby_for IS NOT NULL")),
         Index("pages_status_idx", "status", "id"),
         Index(
             "pages_untold_idx",

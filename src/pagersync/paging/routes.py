@@ -1,5 +1,6 @@
 """`/v1/pages`: pages of PagerTree teams, users and routers."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
-from pagersync.database.session import SessionDep
+from pagersync.database.session import SessionDep, driver_connection
 from pagersync.filters import Filters
+from pagersync.integrations.directory_names import Named, load_names
 from pagersync.integrations.gate import IntegrationGate
 from pagersync.jsonapi import (
     Collection,
@@ -82,6 +84,10 @@ class PageAttributes(BaseModel):
     pagertree_status: str | None
     send_at: Timestamp | None = Field(
         description="Not sent before, and only if its alert is not resolved by then."
+    )
+    standby_for: UUID | None = Field(
+        description="The alert that pages the same people already: the page is sent at `send_at`, "
+        "or when PagerTree drops the alert, unless somebody acknowledges it."
     )
     expires_at: Timestamp | None
     sent_at: Timestamp | None
@@ -156,8 +162,9 @@ async def list_pages(
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[PageAttributes]:
     found = await find(session, select(Page).where(*where), Page.id, page)
+    names = await _names(session, found.rows)
     return Collection(
-        data=[page_resource(row) for row in found.rows], links=found.links, meta=found.meta
+        data=[page_resource(row, names) for row in found.rows], links=found.links, meta=found.meta
     )
 
 
@@ -171,9 +178,16 @@ async def get_page(session: SessionDep, id: UUID, waits: WaitsDep) -> Document[P
     return await _shown(session, await service.get_page(session, id), waits)
 
 
-def page_resource(page: Page) -> Resource[PageAttributes]:
-    """Return a page as lists show it, without its operations."""
-    return Resource(id=str(page.id), type="pages", attributes=PageAttributes(**_columns(page)))
+def page_resource(page: Page, names: Mapping[Named, str] = {}) -> Resource[PageAttributes]:
+    """Return a page as lists show it, without its operations; `names` of who acknowledged."""
+    attributes = PageAttributes(**_columns(page, names))
+    return Resource(id=str(page.id), type="pages", attributes=attributes)
+
+
+async def _names(session: AsyncSession, pages: Sequence[Page]) -> dict[Named, str]:
+    """Return what those are called who acknowledged pages, as far as the directory knows them."""
+    people = {Named(page.integration_id, by) for page in pages if (by := page.acknowledged_by)}
+    return await load_names(await driver_connection(session), people) if people else {}
 
 
 async def _shown(session: AsyncSession, page: Page, waits: Waits) -> Document[PageWithOperations]:
@@ -181,7 +195,7 @@ async def _shown(session: AsyncSession, page: Page, waits: Waits) -> Document[Pa
     attempts = await service.list_attempts_of(session, [each.id for each in operations])
     reasons = await waits.of(session, operations)
     attributes = PageWithOperations(
-        **_columns(page),
+        **_columns(page, await _names(session, [page])),
         waits_because=why_page_waits(page.status, operations, reasons),
         operations=[operation_attributes(each, attempts, reasons) for each in operations],
     )
@@ -206,9 +220,11 @@ async def _preview(session: AsyncSession, new: service.NewPage) -> Document[Page
     return Document(data=Resource(id="preview", type="page_previews", attributes=preview))
 
 
-def _columns(page: Page) -> dict[str, Any]:
+def _columns(page: Page, names: Mapping[Named, str]) -> dict[str, Any]:
     columns = {name: getattr(page, name, None) for name in PageAttributes.model_fields}
+    by = page.acknowledged_by
     return columns | {
+        "acknowledged_by": by and names.get(Named(page.integration_id, by), by),
         "pagertree_status": page.remote_status,
         "targets": [TargetAttributes(**target) for target in page.targets],
     }

@@ -14,7 +14,7 @@ from pagersync.database.notify import notify
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, InvalidError, NotFoundError
 from pagersync.events.publish import happened, publish
-from pagersync.fitting import with_notes
+from pagersync.fitting import sentence_of, with_notes
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.incidents.lifecycle import is_over
 from pagersync.incidents.models import Incident
@@ -58,6 +58,8 @@ class NewPage:
         workflow_run_id: the run that asks, if one does.
         depth: how many runs lie between it and what a person or PagerTree did.
         send_at: not before then, and only if its alert is not resolved by then.
+        standby_for: the alert that pages the same people already; then `send_at` is when it is sent
+            if nobody acknowledged that, and the last note says so.
         notes: what was cut, dropped or replaced so that the page can go out, one sentence each.
     """
 
@@ -75,6 +77,7 @@ class NewPage:
     expires_at: datetime | None = None
     is_incident: bool = False
     fallback_targets: list[dict[str, Any]] | None = None
+    standby_for: UUID | None = None
     workflow_run_id: UUID | None = None
     depth: int = 0
     notes: list[str] = field(default_factory=list)
@@ -135,9 +138,12 @@ def _paged(new: NewPage, page_id: UUID) -> Activity:
     """Return that somebody asked for a page, for the timeline of its incident."""
     assert new.incident_id is not None  # noqa: S101 - asked by the caller
     names = names_of(new.targets)
+    event = with_notes(f"Paged {names} by {new.requested_by}: {new.title}", new.notes)
+    if new.standby_for is not None:
+        event = sentence_of(new.notes[-1])
     return Activity(
         incident_id=new.incident_id,
-        event=with_notes(f"Paged {names} by {new.requested_by}: {new.title}", new.notes),
+        event=event,
         source="workflow" if new.workflow_run_id else "api",
         occurred_at=datetime.now(UTC),
         user_display_name=new.requested_by,

@@ -67,6 +67,8 @@ class Work:
             in a row although the alert's status allows it.
         is_needless: whether its page was to be sent later if its alert was not resolved by then,
             and it is.
+        standby_for: the alert that its page stands by for.
+        needless_because: why such a page need not be sent.
     """
 
     id: UUID
@@ -87,6 +89,8 @@ class Work:
     late_s: float = 0.0
     lookups: int = 0
     is_needless: bool = False
+    standby_for: UUID | None = None
+    needless_because: str | None = None
 
 
 def next_step(work: Work, *, now: datetime, attempts_max: int) -> Step:
@@ -101,7 +105,7 @@ def next_step(work: Work, *, now: datetime, attempts_max: int) -> Step:
         return Step.LOOK
     if work.expires_at is not None and now >= work.expires_at:
         return Step.EXPIRE
-    return Step.CANCEL if work.is_needless else Step.SEND
+    return Step.CANCEL if work.is_needless or work.needless_because else Step.SEND
 
 
 def _next_call(work: Work, attempts_max: int) -> Step:
@@ -291,7 +295,7 @@ def end_without_call(work: Work, what: Step) -> End:
         case Step.EXPIRE:
             return End(Outcome(work.id, OperationState.EXPIRED, "too old to be sent: `expires_at`"))
         case Step.CANCEL:
-            reason = CANCELED_BECAUSE[work.is_needless]
+            reason = work.needless_because or CANCELED_BECAUSE[work.is_needless]
             return End(Outcome(work.id, OperationState.CANCELED, reason))
         case Step.WAIT:
             reason = "waits until it is known whether its page is in PagerTree"

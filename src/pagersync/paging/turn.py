@@ -30,7 +30,7 @@ from pagersync.metrics import OPERATIONS
 from pagersync.pagertree.client import ATTEMPTS_MAX, Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
-from pagersync.paging import account_end, step
+from pagersync.paging import account_end, standby, step
 from pagersync.paging.batches import Loaded, load_many, mark_sending
 from pagersync.paging.calls import PageContent, call, is_refusal_of_state, new_alert
 from pagersync.paging.failed_calls import revive_due
@@ -353,6 +353,9 @@ class Turns:
     async def _mark_sending(self, connection: Connection, turns: Sequence[Turn]) -> list[bool]:
         held = [(t.work.id, t.token, t.work.page_id) for t in turns if t.work.page_id]
         lease_s = self._settings.operation_lease_s
+        for turn in turns:
+            if turn.work.standby_for is not None:
+                await standby.tell(connection, turn.work.page_id)
         marked = await mark_sending(connection, held, lease_s=lease_s)
         return [turn.work.id in marked for turn in turns]
 

@@ -5,14 +5,14 @@ stays on the page with the reason.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.errors import InvalidError
 from pagersync.integrations.models import Integration
-from pagersync.integrations.resolving import resolve_each
+from pagersync.integrations.resolving import Resolved, resolve_each
 from pagersync.integrations.target_params import Targets
 from pagersync.integrations.targets import TargetReference
 from pagersync.paging.page_targets import PageTarget, kept, paged, skipped, skipped_note
@@ -63,12 +63,27 @@ async def find_whom(session: AsyncSession, integration: Integration, named: Targ
 async def look_up(session: AsyncSession, integration_id: UUID, named: Targets) -> Whom:
     """Return the named targets: those that can be paged, each once, then those that are skipped."""
     resolved = await resolve_each(session, integration_id, **references_of(named))
+    resolved = [await _by_name(session, integration_id, one) for one in resolved]
     found = list(dict.fromkeys(one.target for one in resolved if one.target is not None))
     left_out = [skipped(one) for one in resolved if one.problem is not None]
     notes = [one.note for one in resolved if one.note]
     return Whom(
         [*map(kept, found), *left_out], [*notes, *(skipped_note(target) for target in left_out)]
     )
+
+
+async def _by_name(session: AsyncSession, integration_id: UUID, one: Resolved) -> Resolved:
+    """Return what a reference means whose id is gone: the one that has its name now, if one has."""
+    name = one.reference.name
+    if one.problem is None or not one.reference.id or not name:
+        return one
+    (again,) = await resolve_each(
+        session, integration_id, **{f"{one.kind}s": [TargetReference(name=name)]}
+    )
+    if again.target is None:
+        return one
+    note = f"the {one.kind} {one.reference.id} is gone: the {one.kind} {name!r} of today is paged"
+    return replace(again, position=one.position, reference=one.reference, note=note)
 
 
 def references_of(named: Targets) -> dict[str, Sequence[TargetReference]]:

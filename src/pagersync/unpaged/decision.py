@@ -180,9 +180,11 @@ def _of_run(run: RunSeen) -> Problem | None:
             return Problem("run_canceled", f"{name} was not run: {told}", again)
         case RunStatus.QUEUED if run.is_over_limit and not run.is_due:
             return Problem("run_waits", f"{name} waits: {told}", "pagersync incidents list")
+        case RunStatus.QUEUED | RunStatus.STARTED if run.error:  # put off: it tries again
+            text = f"{name} has not finished: {run.error.rstrip('.')}"
+            return Problem("run_late", text, "pagersync doctor")
         case RunStatus.QUEUED | RunStatus.STARTED if run.is_due:
-            behind = f": {run.error.rstrip('.')}" if run.error else ""
-            text = f"{name} has not finished{behind}; is a worker running?"
+            text = f"{name} has not finished; is a worker running?"
             return Problem("run_late", text, "pagersync doctor")
     return None
 

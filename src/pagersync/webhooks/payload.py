@@ -62,6 +62,8 @@ async def build_payload(session: AsyncSession, delivery: WebhookDelivery) -> str
 async def _data(session: AsyncSession, event_type: str, event: DomainEvent) -> dict[str, Any]:
     """Return the resource as it is now, or what the event tells of one that is gone."""
     kind = BY_NAME[event_type].data
+    if kind == "broken_references":
+        return {"integration_id": str(event.subject_id), **event.data}
     if kind == "incident_events":
         entry_id = UUID(event.data["event_id"])
         resource = await _resource(session, kind, entry_id)

@@ -59,7 +59,9 @@ async def change_integration(
         before = await checked_version(session, id, if_match, lock=True)
         is_known = listed is not None or (before.directory_synced_at and not changes.api_key)
         if changes.default_targets and is_known:
-            await check_default_targets(session, id, columns["default_targets"], listed)
+            columns["default_targets"] = await check_default_targets(
+                session, id, columns["default_targets"], listed
+            )
         notes = await change_account(session, id, columns)
         integration = await get_integration(session, id)
         response.headers["ETag"] = etag(await integration_version(session, integration))

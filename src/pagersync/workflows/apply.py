@@ -9,11 +9,13 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from pagersync.errors import ConflictError, InvalidError
+from pagersync.errors import ConflictError, InvalidError, ManyInvalidError
 from pagersync.integrations.models import Integration
 from pagersync.workflows import service
 from pagersync.workflows.files import Content, WorkflowFile, content_of
+from pagersync.workflows.models import WorkflowTask
 from pagersync.workflows.slugs import lock_slugs
+from pagersync.workflows.task_references import check_hosts, settle_tasks
 
 Action = Literal["create", "change", "unchanged", "remove"]
 
@@ -84,6 +86,7 @@ async def make_plan(
     prune: bool = False,
     prune_defaults: Collection[str] = (),
     lock: bool = False,
+    hosts: Sequence[str] | None = None,
 ) -> Plan:
     """Return what is to be done so that the workflows are as a file says.
 
@@ -93,6 +96,7 @@ async def make_plan(
         prune: whether to remove what the file does not have.
         prune_defaults: slugs of workflows that came with an integration, to be removed too.
         lock: whether nobody else changes workflows until the transaction ends.
+        hosts: those that tasks may call; None: not looked at.
 
     Raises:
         InvalidError: the file names an account that there is not, or nothing can be pruned so.
@@ -104,12 +108,14 @@ async def make_plan(
     existing = {workflow.slug: workflow for workflow in workflows}
     tasks = await service.list_tasks(session, [workflow.id for workflow in workflows])
     steps = []
-    for slug, wanted in file.contents.items():
+    for slug, written in file.contents.items():
         known = existing.get(slug)
+        own_tasks = tasks.get(known.id, []) if known else []
+        wanted = await _settled(session, written, own_tasks, accounts, file.places[slug], hosts)
         if known is None:
             steps.append(Step("create", slug, values=_values(wanted, slug, accounts, file)))
             continue
-        own = content_of(known, tasks.get(known.id, []), accounts.names[known.integration_id])
+        own = content_of(known, own_tasks, accounts.names[known.integration_id])
         changed = {name: wanted[name] for name in wanted if wanted[name] != own[name]}
         if changed:
             values = _values(changed, slug, accounts, file)
@@ -174,6 +180,36 @@ async def _read_accounts(session: AsyncSession) -> Accounts:
         if not is_removed:
             ids[name] = row_id
     return Accounts(names, ids)
+
+
+async def _settled(
+    session: AsyncSession,
+    written: Content,
+    saved: Sequence[WorkflowTask],
+    accounts: Accounts,
+    place: str,
+    hosts: Sequence[str] | None,
+) -> Content:
+    """Return a workflow of a file with PagerTree's ids of whom it names.
+
+    Raises:
+        InvalidError: it names what fits nobody or several, or calls a host that may not be called.
+    """
+    try:
+        if hosts is not None:
+            check_hosts(written["tasks"], hosts, "/tasks")
+        tasks = await settle_tasks(
+            session,
+            written["tasks"],
+            [task.task_params for task in saved],
+            integration_id=accounts.ids.get(written["integration"]),
+            trigger_type=written["trigger_params"]["trigger_type"],
+            pointer="/tasks",
+        )
+    except ManyInvalidError as error:
+        lines = [f"{place}: {one.pointer}: {one.detail}" for one in error.problems]
+        raise InvalidError("\n".join(lines)) from None
+    return {**written, "tasks": tasks}
 
 
 def _values(

@@ -276,6 +276,7 @@ async def _apply(
 ) -> None:
     from pagersync.workflows.apply import apply_plan, make_plan
 
+    options = {**options, "hosts": context.settings.http_client_hosts.split(",")}
     async with context.sessions() as session:
         plan: Plan = await make_plan(session, file, **options)
     for line in plan.lines():

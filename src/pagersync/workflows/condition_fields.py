@@ -219,6 +219,7 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         _with_regexp("page", "label", "label_texts", "page_labels", Shape.MANY),
         _with_regexp("page", "summary", "summary", "page_summaries", Shape.TEXT),
     ),
+    "account": (),
     "simple": (),
 }
 """Of each kind of workflow, the cheapest first: a failed condition is the first that failed."""

@@ -46,7 +46,11 @@ async def connect_integration(
     if any(targets.values()) and listed is None:
         left = [UNCHECKED.format(name=new.integration.name)]
     elif any(targets.values()) and listed is not None:
-        await check_default_targets(session, new.integration.id, targets, listed)
+        new.integration.default_targets = await check_default_targets(
+            session, new.integration.id, targets, listed
+        )
+        await session.flush()
+        await session.refresh(new.integration)
     if not default_workflows:
         return new, left
     workflows = await create_default_workflows(session, new.integration, requested_by)

@@ -126,6 +126,7 @@ def default_targets(
         raise InvalidError("name at least one team, user or router")
 
     async def action(context: Context) -> "Workflow | None":
+        from pagersync.integrations.default_targets import check_default_targets
         from pagersync.integrations.target_params import Targets
         from pagersync.paging.requests import find_targets
         from pagersync.workflows.defaults import CREATE, find_default_workflow
@@ -133,7 +134,8 @@ def default_targets(
         async with context.sessions.begin() as session:
             integration = await find_integration(session, reference)
             await find_targets(session, integration.id, Targets.model_validate(chosen))
-            await change_integration(session, integration.id, default_targets=chosen)
+            settled = await check_default_targets(session, integration.id, chosen)
+            await change_integration(session, integration.id, default_targets=settled)
             return await find_default_workflow(session, integration.id, CREATE)
 
     workflow = run(action)

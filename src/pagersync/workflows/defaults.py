@@ -154,6 +154,7 @@ def _page_task() -> dict[str, Any]:
         "urgency": "auto",
         "severity": "auto",
         "incident": True,
+        "skip_if_alert_pages": True,
     }
 
 

@@ -119,10 +119,10 @@ def misfits(
 ) -> Iterator[InvalidError]:
     """Yield why a task can never do anything in a workflow of a kind."""
     task_type = task.get("task_params", {}).get("task_type")
-    if trigger_type == "alert" and task_type in NEEDS_INCIDENT:
+    if trigger_type in ("alert", "account") and task_type in NEEDS_INCIDENT:
         yield InvalidError(
             f"{task_type} changes the incident that a run is about, and runs of a workflow for "
-            "alerts are about an alert",
+            f"{trigger_type}s are about an {trigger_type}",
             pointer=f"{pointer}/task_params/task_type",
         )
 

@@ -123,10 +123,10 @@ def check_fits(workflow: Workflow, about: About | None) -> None:
     """Check that a run of a workflow may be about this.
 
     Raises:
-        InvalidError: it may not; a simple workflow's may be about anything, and about nothing.
+        InvalidError: it may not; those of the kinds `simple` and `account` may be about anything.
     """
     kind = trigger_type_of(workflow)
-    if kind not in ("simple", about and about.kind):
+    if kind not in ("simple", "account", about and about.kind):
         given = f"{about.kind}_id" if about else f"{kind}_id"
         raise InvalidError(
             f"the workflow is for {kind}s: give it {kind}_id", pointer=f"{ATTRIBUTES}/{given}"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from pagersync.events.models import DomainEvent
 from pagersync.incidents.models import Incident
 from pagersync.paging.models import MARKER_PREFIX, Page
 from pagersync.paging.requests import is_mark
@@ -38,6 +39,11 @@ async def _subject(context: TaskContext) -> tuple[str, str]:
         title = await session.scalar(select(Page.title).where(Page.id == context.page_id))
         if title and title.strip():
             return "the page's title", title.strip()
+    of_account = select(DomainEvent.data).where(
+        DomainEvent.id == context.run.domain_event_id, DomainEvent.subject_type == "integration"
+    )
+    if broken := await session.scalar(of_account):
+        return "what is broken", f"{broken['where']}: {broken['detail']}"
     return "the workflow's name", context.workflow.name
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -14,9 +13,10 @@ from pagersync.alerts.store import AlertKey, lock_alerts
 from pagersync.database.session import driver_connection
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause
-from pagersync.fitting import fit
+from pagersync.fitting import fit, sentence_of
 from pagersync.incidents.lifecycle import is_over
 from pagersync.incidents.models import Incident
+from pagersync.incidents.timeline import add_trail
 from pagersync.integrations.target_params import Targets
 from pagersync.pagertree.severity import AUTO, read_severity
 from pagersync.paging import requests
@@ -26,14 +26,15 @@ from pagersync.paging.service import NewPage, create_page, request_operation, re
 from pagersync.paging.task_account import account_for_task
 from pagersync.paging.whom import find_whom, look_up
 from pagersync.texts import few
-from pagersync.workflows.context import NotYetError, TaskContext, TaskFailedError, TaskResult
+from pagersync.workflows.already_paged import beside_its_alert
+from pagersync.workflows.context import TaskContext, TaskFailedError, TaskResult
 from pagersync.workflows.linked import Linked, find_linked
 from pagersync.workflows.page_texts import title_of, without_marks
 from pagersync.workflows.paging_targets import (
     account_named,
     find_fallback,
     named_targets,
-    needs_names,
+    wait_for_directory,
 )
 from pagersync.workflows.task_params import (
     AcknowledgePagerTreeAlertParams,
@@ -46,33 +47,24 @@ from pagersync.workflows.task_params import (
 from pagersync.workflows.waiting import name_waiting
 
 TITLE_MAX: Final = requests.TITLE_CHARACTERS_MAX
-DIRECTORY_WAIT: Final = timedelta(minutes=10)
-"""After that a page whose targets cannot be known fails, and says so."""
 
 
 async def create_pagertree_alert(
     context: TaskContext, params: CreatePagerTreeAlertParams | PagePagerTreeParams
 ) -> TaskResult:
     """Page those whom the task names, or the integration's default targets."""
-    await _wait_for_directory(context, params)
-    planned = await plan_page(context, params)
-    return await _page(context, await name_waiting(context, planned))
-
-
-async def _wait_for_directory(context: TaskContext, params: PagerTreeAlertParams) -> None:
-    """Wait for the first listing of what can be paged: an account may be a few seconds old.
-
-    Raises:
-        NotYetError: it has not come yet.
-    """
-    account = await account_for_task(context.session, account_named(context, params))
-    chosen = account.integration
-    is_patient = datetime.now(UTC) - context.run.created_at < DIRECTORY_WAIT
-    if chosen.directory_synced_at is None and is_patient and needs_names(params, chosen):
-        raise NotYetError(
-            f"the teams, users and routers of {chosen.name!r} are not listed yet"
-            + (f": {chosen.directory_error}" if chosen.directory_error else "")
-        )
+    await wait_for_directory(context, params)
+    new, said = await beside_its_alert(
+        context,
+        await plan_page(context, params),
+        skips=params.skip_if_alert_pages,
+        minutes=params.unacknowledged_minutes_max,
+    )
+    if new is None:
+        return await _not_paged(context, str(said))
+    if said is None:  # what is not sent now names nobody who waits
+        new = await name_waiting(context, new)
+    return await _page(context, new, said)
 
 
 async def plan_page(context: TaskContext, params: PagerTreeAlertParams) -> NewPage:
@@ -190,10 +182,19 @@ async def _lock(context: TaskContext, alerts: Sequence[Alert]) -> None:
     await lock_alerts(await driver_connection(context.session), keys)
 
 
-async def _page(context: TaskContext, new: NewPage) -> TaskResult:
+async def _page(context: TaskContext, new: NewPage, said: str | None) -> TaskResult:
     page: Page = await create_page(context.session, new)
     names = [target["name"] for target in paged(page.targets)]
-    return TaskResult({"page_id": str(page.id), "title": page.title, "targets": names}, page.id)
+    result = {"page_id": str(page.id), "title": page.title, "targets": names}
+    return TaskResult({**result, **({"not_paged_again": said} if said else {})}, page.id)
+
+
+async def _not_paged(context: TaskContext, said: str) -> TaskResult:
+    """Say that somebody has the alert already, and nobody is paged."""
+    context.notes.append(said)
+    if context.incident_id is not None:
+        add_trail(context.session, context.incident_id, sentence_of(said), context.cause)
+    return TaskResult({"not_paged_again": said})
 
 
 async def _new_page(

@@ -1,5 +1,6 @@
 """`/v1/workflows`: rules that say what is done when something happens."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -26,6 +27,7 @@ from pagersync.workflows import service
 from pagersync.workflows.account_workflows import alarm
 from pagersync.workflows.models import Workflow
 from pagersync.workflows.severity_ids import with_severity_ids
+from pagersync.workflows.task_references import check_hosts
 from pagersync.workflows.views import (
     REQUIRED,
     SHAPE,
@@ -65,6 +67,11 @@ FILTERS = Filters(
 WantedDep = Annotated[Wanted, Depends(SHAPE)]
 
 
+def _check_hosts(request: Request, values: Mapping[str, Any]) -> None:
+    hosts = request.state.settings.http_client_hosts.split(",")
+    check_hosts(values.get("tasks") or (), hosts, "/data/attributes/tasks")
+
+
 @router.post(
     "/workflows",
     summary="Create a workflow",
@@ -81,6 +88,7 @@ async def create_workflow(
 ) -> Document[WorkflowAttributes]:
     values = await with_severity_ids(session, body.data.attributes.kept())
     workflow = await service.create_workflow(session, values, requested_by=requester(request))
+    _check_hosts(request, values)
     return await _shown(session, response, workflow)
 
 
@@ -137,6 +145,7 @@ async def get_workflow(
     responses=errors(400, 404, 409, 412, 422),
 )
 async def update_workflow(
+    request: Request,
     session: SessionDep,
     response: Response,
     id: str,
@@ -151,6 +160,7 @@ async def update_workflow(
     values = await with_severity_ids(session, values, workflow.trigger_params)
     if values:
         workflow = await service.change_workflow(session, workflow, values)
+    _check_hosts(request, values)
     shown = await _shown(session, response, workflow)
     if values.get("enabled") is False:
         shown.meta = notes_of(await alarm(session))

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.base import new_id
 from pagersync.errors import ConflictError, InvalidError, ManyInvalidError, NotFoundError
+from pagersync.integrations.directory_store import forget_check
 from pagersync.integrations.models import Integration
 from pagersync.integrations.values import to_uuid
 from pagersync.workflows.definition import (
@@ -27,6 +28,7 @@ from pagersync.workflows.definition import (
 )
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.slugs import lock_slugs, unique_slug
+from pagersync.workflows.task_references import settle_task, settle_tasks
 from pagersync.workflows.trigger_params import parse_trigger_params, to_json
 
 WORKFLOWS_MAX: Final = 1_000
@@ -52,6 +54,7 @@ async def create_workflow(
         ConflictError: the slug is taken, or there are too many workflows.
     """
     await _check(session, None, values, pointer)
+    values = await _settled(session, None, values, pointer)
     await lock_slugs(session)
     alive = select(func.count()).where(Workflow.removed_at.is_(None))
     if (await session.scalar(alive) or 0) >= WORKFLOWS_MAX:
@@ -132,7 +135,7 @@ async def change_workflow(
         ManyInvalidError: values that cannot be right, every one of them.
     """
     await _check(session, workflow, values, pointer)
-    return await _write(session, workflow, values)
+    return await _write(session, workflow, await _settled(session, workflow, values, pointer))
 
 
 async def remove_workflow(session: AsyncSession, workflow: Workflow) -> Workflow:
@@ -175,6 +178,10 @@ async def add_task(
     last = tasks[-1].position if tasks else 0
     task = WorkflowTask(workflow_id=workflow.id, position=last + 1)
     _set_task(task, workflow, tasks, values)
+    saved = [each.task_params for each in tasks]
+    task.task_params = await settle_task(
+        session, task.task_params, saved, workflow.integration_id, trigger_type_of(workflow)
+    )
     session.add(task)
     await _counted(session, workflow)
     await session.refresh(task)
@@ -195,7 +202,12 @@ async def change_task(
     if "task_params" in values:
         own = {"task_type": task.task_params["task_type"]}
         values = {**values, "task_params": own | values["task_params"]}
+    saved = [each.task_params for each in tasks]
     _set_task(task, workflow, [each for each in tasks if each.id != task.id], values)
+    if "task_params" in values:
+        task.task_params = await settle_task(
+            session, task.task_params, saved, workflow.integration_id, trigger_type_of(workflow)
+        )
     await _counted(session, workflow)
     await session.refresh(task)
     return task
@@ -205,6 +217,30 @@ async def remove_task(session: AsyncSession, task: WorkflowTask, workflow: Workf
     """Remove a task, whose workflow is locked; runs that began keep it."""
     await session.delete(task)
     await _counted(session, workflow)
+
+
+async def _settled(
+    session: AsyncSession, workflow: Workflow | None, values: Mapping[str, Any], pointer: str
+) -> Mapping[str, Any]:
+    """Return a workflow's values with PagerTree's ids of whom its tasks name.
+
+    Raises:
+        ManyInvalidError: they name what fits nobody, or several.
+    """
+    if not values.get("tasks"):
+        return values
+    existing = (await list_tasks(session, [workflow.id])).get(workflow.id, []) if workflow else []
+    kind = values.get("trigger_params", {}).get("trigger_type")
+    own = workflow.integration_id if workflow else None
+    tasks = await settle_tasks(
+        session,
+        values["tasks"],
+        [task.task_params for task in existing],
+        integration_id=values.get("integration_id", own),
+        trigger_type=kind or (trigger_type_of(workflow) if workflow else "simple"),
+        pointer=f"{pointer}/tasks",
+    )
+    return {**values, "tasks": tasks}
 
 
 async def _check(
@@ -335,6 +371,7 @@ def _set_task(
 
 async def _counted(session: AsyncSession, workflow: Workflow) -> Workflow:
     workflow.version += 1
+    await forget_check(session)
     await session.flush()
     await session.refresh(workflow)
     return workflow

@@ -25,7 +25,7 @@ async def load_subjects(
 
     Args:
         connection: to read from.
-        kind: `incident`, `alert` or `page`.
+        kind: `incident`, `alert`, `page` or `integration`, of which there is nothing to look at.
         ids: of that kind; those that do not exist are missing in the answer.
         with_payload: whether alerts come with their data, which can be large.
     """
@@ -35,6 +35,8 @@ async def load_subjects(
     if kind == "incident":
         rows = await connection.fetch(_INCIDENTS, list(ids))
         return {row["id"]: _incident(row) for row in rows}
+    if kind == "integration":
+        return {id_: Subject(kind=kind, status="connected") for id_ in ids}
     rows = await connection.fetch(_PAGES, list(ids))
     return {row["id"]: _page(row) for row in rows}
 

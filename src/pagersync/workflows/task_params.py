@@ -7,12 +7,10 @@ executed, its texts rendered.
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
-from uuid import UUID
 
 from pydantic import BaseModel, Field, ValidationError
 
 from pagersync.errors import InvalidError, ManyInvalidError, wording
-from pagersync.incidents.models import SeverityLevel
 from pagersync.integrations.target_params import References, Targets
 from pagersync.jsonapi import Attributes, Nothing
 from pagersync.workflows.http_task import HttpClientParams
@@ -28,6 +26,19 @@ Text = Annotated[str, Field(max_length=20_000)]
 ShortText = Annotated[str, Field(max_length=2_000)]
 CutText = Annotated[str, Field(max_length=OUTPUT_BYTES_MAX)]
 """A text that is cut to what fits: nobody goes unpaged because somebody wrote much."""
+
+
+Skip = Annotated[
+    bool,
+    Field(
+        description="For an incident that was made of an alert: the page waits while the alert "
+        "pages the same people in PagerTree, at least as urgently. It goes out if nobody "
+        "acknowledges the alert."
+    ),
+]
+Minutes = Annotated[
+    int, Field(ge=1, le=1440, description="How long `skip_if_alert_pages` waits at most.")
+]
 
 
 class PagerTreeAlertParams(Attributes):
@@ -57,6 +68,8 @@ class CreatePagerTreeAlertParams(PagerTreeAlertParams):
     """
 
     task_type: Literal["create_pagertree_alert"]
+    skip_if_alert_pages: Skip = False
+    unacknowledged_minutes_max: Minutes = 15
 
 
 class UpdatePagerTreeAlertParams(PagerTreeAlertParams):
@@ -72,6 +85,8 @@ class PagePagerTreeParams(PagerTreeAlertParams):
     """Page teams, users and routers."""
 
     task_type: Literal["page_pagertree"]
+    skip_if_alert_pages: Skip = False
+    unacknowledged_minutes_max: Minutes = 15
     routers: References = Field(default_factory=list)
     tags: list[ShortText] = Field(default_factory=list, max_length=20)
     integration: ShortText | None = Field(default=None, description="Its name or id.")
@@ -123,9 +138,11 @@ class CreateIncidentParams(Attributes):
     task_type: Literal["create_incident"]
     title: CutText
     summary: CutText | None = None
-    severity_id: Annotated[UUID, Field(strict=False)] | None = None
-    severity: SeverityLevel | Literal["auto"] | None = Field(
-        default="auto", description="`auto`: that of the alert, where it has one."
+    severity_id: ShortText | None = None
+    severity: ShortText | None = Field(
+        default="auto",
+        description="A level, `SEV-1` to `SEV-4`, or a severity's id, slug or name. `auto`: that "
+        "of the alert, or its urgency where it has none. One that does not exist is noted.",
     )
     private: bool = False
     incident_type_ids: Nothing = None

@@ -1,15 +1,17 @@
 """`/v1/workflow_tasks`: what a workflow does, step by step."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import ColumnElement, func, select
 
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
+from pagersync.errors import InvalidError
 from pagersync.etag import IfMatch, check_if_match, etag_of, version_of
 from pagersync.filters import Filters
 from pagersync.jsonapi import Collection, Document, JsonApiResponse, NewDocument, errors
@@ -17,6 +19,7 @@ from pagersync.pagination import PageDep, find
 from pagersync.shape import Wanted
 from pagersync.workflows import service
 from pagersync.workflows.models import WorkflowTask
+from pagersync.workflows.task_references import host_problem
 from pagersync.workflows.views import (
     REQUIRED,
     TASK_SHAPE,
@@ -50,6 +53,7 @@ FILTERS = Filters(
     responses=errors(400, 404, 409, 422),
 )
 async def create_workflow_task(
+    request: Request,
     session: SessionDep,
     response: Response,
     workflow_id: str,
@@ -57,7 +61,9 @@ async def create_workflow_task(
 ) -> Document[TaskAttributes]:
     values = body.data.attributes.model_dump(exclude_none=True)
     workflow = await service.get_workflow(session, workflow_id, lock=True)
-    return _shown(response, await service.add_task(session, workflow, values))
+    task = await service.add_task(session, workflow, values)
+    _check_host(request, values)
+    return _shown(response, task)
 
 
 @router.get(
@@ -104,6 +110,7 @@ async def get_workflow_task(
     responses=errors(400, 404, 412, 422),
 )
 async def update_workflow_task(
+    request: Request,
     session: SessionDep,
     response: Response,
     id: UUID,
@@ -115,6 +122,8 @@ async def update_workflow_task(
     check_if_match(if_match, version_of(task.updated_at))
     if values:
         task = await service.change_task(session, task, workflow, values)
+    if "task_params" in values:
+        _check_host(request, {"task_params": task.task_params})
     return _shown(response, task)
 
 
@@ -132,6 +141,12 @@ async def delete_workflow_task(
     shown = _shown(response, task)
     await service.remove_task(session, task, workflow)
     return shown
+
+
+def _check_host(request: Request, values: Mapping[str, Any]) -> None:
+    hosts = request.state.settings.http_client_hosts.split(",")
+    if detail := host_problem(values.get("task_params") or {}, hosts):
+        raise InvalidError(detail, pointer="/data/attributes/task_params/url")
 
 
 def _shown(

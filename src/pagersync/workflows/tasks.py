@@ -4,17 +4,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import select
-
 from pagersync.fitting import fit
-from pagersync.incidents.lifecycle import is_restart
-from pagersync.incidents.models import Severity
+from pagersync.incidents.lifecycle import is_over, is_restart
 from pagersync.incidents.requests import TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from pagersync.incidents.service import NewIncident, move_incident
 from pagersync.incidents.service import create_incident as create_incident_once
 from pagersync.incidents.timeline import add_entry
 from pagersync.workflows import paging_tasks as paging
 from pagersync.workflows.context import TaskContext, TaskResult
+from pagersync.workflows.incident_severity import choose_severity
 from pagersync.workflows.page_texts import title_of
 from pagersync.workflows.restart import notes_on_restart
 from pagersync.workflows.task_params import (
@@ -60,9 +58,7 @@ async def create_incident(context: TaskContext, params: CreateIncidentParams) ->
     """Declare an incident; if the alert was made one before, that is the one."""
     session = context.session
     alert = await context.alert()
-    level = await context.severity() if params.severity == "auto" else params.severity
-    by_level = select(Severity.id).where(Severity.severity == level).order_by(Severity.position)
-    severity_id = params.severity_id or (await session.scalar(by_level.limit(1)) if level else None)
+    severity_id = await choose_severity(context, params, alert)
     new = NewIncident(
         title=await _title(context, params.title),
         summary=fit("summary", params.summary, TEXT_CHARACTERS_MAX, context.notes),
@@ -72,6 +68,11 @@ async def create_incident(context: TaskContext, params: CreateIncidentParams) ->
         notes=context.notes,
     )
     incident = await create_incident_once(session, new, context.cause)
+    if is_over(incident.status):
+        context.notes.append(
+            f"the alert became incident {incident.number} before, which is {incident.status}: no "
+            "other is made"
+        )
     result = {"incident_id": str(incident.id), "number": incident.number}
     return TaskResult(result, incident_id=incident.id)
 

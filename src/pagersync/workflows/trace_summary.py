@@ -42,7 +42,9 @@ def _one_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str
     reason = f": {error}" if error else ""
     if _was_paged(page):
         return f"{names} was paged because {why}; {_outcome(story, causes, page)}{instead}."
-    if page.status == PageStatus.UNKNOWN:
+    if page.standby_for is not None and page.status == PageStatus.QUEUED:
+        lead = page.notes[-1]
+    elif page.status == PageStatus.UNKNOWN:
         why_not = reason or ": an answer was lost"
         lead = f"Nobody can tell yet whether {names} was paged{why_not}{instead}"
     else:
@@ -223,12 +225,20 @@ def _of_runs(story: Story) -> Iterator[str]:
             continue
         if run.status != RunStatus.COMPLETED:
             yield text.run_text(story, run)
+        elif said := _not_paged_again(story, run):
+            yield said
         elif not _made_something(story, run):
             yield f"{text.workflow_name(story, run.workflow_id)} ran, and none of its tasks paged"
 
 
 def _made_something(story: Story, run: WorkflowRun) -> bool:
     return any(task.run_id == run.id and task.incident_id for task in story.each("task"))
+
+
+def _not_paged_again(story: Story, run: WorkflowRun) -> str | None:
+    """Return that somebody had the alert already, if a task of the run found that."""
+    results = [task.result or {} for task in story.each("task") if task.run_id == run.id]
+    return next((str(r["not_paged_again"]) for r in results if "not_paged_again" in r), None)
 
 
 def _of_verdicts(story: Story) -> Iterator[str]:

@@ -195,6 +195,13 @@ class PageTriggerParams(Params):
     page_summaries: Texts = Field(default_factory=list, description="The title of a page.")
 
 
+class AccountTriggerParams(Params):
+    """Triggers of a workflow for what happens to an account, which Rootly does not have."""
+
+    trigger_type: Literal["account"]
+    triggers: Texts = _texts()
+
+
 class SimpleTriggerParams(Params):
     """Of a workflow that is started by hand only."""
 
@@ -203,7 +210,11 @@ class SimpleTriggerParams(Params):
 
 
 TriggerParams = Annotated[
-    IncidentTriggerParams | AlertTriggerParams | PageTriggerParams | SimpleTriggerParams,
+    IncidentTriggerParams
+    | AlertTriggerParams
+    | PageTriggerParams
+    | AccountTriggerParams
+    | SimpleTriggerParams,
     Field(discriminator="trigger_type"),
 ]
 _ADAPTER: Final[TypeAdapter[TriggerParams]] = TypeAdapter(TriggerParams)
@@ -241,7 +252,7 @@ def fits_rootly(params: Mapping[str, Any]) -> bool:
     """
     is_presence = params.get("incident_condition_summary") in (None, *get_args(Presence))
     has_ours = not OURS_ONLY.isdisjoint(params.get("triggers") or ())
-    return params["trigger_type"] != "page" and is_presence and not has_ours
+    return params["trigger_type"] not in ("page", "account") and is_presence and not has_ours
 
 
 def _problem(error: Any, pointer: str) -> InvalidError:

@@ -1,0 +1,147 @@
+"""What PagerTree renamed, removed or doubled: found after a sync, told once, and paged about."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from pagersync.database.engine import Sessions
+from pagersync.doctor import examine
+from pagersync.events.models import DomainEvent
+from pagersync.http import AsyncClient
+from pagersync.integrations.directory_models import DirectoryEntry
+from pagersync.integrations.models import Integration
+from pagersync.integrations.service import change_integration
+from pagersync.integrations.targets import name_key
+from pagersync.settings import Settings
+from pagersync.webhooks.models import WebhookDelivery, WebhookEndpoint
+from pagersync.webhooks.payload import build_payload
+from pagersync.workflows.models import WorkflowTask
+from pagersync.workflows.reference_check import EVENT, check_due
+from tests.paging.conftest import Paging
+from tests.workflows.conftest import Flows
+
+PAGE: dict[str, Any] = {"task_type": "page_pagertree"}
+
+
+async def change(sessions: Sessions, pagertree_id: str, **values: Any) -> None:
+    """Change an entry of the directory as a sync would, and let the next check be due."""
+    if "name" in values:
+        values["name_key"] = name_key(values["name"])
+    async with sessions.begin() as session:
+        own = DirectoryEntry.pagertree_id == pagertree_id
+        await session.execute(update(DirectoryEntry).where(own).values(**values))
+        await session.execute(update(Integration).values(directory_synced_at=datetime.now(UTC)))
+
+
+async def told(sessions: Sessions) -> list[dict[str, Any]]:
+    async with sessions() as session:
+        own = select(DomainEvent.data).where(DomainEvent.type == EVENT).order_by(DomainEvent.id)
+        return list(await session.scalars(own))
+
+
+async def test_what_is_broken_is_told_once_and_again_when_it_breaks_anew(
+    flows: Flows, directory: Paging, sessions: Sessions
+) -> None:
+    team = directory.simulator.directory.teams[0]
+    await flows.add({**PAGE, "teams": [{"id": team.id, "name": team.name}]}, name="Page SRE")
+    assert await check_due(sessions)
+    assert not await check_due(sessions), "it is checked once for each sync"
+    assert await told(sessions) == []
+    await change(sessions, team.id, name="Reliability")
+    assert await check_due(sessions)
+    (renamed,) = await told(sessions)
+    assert renamed["detail"] == f"the team '{team.name}' is called 'Reliability' now"
+    assert renamed["is_paged"] is True
+    assert "'Page SRE'" in renamed["where"]
+    await change(sessions, team.id)
+    await check_due(sessions)
+    assert len(await told(sessions)) == 1, "each finding is told once"
+    await change(sessions, team.id, missing_since=datetime.now(UTC))
+    await check_due(sessions)
+    _, missing = await told(sessions)
+    assert missing["is_paged"] is False
+    await change(sessions, team.id, missing_since=None, name=team.name)
+    await check_due(sessions)
+    await change(sessions, team.id, missing_since=datetime.now(UTC))
+    await check_due(sessions)
+    assert len(await told(sessions)) == 3
+
+
+async def test_references_with_only_a_name_get_the_id_after_a_sync(
+    flows: Flows, directory: Paging, sessions: Sessions
+) -> None:
+    team, other = directory.simulator.directory.teams[:2]
+    fallback = {"teams": [{"name": other.name}]}
+    await flows.add({**PAGE, "teams": [{"name": team.name}], "fallback": fallback})
+    async with sessions.begin() as session:
+        defaults = {"teams": [{"name": team.name}]}
+        await change_integration(session, directory.integration_id, default_targets=defaults)
+    await check_due(sessions)
+    async with sessions() as session:
+        (task,) = (await session.scalars(select(WorkflowTask))).all()
+        assert task.task_params["teams"] == [{"id": team.id, "name": team.name}]
+        assert task.task_params["fallback"]["teams"] == [{"id": other.id, "name": other.name}]
+        account = await session.get_one(Integration, directory.integration_id)
+        assert account.default_targets["teams"] == [{"id": team.id, "name": team.name}]
+
+
+async def test_a_second_team_of_the_name_is_found_where_only_a_name_is_known(
+    flows: Flows, directory: Paging, sessions: Sessions
+) -> None:
+    team, other = directory.simulator.directory.teams[:2]
+    await change(sessions, other.id, name=team.name)
+    await flows.add({**PAGE, "teams": [{"name": team.name}]})
+    await check_due(sessions)
+    (ambiguous,) = await told(sessions)
+    assert ambiguous["detail"].startswith(f"2 teams are called '{team.name}'")
+
+
+async def test_doctor_and_the_account_list_what_is_broken(
+    flows: Flows,
+    paging: Paging,
+    service_api: AsyncClient,
+    sessions: Sessions,
+    settings: Settings,
+) -> None:
+    gone = {"id": "01HZZZZZZZZZZZZZZZZZZZZZZZ", "name": "Gone"}
+    await flows.add({**PAGE, "teams": [gone]}, name="Page")
+    await check_due(sessions)
+    findings = [one for one in await examine(sessions, settings) if one.code == "reference_broken"]
+    assert len(findings) == 1
+    assert gone["id"] in findings[0].detail
+    answer = await service_api.get(f"/v1/integrations/{paging.integration_id}")
+    (shown,) = answer.json()["data"]["attributes"]["broken_references"]
+    assert (shown["kind"], shown["name"], shown["is_paged"]) == ("team", "Gone", False)
+
+
+async def test_a_workflow_can_page_somebody_about_it(
+    flows: Flows, paging: Paging, sessions: Sessions, team: dict[str, str]
+) -> None:
+    listening = await flows.add(
+        {**PAGE, "teams": [team]}, trigger_type="account", triggers=["reference_broken"]
+    )
+    lost = paging.simulator.directory.teams[1]
+    await flows.add({**PAGE, "teams": [{"id": lost.id, "name": lost.name}]}, name="Other")
+    await check_due(sessions)
+    await change(sessions, lost.id, missing_since=datetime.now(UTC))
+    await check_due(sessions)
+    (run,) = await flows.ran(listening)
+    assert run.status == "completed", run.status_message
+    (page,) = await flows.pages()
+    assert "'Other'" in page.title
+    assert "no longer lists" in page.title
+    await paging.reaches(page.id, "confirmed")
+
+
+@pytest.mark.usefixtures("directory")
+async def test_endpoints_are_told(flows: Flows, sessions: Sessions) -> None:
+    async with sessions.begin() as session:
+        session.add(WebhookEndpoint(name="all", slug="all", url="https://x.test"))
+    await flows.add({**PAGE, "users": [{"name": "Nobody"}]}, name="Page")
+    await check_due(sessions)
+    async with sessions() as session:
+        delivery = (await session.scalars(select(WebhookDelivery))).one()
+        assert delivery.event_type == EVENT
+        assert "no user is called 'Nobody'" in await build_payload(session, delivery)
