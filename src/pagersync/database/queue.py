@@ -30,6 +30,7 @@ from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.engine import Connection
+from pagersync.database.unhurried import UNHURRIED
 
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MAX_S: Final = 900.0
@@ -172,7 +173,9 @@ class Queue:
             order_by=order_by,
             not_behind=NOT_BEHIND_ANOTHER.replace("operations", table),
         )
-        self._claim_sql = _CLAIM.format(table=table, returned=returned, head=head)
+        self._claim_sql = _CLAIM.format(
+            table=table, returned=returned, head=head, unhurried=UNHURRIED
+        )
         self._finish_sql = _FINISH.format(table=table, held=_HELD_BY_ONE)
         self._finish_each_sql = _FINISH.format(table=table, held=_HELD_BY_EACH)
         self._expire_sql = _EXPIRE.format(table=table)
@@ -263,7 +266,7 @@ head AS MATERIALIZED (
 
 _CLAIM = """
 WITH {head}, front AS (
-    SELECT id, was_lost FROM head LIMIT 1
+    SELECT id, was_lost FROM (SELECT id, was_lost FROM head LIMIT 1) AS first WHERE {unhurried}
 )
 UPDATE {table} q
 SET state = 'running', attempt = q.attempt + 1, lease_token = $2,
@@ -272,7 +275,10 @@ FROM head, front
 WHERE q.id = head.id AND (head.id = front.id OR NOT (head.was_lost OR front.was_lost))
 RETURNING {returned}
 """
-"""Takes the rows in front that no worker was lost with, or else the one row in front alone."""
+"""Takes the rows in front that no worker was lost with, or else the one row in front alone.
+
+A claim that a crash of the server takes back was never made: its commit waits for no disk.
+"""
 
 _FINISH = """
 WITH held AS MATERIALIZED (

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pagersync.database.base import Base
 from pagersync.database.engine import Connection
 from pagersync.database.notify import notify
+from pagersync.database.unhurried import UNHURRIED
 from pagersync.errors import CredentialsRefused, PagerTreeError, Rejected
 
 FAILURES_MAX: Final = 5
@@ -250,7 +251,7 @@ def _reason(error: PagerTreeError) -> GateReason:
     return GateReason.FAILING
 
 
-_ENTER = """
+_ENTER = f"""
 INSERT INTO integration_gates AS g (integration_id, tokens) VALUES ($1, $3::float8 - 1)
 ON CONFLICT (integration_id) DO UPDATE
 SET tokens = least($3::float8, g.tokens + $2 * extract(epoch FROM now() - g.refilled_at)) - 1,
@@ -260,10 +261,10 @@ WHERE (g.open_until IS NULL OR g.open_until <= now())
   AND (g.probing_until IS NULL OR g.probing_until <= now())
   AND g.tokens + $2 * extract(epoch FROM now() - g.refilled_at) > -$2 * $5::float8
 RETURNING tokens, names_urgency, open_until IS NOT NULL AS is_probe,
-    (failures > 0 OR open_until IS NOT NULL) AS is_failing
-"""
+    (failures > 0 OR open_until IS NOT NULL) AS is_failing, {UNHURRIED} AS is_unhurried
+"""  # noqa: S608 - a constant
 
-_ENTER_MANY = """
+_ENTER_MANY = f"""
 UPDATE integration_gates g
 SET tokens = least($3::float8, g.tokens + $2 * extract(epoch FROM now() - g.refilled_at)) - $4::int,
     refilled_at = now()
@@ -271,8 +272,8 @@ WHERE integration_id = $1 AND open_until IS NULL
   AND (probing_until IS NULL OR probing_until <= now())
   AND least($3::float8, g.tokens + $2 * extract(epoch FROM now() - g.refilled_at)) - $4::int + 1
       > -$2 * $5::float8
-RETURNING tokens, names_urgency, failures > 0 AS is_failing
-"""
+RETURNING tokens, names_urgency, failures > 0 AS is_failing, {UNHURRIED} AS is_unhurried
+"""  # noqa: S608 - a constant
 """All of them or none. A limiter that is shut, or not there yet, is asked for one at a time."""
 
 _SUCCESS = """

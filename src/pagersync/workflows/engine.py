@@ -20,6 +20,7 @@ from pagersync.database.caller import CALLER, SYSTEM, Caller
 from pagersync.database.engine import create_sessions, raw_connection
 from pagersync.database.queue import Outcome, Queue
 from pagersync.database.session import driver_connection
+from pagersync.database.unhurried import commit_unhurried
 from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
 from pagersync.metrics import WORKFLOW_RUNS
@@ -107,9 +108,11 @@ class Engine:
                 await self._end(session, run, workflow, token, *await runs.outcome(session, run))
                 return False
             calling = await self._execute(await open_context(session, run, workflow), task)
-            if calling is not None:
+            if calling is not None:  # that it begins must be on the disk before the call goes out
                 more_s = http_calls.longest_s(calling, self._settings)
                 await self._hold(session, token, run_id, more_s=more_s)
+            else:
+                await commit_unhurried(await driver_connection(session))
         if calling is not None:
             await self._call(token, run_id, task.id, calling)
         return True
@@ -205,6 +208,7 @@ class Engine:
         await runs.publish_end(session, run, state)
         connection = await driver_connection(session)
         await self._queue.finish(connection, token, [Outcome(run.id, state)])
+        await commit_unhurried(connection)
         WORKFLOW_RUNS.labels(status="completed" if state == "done" else state).inc()
 
     async def _put_off(self, token: UUID, run_id: UUID, reason: str) -> None:

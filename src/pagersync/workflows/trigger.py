@@ -19,6 +19,7 @@ import structlog
 from pagersync.database.batch import LeaseLostError, work_batch
 from pagersync.database.engine import Connection
 from pagersync.database.queue import Batch, Outcome, Queue
+from pagersync.database.unhurried import commit_unhurried
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.settings import Settings
 from pagersync.workflows import store
@@ -72,6 +73,7 @@ class Trigger:
         self, connection: Connection, queue: Queue, token: UUID, rows: Sequence[asyncpg.Record]
     ) -> None:
         async with connection.transaction():
+            await commit_unhurried(connection)  # a crash looks at the events again
             listeners = await self._listeners.load(connection)
             subjects = await _load(connection, listeners, rows)
             verdicts = await asyncio.to_thread(self._look, subjects, listeners, rows)
