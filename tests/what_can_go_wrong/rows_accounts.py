@@ -124,6 +124,14 @@ ROWS: Final = [
         "test_a_failed_resolve_is_told_everywhere_and_made_again_until_it_is_done",
     ),
     Row(
+        "PagerTree fails, or refuses the API key, while an incident's page is to be resolved.",
+        "PagerTree",
+        "The resolve waited for up to a day without a word, and people went on being paged.",
+        "After a minute timeline, run, `why`, an event and `doctor` say so.",
+        "tests/workflows/test_failed_calls.py::"
+        "test_a_resolve_that_goes_on_failing_is_told_before_its_attempts_are_over",
+    ),
+    Row(
         "An account is removed, and a page of it is to be resolved.",
         "operator",
         "The resolve was canceled silently.",
