@@ -148,6 +148,7 @@ async def tell_late_resolves(connection: Connection) -> None:
     async with connection.transaction():
         for late in await connection.fetch(_LATE, LATE_AFTER_S, REVIVED_AT_ONCE_MAX):
             row = await connection.fetchrow(_ABOUT, late["id"])
+            assert row is not None  # noqa: S101 - its operation is locked
             work = Work(
                 id=late["id"],
                 integration_id=late["integration_id"],
