@@ -142,6 +142,33 @@ async def test_whoever_cancels_a_page_and_whoever_sends_it_do_not_wait_for_each_
         assert await mark == {create.id}
 
 
+async def test_a_page_that_a_webhook_settles_while_it_is_announced_is_not_sent(
+    idle: Paging, engine: AsyncEngine
+) -> None:
+    settled, other = await idle.page(), await idle.page()
+    held = []
+    async with raw_connection(engine) as webhook, raw_connection(engine) as sending:
+        for page_id in (settled, other):
+            (create,) = await idle.operations(page_id)
+            held.append((create.id, create.id, page_id))
+        await sending.execute(
+            "UPDATE operations SET state = 'running', lease_token = id,"
+            " leased_until = now() + interval '1 min'"
+        )
+        await webhook.execute("BEGIN")
+        await webhook.execute(
+            "UPDATE pages SET pagertree_alert_id = 'alt_1', status = 'confirmed' WHERE id = $1",
+            settled,
+        )
+        mark = asyncio.create_task(mark_sending(sending, held, lease_s=60))
+        await asyncio.sleep(0.1)
+        assert not mark.done()  # it has read the page as it was, and waits for its lock
+        await webhook.execute("COMMIT")
+        assert await mark == {held[1][0]}
+    assert (await idle.get(settled)).status == "confirmed"
+    assert not (await idle.operations(settled))[0].may_have_been_sent
+
+
 async def test_a_page_that_cannot_be_written_down_for_pagertree_was_not_sent(
     idle: Paging, paging_settings: Settings
 ) -> None:
