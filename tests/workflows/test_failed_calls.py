@@ -128,7 +128,7 @@ async def test_a_resolve_that_goes_on_failing_is_told_before_its_attempts_are_ov
         await session.execute(update(Page).values(sent_at=before))
         await session.execute(update(Operation).values(created_at=before))
     call = await failed(paging, page_id, OperationKind.RESOLVE_ALERT)
-    async with raw_connection(engine) as connection:
+    async with raw_connection(engine) as connection, connection.transaction():
         await tell_late_resolves(connection)
     assert call.state in ("queued", "running"), "it is still tried"
     told = [each for each in await flows.timeline(incident_id) if "could not be resolved" in each]

@@ -145,20 +145,19 @@ async def tell_late_resolves(connection: Connection) -> None:
     An attempt that fails in doubt is repeated for a day, and none is made while the API key is
     refused: people are paged all that time for what is over.
     """
-    async with connection.transaction():
-        for late in await connection.fetch(_LATE, LATE_AFTER_S, REVIVED_AT_ONCE_MAX):
-            row = await connection.fetchrow(_ABOUT, late["id"])
-            assert row is not None  # noqa: S101 - its operation is locked
-            work = Work(
-                id=late["id"],
-                integration_id=late["integration_id"],
-                kind=OperationKind.RESOLVE_ALERT,
-                attempt=late["attempt"],
-                created_at=late["created_at"],
-                page_id=late["page_id"],
-            )
-            text = _text(KINDS[work.kind], row, late["last_error"], is_retried=True)
-            await _tell(connection, work, row, text)
+    for late in await connection.fetch(_LATE, LATE_AFTER_S, REVIVED_AT_ONCE_MAX):
+        row = await connection.fetchrow(_ABOUT, late["id"])
+        assert row is not None  # noqa: S101 - its operation is locked
+        work = Work(
+            id=late["id"],
+            integration_id=late["integration_id"],
+            kind=OperationKind.RESOLVE_ALERT,
+            attempt=late["attempt"],
+            created_at=late["created_at"],
+            page_id=late["page_id"],
+        )
+        text = _text(KINDS[work.kind], row, late["last_error"], is_retried=True)
+        await _tell(connection, work, row, text)
 
 
 async def revive_due(connection: Connection, *, attempts_max: int) -> int:

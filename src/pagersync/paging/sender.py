@@ -54,7 +54,8 @@ def operations_queue(settings: Settings) -> Queue:
 async def _tidy_up(connection: Connection) -> None:
     await show_lost(connection)
     await tell_waits(connection)
-    await tell_late_resolves(connection)
+    async with connection.transaction():
+        await tell_late_resolves(connection)
 
 
 class Sender:
