@@ -13,7 +13,6 @@ from pagersync.database.pool import Pool
 from pagersync.database.queue import Queue
 from pagersync.metrics import OPERATION_SECONDS
 from pagersync.paging.claim import claimable
-from pagersync.paging.failed_calls import tell_late_resolves
 from pagersync.paging.store import show_lost
 from pagersync.paging.turn import Turns
 from pagersync.paging.waiting import tell_waits
@@ -54,8 +53,6 @@ def operations_queue(settings: Settings) -> Queue:
 async def _tidy_up(connection: Connection) -> None:
     await show_lost(connection)
     await tell_waits(connection)
-    async with connection.transaction():
-        await tell_late_resolves(connection)
 
 
 class Sender:
