@@ -208,8 +208,10 @@ class PagerTreeError(PagersyncError):
     Attributes:
         http_status: what PagerTree answered; None when no answer came.
         retry_after_s: how long PagerTree asked to wait, in seconds, when it did.
+        is_cut: whether the answer was cut off, so that its words are not known.
     """
 
+    is_cut = False
     code = "pagertree_error"
     status = 502
     title = "PagerTree error"

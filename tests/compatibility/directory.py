@@ -16,7 +16,7 @@ class ConnectedLists:
 
     async def sync(self) -> None:
         """Bring here what PagerTree lists now."""
-        answer = await self.api.post(f"/v1/integrations/{self.id}/sync")
+        answer = await self.api.post(f"/v1/integrations/{self.id}/sync?believe=true")
         assert answer.status_code == 200, answer.text
 
 

@@ -46,7 +46,7 @@ async def test_an_incident_is_created_listed_shown_and_resolved_from_a_terminal(
     [
         (("show", "99"), "there is no incident 99"),
         (("show", "\udcff"), "neither a UUID nor a number"),
-        (("create", "\udcff"), "title"),
+        (("create", " "), "title"),
         (("create", "x", "--label", "novalue"), "KEY:VALUE"),
         (
             ("create", "x", "--severity", "awful"),

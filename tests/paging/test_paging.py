@@ -221,3 +221,14 @@ async def ask(paging: Paging, page_id: UUID, kind: OperationKind) -> None:
 async def set_enabled(paging: Paging, *, enabled: bool) -> None:
     async with paging.sessions.begin() as session:
         await integrations.change_integration(session, paging.integration_id, enabled=enabled)
+
+
+async def test_a_page_goes_out_although_the_demand_for_an_urgency_was_cut_off(
+    idle: Paging, paging_settings: Settings
+) -> None:
+    idle.simulator.change(omitted_urgency="refused")
+    idle.simulator.fail_next("truncated")
+    page_id = await idle.page(urgency="auto")
+    async with running_server(paging_settings):
+        await idle.reaches(page_id, "sent", "confirmed")
+    assert len(idle.simulator.alerts()) == 1

@@ -111,6 +111,13 @@ def test_pagertree_is_not_asked_again_before_it_said() -> None:
     assert end.outcome.delay_s >= 77
 
 
+def test_a_refusal_whose_words_were_lost_is_asked_for_again() -> None:
+    cut = Rejected("x", http_status=422)
+    cut.is_cut = True
+    end = after_error(work(), cut, attempts_max=MAX)
+    assert (end.outcome.state, end.may_have_been_sent) == ("queued", False)
+
+
 def test_what_may_have_been_sent_is_looked_for_at_once() -> None:
     end = after_error(work(), Ambiguous("x"), attempts_max=MAX)
     assert end.outcome.delay_s == 0

@@ -335,7 +335,7 @@ async def test_the_example_in_the_docs_applies_and_says_what_it_seems_to(
     sessions: Sessions, settings: Settings
 ) -> None:
     docs = (ROOT / "docs" / "workflows.md").read_text()
-    (text,) = re.findall(r"```yaml\n(.*?)```", docs, re.DOTALL)
+    text, *_ = re.findall(r"```yaml\n(.*?)```", docs, re.DOTALL)
     assert (await applied(sessions, text))[-1] == "4 to create."
     assert (await planned(sessions, text)).is_empty
     async with sessions() as session:

@@ -352,7 +352,9 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 
 @pytest.mark.parametrize("given", [{}, {"trigger_type": "pulse"}, {"trigger_type": None}])
 def test_a_workflow_is_of_a_kind_that_pagersync_has(given: dict[str, Any]) -> None:
-    with pytest.raises(ManyInvalidError, match="must be one of incident, alert, page, simple"):
+    with pytest.raises(
+        ManyInvalidError, match="must be one of incident, alert, page, account, simple"
+    ):
         parse_trigger_params(given)
 
 

@@ -109,11 +109,13 @@ def error_of(answer: Answer, *, changes: bool, secret: str, now: datetime) -> Pa
         return None
     said = answer.reason or messages_of(bytes(answer.body))
     retry_after_s = retry_after_of(answer.retry_after, now=now)
-    return kind(
+    error = kind(
         _detail(kind, answer, said.replace(secret, "***") if secret else said),
         http_status=answer.status,
         retry_after_s=retry_after_s if issubclass(kind, Unavailable | Ambiguous) else None,
     )
+    error.is_cut = answer.status is not None and answer.failure is Failure.LOST
+    return error
 
 
 def _detail(kind: type[PagerTreeError], answer: Answer, said: str) -> str:

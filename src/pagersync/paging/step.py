@@ -157,7 +157,7 @@ def after_error(
     """
     if isinstance(error, CredentialsRefused):
         return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
-    if isinstance(error, Rejected):
+    if isinstance(error, Rejected) and not error.is_cut:  # why it refused must be known
         return End(Outcome(work.id, OperationState.FAILED, error.detail))
     if isinstance(error, Ambiguous | Contract) and work.kind == OperationKind.CREATE_ALERT:
         return _look_at_once(work, error.detail, attempts_max=attempts_max, grace_s=took_s)
