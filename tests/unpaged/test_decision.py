@@ -20,7 +20,7 @@ from pagersync.unpaged.decision import (
 from pagersync.workflows.models import RunStatus
 
 RUN = RunSeen(id="1", workflow="Page", status="failed")
-OFF = OffSeen(workflow="Page", slug="page")
+OFF = OffSeen(workflow="Page", slug="page", number="7")
 
 pages = st.builds(
     PageSeen,
@@ -43,6 +43,8 @@ offs = st.builds(
     OffSeen,
     workflow=st.just("Page"),
     slug=st.just("page"),
+    number=st.just("7"),
+    is_on_now=st.booleans(),
     reason=st.none() | st.just("there is nobody to page"),
     is_spare=st.booleans(),
 )

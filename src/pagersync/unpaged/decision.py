@@ -83,17 +83,21 @@ class RunSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffSeen:
-    """A workflow that pages, is off, and would have matched.
+    """A workflow that pages, was off, and would have matched.
 
     Attributes:
+        number: of the incident that it would have paged for.
         reason: why pagersync switched it off; None if a person did.
         is_spare: it is off because a workflow of another account does its work.
+        is_on_now: it was switched on since; what it missed stays missed.
     """
 
     workflow: str
     slug: str
+    number: str
     reason: str | None = None
     is_spare: bool = False
+    is_on_now: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +211,14 @@ def _of_off(evidence: Evidence) -> Iterator[Problem]:
     for off in evidence.off:
         counts = not evidence.listened or (off.reason is not None and not off.is_spare)
         if counts:
-            why = f": {off.reason.rstrip('.')}" if off.reason else ""
-            text = f"the workflow {off.workflow!r} is off{why}"
-            yield Problem("workflow_off", text, f"pagersync workflows enable {off.slug}")
+            yield _of_one_off(off)
+
+
+def _of_one_off(off: OffSeen) -> Problem:
+    """Return the problem of a workflow that is off, or was; switching it on alone pages nobody."""
+    run = f"pagersync workflows run {off.slug} --incident {off.number}"
+    if off.is_on_now:
+        return Problem("workflow_off", f"the workflow {off.workflow!r} was off at that time", run)
+    why = f": {off.reason.rstrip('.')}" if off.reason else ""
+    text = f"the workflow {off.workflow!r} is off{why}"
+    return Problem("workflow_off", text, f"pagersync workflows enable {off.slug} && {run}")
