@@ -145,4 +145,20 @@ ROWS: Final = [
         "It is asked once.",
         "tests/workflows/test_failed_calls.py::test_an_alert_is_resolved_once_however_many_ask",
     ),
+    Row(
+        "A second account is connected, and somebody asks where a page went.",
+        "operator",
+        "Answers, lists and `why` showed the account's id, or nothing.",
+        "Each names the account: pages, operations, alerts, teams, workflows and runs.",
+        "tests/access/test_account_names.py::"
+        "test_lists_and_single_answers_say_what_the_account_is_called",
+    ),
+    Row(
+        "Two accounts have a team of the same name, and one of the teams is paged.",
+        "operator",
+        "`why` said that the team was paged, and not in which account.",
+        "The answer of `why` and the line of the page name the account.",
+        "tests/workflows/test_trace_rows.py::"
+        "test_the_answer_names_the_account_only_where_there_are_several",
+    ),
 ]
