@@ -90,6 +90,12 @@ def test_what_a_person_decided_is_no_problem() -> None:
     assert reason() is None
 
 
+def test_a_page_that_a_person_canceled_hides_no_other_page_that_failed() -> None:
+    canceled = PageSeen(status="canceled", error="canceled by a person")
+    assert reason(pages=[canceled, PageSeen(status="failed")]) == "page_failed"
+    assert reason(pages=[canceled, canceled]) is None
+
+
 def test_a_page_that_was_canceled_with_its_account_is_a_problem() -> None:
     page = PageSeen(status="canceled", error="the account 'acme' was removed")
     assert reason(pages=[page]) == "page_canceled"

@@ -6,7 +6,7 @@ keeps a workflow that pages from having paged somebody is one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -144,8 +144,10 @@ def find_problem(evidence: Evidence) -> Problem | None:
     """Return why nobody was paged though somebody should have been; None if all is well."""
     if is_paged(evidence):
         return None
-    if any(_is_decided(page) for page in evidence.pages):
+    undecided = [page for page in evidence.pages if not _is_decided(page)]
+    if evidence.pages and not undecided:
         return None
+    evidence = replace(evidence, pages=undecided)
     found = (*_of_pages(evidence), *_of_runs(evidence), *_of_events(evidence), *_of_off(evidence))
     return found[0] if found else None
 
