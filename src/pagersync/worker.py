@@ -147,15 +147,14 @@ async def run_workers(
         group.create_task(_run_retention(engine, settings, stop))
         if settings.unpaged_s:
             group.create_task(run_sweeps(engine, settings.unpaged_s, stop))
-        if settings.directory_sync_s:
-            syncing = run_directory(
-                create_sessions(engine),
-                clients.pagertree,
-                vault,
-                settings,
-                wake=listener.subscribe("integrations"),
-            )
-            group.create_task(_end_at(stop, group.create_task(syncing)))
+        syncing = run_directory(
+            create_sessions(engine),
+            clients.pagertree,
+            vault,
+            settings,
+            wake=listener.subscribe("integrations"),
+        )
+        group.create_task(_end_at(stop, group.create_task(syncing)))
 
 
 async def _look_at_events(
@@ -240,11 +239,14 @@ async def run_directory(
     *,
     wake: asyncio.Event,
 ) -> None:
-    """Sync the directories that are due, until cancelled: a sync that is cut short comes again."""
+    """Sync the directories that are due, until cancelled: a sync that is cut short comes again.
+
+    What refers to a directory is checked even where directories are only synced on demand.
+    """
     while True:
         wake.clear()
         try:
-            while await sync_due(sessions, http, vault, settings):
+            while settings.directory_sync_s and await sync_due(sessions, http, vault, settings):
                 pass
             while await check_due(sessions):
                 pass

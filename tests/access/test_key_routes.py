@@ -173,6 +173,8 @@ async def test_commands_make_bind_rotate_and_revoke(
     assert await works(server, made["token"])
     (listed,) = await setup.ask("keys", "list")
     assert listed["integration_id"] == str(integration)
+    assert listed["integration_name"] == "acme"
+    assert "  only acme  " in await setup.tell("keys", "list")
     rotated = await setup.ask("keys", "rotate", made["id"], "--grace-hours", "0")
     assert [await works(server, each["token"]) for each in (made, rotated)] == [False, True]
     await setup.tell("keys", "revoke", made["id"])

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pagersync.database.engine import Connection
+from pagersync.database.engine import Connection, create_engine, raw_connection
 from pagersync.database.group import Group
+from pagersync.settings import Settings
 
 
 class Doubling:
@@ -60,3 +61,25 @@ async def test_whoever_waits_for_a_group_that_is_broken_off_learns_of_it(
     for each in asked:
         with pytest.raises(asyncio.CancelledError):
             await each
+
+
+async def test_an_item_that_waits_for_a_lock_spoils_no_other(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    async def lock(connection: Connection, items: Sequence[int]) -> list[int]:
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(n) FROM unnest($1::bigint[]) AS n", items
+        )
+        return list(items)
+
+    impatient = create_engine(settings, command_timeout_s=1)
+    group = Group(impatient, lock, lock_wait_s=0.1)
+    async with raw_connection(engine) as holding:
+        await holding.execute("SELECT pg_advisory_lock(13)")
+        ends = await asyncio.gather(*map(group.do, (1, 13, 2)), return_exceptions=True)
+        await holding.execute("SELECT pg_advisory_unlock(13)")
+    assert ends[0::2] == [1, 2]
+    assert isinstance(ends[1], TimeoutError)
+    async with raw_connection(impatient) as connection:
+        assert await connection.fetchval("SHOW lock_timeout") == "0"
+    await impatient.dispose()

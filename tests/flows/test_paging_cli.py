@@ -33,7 +33,8 @@ async def test_a_person_pages_a_team_from_a_terminal_and_learns_how_it_ended(set
         page = ("page", "--title", "Down", "--urgency", "high", "--wait", "--json")
         confirmed = await setup.run(*page, "--team", "Platform", "--severity", "critical")
         assert confirmed.returncode == 0, confirmed.stderr
-        assert json.loads(confirmed.stdout)["status"] == "confirmed"
+        said = json.loads(confirmed.stdout)
+        assert (said["status"], said["integration_name"]) == ("confirmed", "acme")
         (alert,) = pagertree.simulator.alerts()
         assert alert["urgency"] == "high"
 
@@ -45,7 +46,8 @@ async def test_a_person_pages_a_team_from_a_terminal_and_learns_how_it_ended(set
         why = (await setup.tell("why", "page", page_id)).splitlines()
         assert why[0].startswith("Night Watch was not paged: PagerTree dropped it")
         assert why[1] == "asked for it."
-        assert any("The command line asked for a page to Night Watch: Down" in line for line in why)
+        asked = "The command line asked for a page to Night Watch (account acme): Down"
+        assert any(asked in line for line in why)
         assert any("POST /alerts: 200 in" in line for line in why)
         assert max(map(len, why)) <= 100
         (root,) = (await setup.ask("why", "page", page_id))["roots"]
@@ -69,7 +71,13 @@ async def the_key_is_refused_for_a_while(setup: Setup, pagertree: SimulatedPager
     waiting = await setup.run(*page)
     assert waiting.returncode == 3
     (listed,) = await setup.ask("operations", "list")
+    assert listed["integration_name"] == "acme"
+    assert " queued    acme  PagerTree refused" in await setup.tell("operations", "list")
     shown = await setup.tell("operations", "show", listed["id"])
+    assert "integration_name     acme\n" in shown
+    assert "to Platform (account acme): Later" in await setup.tell(
+        "page", "--team", "Platform", "--title", "Later"
+    )
     for said in (waiting.stderr, waiting.stdout, listed["waits_because"], shown):
         assert "PagerTree refused the API key of the account 'acme'" in said
         assert "pagersync integrations set-api-key acme" in said

@@ -38,6 +38,8 @@ async def test_a_file_is_planned_asked_about_and_applied(setup: Setup, tmp_path:
     again = await setup.tell("workflows", "apply", str(file))
     assert again == "= unchanged  note\nNothing to do.\n"
     (listed,) = await setup.ask("workflows", "list")
+    assert listed["integration_name"] is None
+    assert "on   note  (by hand)  every account\n" in await setup.tell("workflows", "list")
     assert (listed["slug"], listed["enabled"], listed["default"]) == ("note", True, False)
 
     await setup.tell("workflows", "disable", "note")
@@ -89,7 +91,7 @@ async def test_what_is_exported_can_be_piped_into_apply(setup: Setup, tmp_path: 
 
 
 async def test_an_account_gets_default_targets_and_its_workflow_is_switched_on(
-    setup: Setup,
+    setup: Setup, tmp_path: Path
 ) -> None:
     async with simulated_pagertree() as pagertree:
         await setup.ask("integrations", "add", "acme", "--pagertree-url", pagertree.api_url)
@@ -99,7 +101,10 @@ async def test_an_account_gets_default_targets_and_its_workflow_is_switched_on(
     off, restarts = [each for each in defaults if not each["enabled"]]
     assert restarts["off_reason"] is None
     assert "default-targets" in off["off_reason"]
-    assert off["off_reason"] in await setup.tell("workflows", "list")
+    told = await setup.tell("workflows", "list")
+    assert off["off_reason"] in told
+    assert f"off  {off['slug']}  ({', '.join(off['triggers'])})  acme\n" in told
+    assert (await setup.ask("workflows", "show", off["slug"]))["integration_name"] == "acme"
 
     set_targets = ("integrations", "default-targets", "acme")
     nobody = await setup.run(*set_targets)
@@ -108,10 +113,21 @@ async def test_an_account_gets_default_targets_and_its_workflow_is_switched_on(
     assert "no team is called 'Nobody'" in unknown.stderr
     said = await setup.tell(*set_targets, "--team", name)
     assert f"`pagersync workflows enable {off['slug']}` switches it on" in said
+    await runs_name_the_account(setup, name, tmp_path / "note.yaml")
     await setup.tell("workflows", "enable", off["slug"])
     (on,) = [each for each in await setup.ask("workflows", "list") if each["id"] == off["id"]]
     assert (on["enabled"], on["off_reason"]) == (True, None)
     assert "still off" not in await setup.tell(*set_targets, "--team", name)
+
+
+async def runs_name_the_account(setup: Setup, team: str, file: Path) -> None:
+    file.write_text(FILE)
+    await setup.tell("workflows", "apply", str(file), "--yes")
+    page = await setup.ask("page", "--team", team, "--title", "Down")
+    ran = await setup.ask("workflows", "run", "note", "--page", page["id"])
+    listed = await setup.ask("workflows", "runs", "--status", "queued")
+    assert {row["id"]: row["integration_name"] for row in listed}[ran["id"]] == "acme"
+    assert "  Note  (acme)\n" in await setup.tell("workflows", "runs", "--status", "queued")
 
 
 async def test_an_account_is_not_added_with_a_default_target_that_pagertree_does_not_have(

@@ -12,6 +12,7 @@ from pagersync.database.engine import raw_connection
 from pagersync.integrations import service as integrations
 from pagersync.integrations.vault import open_vault
 from pagersync.pagertree.client import create_http_client
+from pagersync.paging.account_pages import cancel_waiting
 from pagersync.paging.batches import mark_sending
 from pagersync.paging.models import Operation, OperationKind, Page, marker_of
 from pagersync.paging.sender import operations_queue
@@ -140,6 +141,54 @@ async def test_whoever_cancels_a_page_and_whoever_sends_it_do_not_wait_for_each_
         await canceling.execute("SELECT FROM operations WHERE id = $1 FOR UPDATE NOWAIT", create.id)
         await canceling.execute("ROLLBACK")
         assert await mark == {create.id}
+
+
+async def test_the_end_of_an_account_does_not_hold_up_pages_that_are_on_their_way(
+    idle: Paging, engine: AsyncEngine
+) -> None:
+    waiting, running = await idle.page(), await idle.page()
+    async with raw_connection(engine) as sending, idle.sessions.begin() as session:
+        await sending.execute("BEGIN")
+        await sending.execute("SELECT FROM pages WHERE id = $1 FOR UPDATE", waiting)
+        reason = "the account is disabled"
+        cancel = asyncio.create_task(cancel_waiting(session, idle.integration_id, reason=reason))
+        await asyncio.sleep(0.1)  # it has read which pages wait, and waits for the first
+        await sending.execute(
+            "UPDATE operations SET state = 'running', lease_token = id,"
+            " leased_until = now() + interval '1 min' WHERE page_id = $1",
+            running,
+        )
+        await sending.execute("COMMIT")
+        assert await cancel == [waiting]
+        await sending.execute("SELECT FROM pages WHERE id = $1 FOR UPDATE NOWAIT", running)
+    assert (await idle.get(waiting)).status == "canceled"
+
+
+async def test_a_page_that_a_webhook_settles_while_it_is_announced_is_not_sent(
+    idle: Paging, engine: AsyncEngine
+) -> None:
+    settled, other = await idle.page(), await idle.page()
+    held = []
+    async with raw_connection(engine) as webhook, raw_connection(engine) as sending:
+        for page_id in (settled, other):
+            (create,) = await idle.operations(page_id)
+            held.append((create.id, create.id, page_id))
+        await sending.execute(
+            "UPDATE operations SET state = 'running', lease_token = id,"
+            " leased_until = now() + interval '1 min'"
+        )
+        await webhook.execute("BEGIN")
+        await webhook.execute(
+            "UPDATE pages SET pagertree_alert_id = 'alt_1', status = 'confirmed' WHERE id = $1",
+            settled,
+        )
+        mark = asyncio.create_task(mark_sending(sending, held, lease_s=60))
+        await asyncio.sleep(0.1)
+        assert not mark.done()  # it has read the page as it was, and waits for its lock
+        await webhook.execute("COMMIT")
+        assert await mark == {held[1][0]}
+    assert (await idle.get(settled)).status == "confirmed"
+    assert not (await idle.operations(settled))[0].may_have_been_sent
 
 
 async def test_a_page_that_cannot_be_written_down_for_pagertree_was_not_sent(

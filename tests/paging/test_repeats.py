@@ -286,3 +286,19 @@ async def test_what_to_do_about_unknown_pages_is_set_over_the_api(
     assert (after["when_unknown"], after["page_again_after_s"]) == ("page_again", 30)
     for wrong in ({"when_unknown": "give_up"}, {"page_again_after_s": 9}, {"when_unknown": None}):
         assert (await change(**wrong)).status_code == 422
+
+
+async def test_pages_for_which_nothing_can_be_done_hold_no_other_back(
+    idle: Paging, checker: RepeatChecker, settings: Settings
+) -> None:
+    await other_account(idle, settings, "pages nobody by default", default_targets={})
+    await other_account(
+        idle, settings, "pages who is gone", default_targets={"teams": [{"id": "tem_gone"}]}
+    )
+    for _ in range(21):
+        await unknown(idle, for_s=ELSEWHERE_S + 1)
+    assert await checker.check_due() == 0
+    await changed(idle, when_unknown="page_again", page_again_after_s=400)
+    page_id = await unknown(idle, for_s=401)
+    assert await checker.check_due() == 1
+    assert len(await repeats(idle, page_id)) == 1

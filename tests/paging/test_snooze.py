@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.engine import raw_connection
 from pagersync.http import AsyncClient
 from tests.paging.conftest import Paging
 from tests.paging.test_alert_actions import created, reaches
@@ -97,3 +99,22 @@ async def test_of_snoozes_at_the_same_time_one_pages_again(api: AsyncClient) -> 
     answers = await asyncio.gather(*snoozes)
     assert {answer.status_code for answer in answers} == {200}
     assert sorted(await statuses(api)) == ["canceled"] * 5 + ["queued"]
+
+
+@pytest.mark.usefixtures("paging")
+async def test_whoever_snoozes_again_locks_the_page_that_waits_before_the_alert(
+    service_api: AsyncClient, engine: AsyncEngine
+) -> None:
+    alert = await created(service_api, teams=[{"name": "Platform"}], urgency="high")
+    await reaches(service_api, alert["id"], status="triggered")
+    assert (await snooze(service_api, alert["id"])).status_code == 200
+    await reaches(service_api, alert["id"], status="acknowledged")
+    async with raw_connection(engine) as sending:
+        await sending.execute("BEGIN")
+        await sending.execute("SELECT FROM pages WHERE send_at IS NOT NULL FOR UPDATE")
+        again = asyncio.create_task(snooze(service_api, alert["id"]))
+        await asyncio.sleep(0.3)
+        assert not again.done()
+        await sending.execute("SELECT FROM alerts WHERE id = $1 FOR UPDATE NOWAIT", alert["id"])
+        await sending.execute("COMMIT")
+    assert (await again).status_code == 200

@@ -20,7 +20,7 @@ from pagersync.unpaged.decision import (
 from pagersync.workflows.models import RunStatus
 
 RUN = RunSeen(id="1", workflow="Page", status="failed")
-OFF = OffSeen(workflow="Page", slug="page")
+OFF = OffSeen(workflow="Page", slug="page", number="7")
 
 pages = st.builds(
     PageSeen,
@@ -43,6 +43,8 @@ offs = st.builds(
     OffSeen,
     workflow=st.just("Page"),
     slug=st.just("page"),
+    number=st.just("7"),
+    is_on_now=st.booleans(),
     reason=st.none() | st.just("there is nobody to page"),
     is_spare=st.booleans(),
 )
@@ -86,6 +88,12 @@ def test_what_a_person_decided_is_no_problem() -> None:
     assert reason(pages=[PageSeen(status="queued", is_for_later=True)]) is None
     assert reason(runs=[replace(RUN, status="queued", is_due=False, error=None)]) is None
     assert reason() is None
+
+
+def test_a_page_that_a_person_canceled_hides_no_other_page_that_failed() -> None:
+    canceled = PageSeen(status="canceled", error="canceled by a person")
+    assert reason(pages=[canceled, PageSeen(status="failed")]) == "page_failed"
+    assert reason(pages=[canceled, canceled]) is None
 
 
 def test_a_page_that_was_canceled_with_its_account_is_a_problem() -> None:

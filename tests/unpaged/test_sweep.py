@@ -64,7 +64,8 @@ async def test_a_workflow_that_is_off_leaves_an_incident_unpaged_and_that_is_tol
     assert event.data["reason"] == "workflow_off"
     said = "the workflow 'Page' is off: there is nobody to page"
     assert (await flows.timeline(incident_id))[-1] == (
-        f"Nobody was paged within 0 s: {said}. Do: pagersync workflows enable page"
+        f"Nobody was paged within 0 s: {said}. "
+        "Do: pagersync workflows enable page && pagersync workflows run page --incident 1"
     )
     shown = (await api.get(f"/v1/incidents/{incident_id}")).json()["data"]["attributes"]
     assert shown["unpaged_reason"] == said
@@ -76,6 +77,19 @@ async def test_a_workflow_that_is_off_leaves_an_incident_unpaged_and_that_is_tol
     listed = (await api.get("/v1/findings")).json()["data"]
     assert [row["attributes"]["code"] for row in listed] == [each.code for each in found]
     assert said in " ".join(row["attributes"]["detail"] for row in listed)
+
+
+async def test_switching_a_workflow_on_does_not_hide_what_it_missed(
+    flows: Flows, sessions: Sessions, engine: AsyncEngine
+) -> None:
+    workflow_id = await flows.add(PAGE, name="Page", enabled=False)
+    incident_id = await flows.declare()
+    assert await reasons(engine) == ["workflow_off"]
+    await flows.change(workflow_id, enabled=True)
+    assert (await look(engine)).ended == {}
+    row = await noted(sessions, incident_id)
+    assert row.detail == "the workflow 'Page' was off at that time"
+    assert row.remedy == "pagersync workflows run page --incident 1"
 
 
 async def test_what_conditions_or_people_decided_is_not_unpaged(

@@ -124,6 +124,14 @@ ROWS: Final = [
         "test_a_failed_resolve_is_told_everywhere_and_made_again_until_it_is_done",
     ),
     Row(
+        "PagerTree fails, or refuses the API key, while an incident's page is to be resolved.",
+        "PagerTree",
+        "The resolve waited for up to a day without a word, and people went on being paged.",
+        "After a minute timeline, run, `why`, an event and `doctor` say so.",
+        "tests/workflows/test_failed_calls.py::"
+        "test_a_resolve_that_goes_on_failing_is_told_before_its_attempts_are_over",
+    ),
+    Row(
         "An account is removed, and a page of it is to be resolved.",
         "operator",
         "The resolve was canceled silently.",
@@ -136,5 +144,21 @@ ROWS: Final = [
         "PagerTree was asked twice.",
         "It is asked once.",
         "tests/workflows/test_failed_calls.py::test_an_alert_is_resolved_once_however_many_ask",
+    ),
+    Row(
+        "A second account is connected, and somebody asks where a page went.",
+        "operator",
+        "Answers, lists and `why` showed the account's id, or nothing.",
+        "Each names the account: pages, operations, alerts, teams, workflows and runs.",
+        "tests/access/test_account_names.py::"
+        "test_lists_and_single_answers_say_what_the_account_is_called",
+    ),
+    Row(
+        "Two accounts have a team of the same name, and one of the teams is paged.",
+        "operator",
+        "`why` said that the team was paged, and not in which account.",
+        "The answer of `why` and the line of the page name the account.",
+        "tests/workflows/test_trace_rows.py::"
+        "test_the_answer_names_the_account_only_where_there_are_several",
     ),
 ]

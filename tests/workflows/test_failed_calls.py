@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts import actions
 from pagersync.alerts.models import Alert
+from pagersync.database.engine import raw_connection
 from pagersync.events.publish import Cause
 from pagersync.http import AsyncClient
-from pagersync.paging.failed_calls import PAUSE_FIRST_S, PAUSE_MAX_S, pause_s
+from pagersync.paging.failed_calls import PAUSE_FIRST_S, PAUSE_MAX_S, pause_s, tell_late_resolves
 from pagersync.paging.findings import find_page_problems
-from pagersync.paging.models import Operation, OperationKind
+from pagersync.paging.models import Operation, OperationKind, Page
 from pagersync.paging.service import get_page, request_operation
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
@@ -97,6 +99,54 @@ async def test_a_failed_resolve_is_told_everywhere_and_made_again_until_it_is_do
         )
     await directory.reaches(page_id, "resolved")
     assert (await directory.events(page_id)).count("page.resolve_failed") == 1, "told once"
+
+
+@pytest.mark.parametrize("fault", ["internal_error", "key_refused"])
+async def test_a_resolve_that_goes_on_failing_is_told_before_its_attempts_are_over(
+    paging: Paging,
+    flows: Flows,
+    service_api: AsyncClient,
+    engine: AsyncEngine,
+    settings: Settings,
+    fault: str,
+) -> None:
+    resolving = await flows.add(
+        {"task_type": "resolve_pagertree_alert"}, triggers=["status_updated"]
+    )
+    incident_id, page_id = await paged_for(paging, flows)
+    if fault == "key_refused":
+        paging.simulator.change(key_refused=True)
+    else:
+        paging.simulator.fail_next(fault, path_end="/resolve", times=100)
+    await flows.move(incident_id, "resolved")
+    (run,) = await flows.ran(resolving)
+    await eventually(lambda: call_of(paging, page_id, OperationKind.RESOLVE_ALERT), tried)
+    assert "could not be resolved" not in "\n".join(await flows.timeline(incident_id))
+
+    async with paging.sessions.begin() as session:
+        before = func.now() - timedelta(minutes=2)
+        await session.execute(update(Page).values(sent_at=before))
+        await session.execute(update(Operation).values(created_at=before))
+    call = await failed(paging, page_id, OperationKind.RESOLVE_ALERT)
+    async with raw_connection(engine) as connection, connection.transaction():
+        await tell_late_resolves(connection)
+    assert call.state in ("queued", "running"), "it is still tried"
+    told = [each for each in await flows.timeline(incident_id) if "could not be resolved" in each]
+    assert len(told) == 1, "once"
+    assert "People may still be paged. It is tried again" in told[0]
+    assert (await paging.events(page_id)).count("page.resolve_failed") == 1
+    (task,) = await flows.tasks(run)
+    assert any("could not be resolved" in note for note in task.notes)
+    said = (await trace(service_api, "incident", incident_id))["summary"]
+    assert "The resolve in PagerTree failed, so people may still be paged" in said
+    async with paging.sessions() as session:
+        codes = {finding.code for finding in await find_page_problems(session, settings)}
+    assert "resolve_failed" in codes
+
+
+def tried(call: Operation | None) -> bool:
+    """Tell whether a call was made, and has to be made again."""
+    return call is not None and call.state == "queued" and call.last_error is not None
 
 
 async def test_a_person_ends_the_retries_of_a_failed_resolve(

@@ -151,6 +151,24 @@ async def test_the_incident_is_paged_for_when_nobody_takes_its_alert(
 
 
 @pytest.mark.usefixtures("defaults")
+async def test_who_was_skipped_is_not_said_to_be_paged_when_a_page_that_stood_by_goes_out(
+    flows: Flows, paging: Paging, sessions: Sessions
+) -> None:
+    there = paging.simulator.add_alert(title="Disk full", urgency="high")
+    incident_id = await declared(sessions)
+    page = await page_of(flows, incident_id)
+    gone = {**TEAM, "name": "Gone", "skipped": "no team is called 'Gone'"}
+    async with sessions.begin() as session:
+        own = update(Page).where(Page.id == page.id)
+        await session.execute(own.values(targets=[*page.targets, gone]))
+    await paging.pagertree.reaches(there["id"], "open")
+    paging.simulator.act(there["id"], "drop")
+    await page_of(flows, incident_id, "confirmed")
+    (said,) = [each for each in await flows.timeline(incident_id) if "was dropped by" in each]
+    assert "Gone" not in said
+
+
+@pytest.mark.usefixtures("defaults")
 async def test_the_incident_is_paged_for_in_time_even_if_no_webhook_tells_of_its_alert(
     flows: Flows, paging: Paging, sessions: Sessions
 ) -> None:

@@ -117,6 +117,7 @@ async def test_a_preview_says_whom_a_task_would_page(
     page, unknown, default, resolve = shown["tasks"]
     assert page["would"] == {
         "integration_id": str(paging.integration_id),
+        "integration_name": "acme",
         "title": "Checkout is down",
         "urgency": "auto",
         "severity": "critical",

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from pagersync.database.engine import Sessions
+from pagersync.database.notify import notify
 from pagersync.doctor import examine
 from pagersync.events.models import DomainEvent
 from pagersync.http import AsyncClient
@@ -20,6 +21,7 @@ from pagersync.webhooks.payload import build_payload
 from pagersync.workflows.models import WorkflowTask
 from pagersync.workflows.reference_check import EVENT, check_due
 from tests.paging.conftest import Paging
+from tests.support.wait import eventually
 from tests.workflows.conftest import Flows
 
 PAGE: dict[str, Any] = {"task_type": "page_pagertree"}
@@ -33,6 +35,7 @@ async def change(sessions: Sessions, pagertree_id: str, **values: Any) -> None:
         own = DirectoryEntry.pagertree_id == pagertree_id
         await session.execute(update(DirectoryEntry).where(own).values(**values))
         await session.execute(update(Integration).values(directory_synced_at=datetime.now(UTC)))
+        await notify(session, "integrations")
 
 
 async def told(sessions: Sessions) -> list[dict[str, Any]]:
@@ -107,13 +110,25 @@ async def test_doctor_and_the_account_list_what_is_broken(
 ) -> None:
     gone = {"id": "01HZZZZZZZZZZZZZZZZZZZZZZZ", "name": "Gone"}
     await flows.add({**PAGE, "teams": [gone]}, name="Page")
-    await check_due(sessions)
+    await change(sessions, gone["id"])
+    await eventually(lambda: told(sessions), lambda found: len(found) == 1)
     findings = [one for one in await examine(sessions, settings) if one.code == "reference_broken"]
     assert len(findings) == 1
     assert gone["id"] in findings[0].detail
     answer = await service_api.get(f"/v1/integrations/{paging.integration_id}")
     (shown,) = answer.json()["data"]["attributes"]["broken_references"]
     assert (shown["kind"], shown["name"], shown["is_paged"]) == ("team", "Gone", False)
+
+
+async def test_what_is_broken_is_found_even_if_directories_are_synced_on_demand_only(
+    flows: Flows, paging: Paging, paging_settings: Settings, sessions: Sessions
+) -> None:
+    assert paging_settings.directory_sync_s == 0
+    team = paging.simulator.directory.teams[0]
+    await flows.add({**PAGE, "teams": [{"id": team.id, "name": team.name}]}, name="Page SRE")
+    await change(sessions, team.id, name="Reliability")
+    (renamed,) = await eventually(lambda: told(sessions), lambda found: len(found) == 1)
+    assert renamed["detail"] == f"the team '{team.name}' is called 'Reliability' now"
 
 
 async def test_a_workflow_can_page_somebody_about_it(
@@ -124,9 +139,7 @@ async def test_a_workflow_can_page_somebody_about_it(
     )
     lost = paging.simulator.directory.teams[1]
     await flows.add({**PAGE, "teams": [{"id": lost.id, "name": lost.name}]}, name="Other")
-    await check_due(sessions)
     await change(sessions, lost.id, missing_since=datetime.now(UTC))
-    await check_due(sessions)
     (run,) = await flows.ran(listening)
     assert run.status == "completed", run.status_message
     (page,) = await flows.pages()

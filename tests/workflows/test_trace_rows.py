@@ -242,6 +242,39 @@ async def test_a_page_whose_event_is_not_kept_any_more_begins_with_its_run(
     )
 
 
+async def test_the_line_of_a_page_names_its_account(chain: Chain, session: AsyncSession) -> None:
+    page = await get_page(session, await chain.page(await chain.run()))
+    (shown,) = [n for n in each((await chain.explain()).roots) if n.kind == "page"]
+    assert shown.title == "Page to Platform (account acme): Checkout is down"
+    assert shown.detail["account"] == "acme"
+    page.targets = [*page.targets, {**TARGET, "name": "Night Watch", "skipped": "it is gone"}]
+    await session.flush()
+    (shown,) = [n for n in each((await chain.explain()).roots) if n.kind == "page"]
+    assert shown.title.startswith("Page to Platform (account acme; not to Night Watch): ")
+
+
+async def test_the_answer_names_the_account_only_where_there_are_several(
+    chain: Chain, session: AsyncSession
+) -> None:
+    page_id = await chain.page(await chain.run())
+    assert (await chain.explain()).summary.startswith("Platform is not paged yet")
+    other = (await add_integration(session, name="beta")).integration
+    for why in (
+        await chain.explain(),
+        await explain_page(session, await get_page(session, page_id)),
+    ):
+        assert why.summary.startswith(
+            "Platform (account acme) is not paged yet: the page is queued"
+        )
+
+    elsewhere = await get_page(session, await chain.page(await chain.run(1)))
+    elsewhere.integration_id, elsewhere.repeat_of = other.id, page_id
+    other.removed_at = NOW
+    await session.flush()
+    why = await explain_page(session, await get_page(session, page_id))
+    assert "; Platform (account beta) was paged for it again" in why.summary
+
+
 async def test_a_run_that_a_person_started_is_a_root(chain: Chain, session: AsyncSession) -> None:
     page_id = await chain.page(await chain.run(domain_event_id=None, triggered_by="user"))
     why = await explain_page(session, await get_page(session, page_id))

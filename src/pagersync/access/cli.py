@@ -57,27 +57,31 @@ def create(
 @app.command("list")
 def list_(*, as_json: Json = False) -> None:
     """List the API keys that work."""
+    from pagersync.access.account_names import account_names
     from pagersync.access.keys import list_keys
 
     async def action(context: Context) -> list[dict[str, str | None]]:
         async with context.sessions() as session:
-            return [_described(key) for key in await list_keys(session)]
+            rows = await list_keys(session)
+            accounts = await account_names(session, rows)
+            return [_described(key, accounts.get(key.integration_id)) for key in rows]
 
     keys = run(action)
     if as_json:
         typer.echo(json.dumps(keys))
     for key in [] if as_json else keys:
         last_use = key["last_used_at"] or "never"
-        bound = f"  only {key['integration_id']}" if key["integration_id"] else ""
+        bound = f"  only {key['integration_name']}" if key["integration_id"] else ""
         typer.echo(f"{key['id']}  {key['name']}  {key['scopes']}{bound}  last used {last_use}")
 
 
-def _described(key: ApiKey) -> dict[str, str | None]:
+def _described(key: ApiKey, account: str | None) -> dict[str, str | None]:
     return {
         "id": str(key.id),
         "name": key.name,
         "scopes": ",".join(key.scopes),
         "integration_id": str(key.integration_id) if key.integration_id else None,
+        "integration_name": account,
         "expires_at": key.expires_at.isoformat() if key.expires_at else None,
         "last_used_at": key.last_used_at.isoformat() if key.last_used_at else None,
     }

@@ -7,8 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access import keys
+from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import ApiKey, Scope
@@ -88,6 +90,7 @@ class ApiKeyAttributes(BaseModel):
     name: str
     scopes: list[Scope]
     integration_id: UUID | None
+    integration_name: str | None = Field(description=NAME)
     origin: str | None = Field(
         description="`first` or `admin_key` for what `serve` made; null for what people made."
     )
@@ -125,7 +128,7 @@ async def create_api_key(
         expires_at=_checked_expiry(new.expires_at),
         integration_id=new.integration_id,
     )
-    return _with_token(response, key)
+    return await _with_token(session, response, key)
 
 
 @router.get(
@@ -141,9 +144,9 @@ async def list_api_keys(
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[ApiKeyAttributes]:
     found = await find(session, keys.working_keys().where(*where), ApiKey.id, page)
-    return Collection(
-        data=[_resource(row) for row in found.rows], links=found.links, meta=found.meta
-    )
+    accounts = await account_names(session, found.rows)
+    data = [_resource(row, accounts) for row in found.rows]
+    return Collection(data=data, links=found.links, meta=found.meta)
 
 
 @router.get(
@@ -153,7 +156,8 @@ async def list_api_keys(
     responses=errors(),
 )
 async def get_current_api_key(request: Request, session: SessionDep) -> Document[ApiKeyAttributes]:
-    return Document(data=_resource(await keys.get_key(session, request.state.api_key.id)))
+    key = await keys.get_key(session, request.state.api_key.id)
+    return Document(data=_resource(key, await account_names(session, [key])))
 
 
 @router.get(
@@ -165,7 +169,7 @@ async def get_current_api_key(request: Request, session: SessionDep) -> Document
 async def get_api_key(
     response: Response, session: SessionDep, id: UUID
 ) -> Document[ApiKeyAttributes]:
-    return _shown(response, await keys.get_key(session, id))
+    return await _shown(session, response, await keys.get_key(session, id))
 
 
 @router.put(
@@ -193,7 +197,7 @@ async def change_api_key(
     values = _changed_values(body.data.attributes)
     key = await keys.get_key(session, id, lock=True)
     check_if_match(if_match, key.version)
-    return _shown(response, await keys.change_key(session, key, values))
+    return await _shown(session, response, await keys.change_key(session, key, values))
 
 
 @router.delete(
@@ -228,7 +232,9 @@ async def rotate_api_key(
     hours = body.data.attributes.grace_hours if body else keys.GRACE_HOURS_DEFAULT
     key = await keys.get_key(session, id, lock=True)
     check_if_match(if_match, key.version)
-    return _with_token(response, await keys.rotate_key(session, key, grace=timedelta(hours=hours)))
+    return await _with_token(
+        session, response, await keys.rotate_key(session, key, grace=timedelta(hours=hours))
+    )
 
 
 def _changed_values(changed: ChangedApiKey) -> dict[str, Any]:
@@ -256,18 +262,26 @@ def _checked_expiry(expires_at: datetime | None) -> datetime | None:
     return expires_at
 
 
-def _shown(response: Response, key: ApiKey) -> Document[ApiKeyAttributes]:
+async def _shown(
+    session: AsyncSession, response: Response, key: ApiKey
+) -> Document[ApiKeyAttributes]:
     response.headers["ETag"] = etag(key.version)
-    return Document(data=_resource(key))
+    return Document(data=_resource(key, await account_names(session, [key])))
 
 
-def _with_token(response: Response, new: keys.NewKey) -> Document[ApiKeyWithToken]:
+async def _with_token(
+    session: AsyncSession, response: Response, new: keys.NewKey
+) -> Document[ApiKeyWithToken]:
     response.headers["ETag"] = etag(new.key.version)
-    shown = ApiKeyAttributes.model_validate(new.key, from_attributes=True)
+    shown = _attributes(new.key, await account_names(session, [new.key]))
     attributes = ApiKeyWithToken(**shown.model_dump(), token=new.token)
     return Document(data=Resource(id=str(new.key.id), type="api_keys", attributes=attributes))
 
 
-def _resource(key: ApiKey) -> Resource[ApiKeyAttributes]:
-    attributes = ApiKeyAttributes.model_validate(key, from_attributes=True)
-    return Resource(id=str(key.id), type="api_keys", attributes=attributes)
+def _resource(key: ApiKey, accounts: AccountNames) -> Resource[ApiKeyAttributes]:
+    return Resource(id=str(key.id), type="api_keys", attributes=_attributes(key, accounts))
+
+
+def _attributes(key: ApiKey, accounts: AccountNames) -> ApiKeyAttributes:
+    own = {n: getattr(key, n) for n in ApiKeyAttributes.model_fields if n != "integration_name"}
+    return ApiKeyAttributes(**own, integration_name=accounts.get(key.integration_id))

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.keys import allows
@@ -77,7 +78,7 @@ async def create_alert(
     body: NewDocument[Literal["alerts"], NewAlertAttributes],
 ) -> Document[AlertAttributes]:
     new = body.data.attributes
-    return _shown(response, *(await _create(session, new, requester(request))))
+    return await _shown(session, response, *(await _create(session, new, requester(request))))
 
 
 @router.patch(
@@ -102,7 +103,7 @@ async def update_alert(
     check_if_match(if_match, version_of(alert.updated_at))
     notes = body.data.attributes.notes
     changed = await actions.change_alert(session, alert, values, cause, notes)
-    return _shown(response, changed, notes)
+    return await _shown(session, response, changed, notes)
 
 
 @router.post(
@@ -121,7 +122,7 @@ async def acknowledge_alert(
 ) -> Document[AlertAttributes]:
     del body  # it has nothing to say
     alert = await find_alert(session, id)
-    return _shown(response, await actions.acknowledge_alert(session, alert, cause))
+    return await _shown(session, response, await actions.acknowledge_alert(session, alert, cause))
 
 
 @router.post(
@@ -146,7 +147,7 @@ async def resolve_alert(
     resolved = await actions.resolve_alert(session, alert, cause, said.resolution_message)
     if said.resolve_related_incidents:
         await _resolve_incidents(session, alert, cause)
-    return _shown(response, resolved, said.notes)
+    return await _shown(session, response, resolved, said.notes)
 
 
 @router.post(
@@ -166,7 +167,7 @@ async def snooze_alert(
 ) -> Document[AlertAttributes]:
     alert = await find_alert(session, id)
     page = await _page_later(session, alert, body.data.attributes, requester(request))
-    return _shown(response, await actions.snooze_alert(session, alert, page))
+    return await _shown(session, response, await actions.snooze_alert(session, alert, page))
 
 
 @router.post(
@@ -185,14 +186,15 @@ async def escalate_alert(
     alert = await find_alert(session, id)
     escalation = body.data.attributes if body else Escalation()
     page = await _page_about(session, alert, escalation, requester(request))
-    return _shown(response, await actions.escalate_alert(session, alert, page))
+    return await _shown(session, response, await actions.escalate_alert(session, alert, page))
 
 
-def _shown(
-    response: Response, alert: Alert, notes: Sequence[str] = ()
+async def _shown(
+    session: AsyncSession, response: Response, alert: Alert, notes: Sequence[str] = ()
 ) -> Document[AlertAttributes]:
     response.headers["ETag"] = etag_of(alert.updated_at)
-    return Document(data=alert_resource(alert)).noting(notes)
+    accounts = await account_names(session, [alert])
+    return Document(data=alert_resource(alert, accounts)).noting(notes)
 
 
 async def _create(

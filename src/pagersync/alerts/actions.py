@@ -295,15 +295,15 @@ async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Al
         ImpossibleError: it is resolved.
     """
     cause = Cause(page.requested_by, "api")
-    await lock_alert(session, alert)  # of two that snooze it at once, one sees the other's page
+    is_later = Page.send_at.is_not(None) & (Page.status == PageStatus.QUEUED)
+    about = (Page.alert_id == alert.id) & is_later
+    await session.execute(select(Page.id).where(about).order_by(Page.id).with_for_update())
+    await lock_alert(session, alert)  # after its pages, as everybody does
     alert = await acknowledge_alert(session, alert, cause)
     waiting = await session.scalars(
         select(Operation.id)
         .join(Page, Page.id == Operation.page_id)
-        .where(
-            Page.alert_id == alert.id, Page.send_at.is_not(None), Page.status == PageStatus.QUEUED
-        )
-        .where(Operation.kind == OperationKind.CREATE_ALERT)
+        .where(about, Operation.kind == OperationKind.CREATE_ALERT)
         .where(Operation.state == OperationState.QUEUED)
     )
     for operation_id in waiting.all():

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
@@ -76,4 +77,6 @@ async def _attached(
 ) -> Collection[AlertAttributes]:
     ids = select(IncidentAlert.alert_id).where(IncidentAlert.incident_id == incident.id)
     found = await find(session, select(Alert).where(Alert.id.in_(ids)), Alert.id, page)
-    return await wanted.collection(session, found, [alert_resource(row) for row in found.rows])
+    accounts = await account_names(session, found.rows)
+    shown = [alert_resource(row, accounts) for row in found.rows]
+    return await wanted.collection(session, found, shown)

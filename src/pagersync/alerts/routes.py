@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs
 from pagersync.access.models import Scope
 from pagersync.alerts.models import Alert, AlertStatus
@@ -61,7 +62,9 @@ async def list_alerts(
     wanted: WantedDep,
 ) -> Collection[AlertAttributes]:
     found = await find(session, select(Alert).where(*where), Alert.id, page)
-    return await wanted.collection(session, found, [alert_resource(row) for row in found.rows])
+    accounts = await account_names(session, found.rows)
+    shown = [alert_resource(row, accounts) for row in found.rows]
+    return await wanted.collection(session, found, shown)
 
 
 @router.get(
@@ -76,7 +79,9 @@ async def get_alert(
 ) -> Document[AlertAttributes]:
     alert = await find_alert(session, id)
     response.headers["ETag"] = etag_of(alert.updated_at)
-    return await wanted.document(session, alert_resource(alert))
+    return await wanted.document(
+        session, alert_resource(alert, await account_names(session, [alert]))
+    )
 
 
 async def find_alert(session: AsyncSession, reference: str) -> Alert:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.alerts.models import LOCAL_PREFIX, Alert, AlertEvent, AlertStatus
 from pagersync.incidents.models import Incident, IncidentAlert
 from pagersync.incidents.views import incident_resources
@@ -47,6 +48,7 @@ class AlertAttributes(BaseModel):
         description="PagerTree's urgency: critical, high, medium or low."
     )
     integration_id: UUID
+    integration_name: str | None = Field(description=NAME)
     thirdparty_id: str | None
     started_at: Timestamp
     acknowledged_at: Timestamp | None
@@ -99,7 +101,7 @@ class AlertEventAttributes(BaseModel):
     slack_message_permalink: Empty = None
 
 
-def alert_resource(row: Alert) -> Resource[AlertAttributes]:
+def alert_resource(row: Alert, accounts: AccountNames) -> Resource[AlertAttributes]:
     """Return an alert as the API shows it."""
     own = {
         name: getattr(row, name) for name in AlertAttributes.model_fields if hasattr(Alert, name)
@@ -107,6 +109,7 @@ def alert_resource(row: Alert) -> Resource[AlertAttributes]:
     attributes = AlertAttributes(
         **own
         | {
+            "integration_name": accounts.get(row.integration_id),
             "external_id": row.client_id if is_local(row) else row.external_id,
             "resolved_at": row.ended_at,
             "external_url": row.external_url or None,
@@ -178,9 +181,11 @@ async def alerts_of(
     numbered = own.where(IncidentAlert.incident_id.in_(ids)).subquery()
     is_shown = (numbered.c.alert_id == Alert.id) & (numbered.c.number <= RELATED_MAX)
     statement = select(numbered.c.incident_id, Alert).join(numbered, is_shown)
+    rows = (await session.execute(statement.order_by(Alert.id.desc()))).all()
+    accounts = await account_names(session, [alert for _, alert in rows])
     alerts: dict[UUID, list[Resource[Any]]] = {}
-    for incident_id, alert in await session.execute(statement.order_by(Alert.id.desc())):
-        alerts.setdefault(incident_id, []).append(alert_resource(alert))
+    for incident_id, alert in rows:
+        alerts.setdefault(incident_id, []).append(alert_resource(alert, accounts))
     return alerts
 
 

@@ -6,7 +6,8 @@ idle process works at once, and under load groups grow by themselves.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Generic, TypeAlias, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,14 +30,22 @@ class Group(Generic[Item, Result]):
         engine: of the database.
         work: does it.
         items_max: how many items at most are one group.
+        lock_wait_s: a group of several waits no longer for a lock: which of them needs it shows
+            when each is alone. An item that is alone waits as long as any statement.
     """
 
     def __init__(
-        self, engine: AsyncEngine, work: Work[Item, Result], *, items_max: int = 100
+        self,
+        engine: AsyncEngine,
+        work: Work[Item, Result],
+        *,
+        items_max: int = 100,
+        lock_wait_s: float = 2.0,
     ) -> None:
         self._engine = engine
         self._work = work
         self._items_max = items_max
+        self._lock_wait_s = lock_wait_s
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._flush: asyncio.Task[None] | None = None
 
@@ -76,7 +85,7 @@ class Group(Generic[Item, Result]):
     async def _do_together(self, group: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         """Do a group; if it fails by itself, each item alone, so that one spoils no other."""
         try:
-            async with raw_connection(self._engine) as connection:
+            async with self._connection(len(group)) as connection:
                 results = await self._work(connection, [item for item, _ in group])
         except Exception as error:  # noqa: BLE001 - passed on to whoever asked
             if len(group) > 1 and not is_unreachable(error):
@@ -90,3 +99,18 @@ class Group(Generic[Item, Result]):
         for (_, asked), result in zip(group, results, strict=True):
             if not asked.done():
                 asked.set_result(result)
+
+    @asynccontextmanager
+    async def _connection(self, items: int) -> AsyncIterator[Connection]:
+        async with raw_connection(self._engine) as connection:
+            if items == 1:
+                yield connection
+                return
+            await connection.execute(f"SET lock_timeout = {round(self._lock_wait_s * 1000)}")
+            try:
+                yield connection
+            except Exception as error:
+                if not is_unreachable(error):  # else nobody gets the connection any more
+                    await connection.execute("RESET lock_timeout")
+                raise
+            await connection.execute("RESET lock_timeout")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import defer
 
+from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
@@ -53,6 +54,7 @@ class DeliveryAttributes(BaseModel):
     """What is known of a delivery."""
 
     integration_id: UUID
+    integration_name: str | None = Field(description=NAME)
     state: DeliveryState
     event_type: str | None
     pagertree_alert_id: str | None
@@ -98,9 +100,9 @@ async def list_deliveries(
 ) -> Collection[DeliveryAttributes]:
     statement = select(Delivery).where(*where).options(defer(Delivery.body))
     found = await find(session, statement, Delivery.id, page)
-    return Collection(
-        data=[_resource(row) for row in found.rows], links=found.links, meta=found.meta
-    )
+    accounts = await account_names(session, found.rows)
+    data = [_resource(row, accounts) for row in found.rows]
+    return Collection(data=data, links=found.links, meta=found.meta)
 
 
 @router.get(
@@ -112,7 +114,7 @@ async def list_deliveries(
 async def get_delivery(session: SessionDep, id: UUID) -> Document[DeliveryWithBody]:
     delivery = await service.get_delivery(session, id)
     attributes = DeliveryWithBody(
-        **_attributes(delivery).model_dump(),
+        **_attributes(delivery, await account_names(session, [delivery])).model_dump(),
         body=_text(delivery.body),
         body_base64=base64.b64encode(delivery.body).decode(),
     )
@@ -127,7 +129,8 @@ async def get_delivery(session: SessionDep, id: UUID) -> Document[DeliveryWithBo
     responses=errors(404, 409, 422),
 )
 async def replay_delivery(session: SessionDep, id: UUID) -> Document[DeliveryAttributes]:
-    return Document(data=_resource(await service.replay_delivery(session, id)))
+    delivery = await service.replay_delivery(session, id)
+    return Document(data=_resource(delivery, await account_names(session, [delivery])))
 
 
 @router.post(
@@ -149,13 +152,15 @@ async def replay_deliveries(
     return Document(data=Resource(id="replay", type="replays", attributes=result))
 
 
-def _resource(delivery: Delivery) -> Resource[DeliveryAttributes]:
-    return Resource(id=str(delivery.id), type="deliveries", attributes=_attributes(delivery))
+def _resource(delivery: Delivery, accounts: AccountNames) -> Resource[DeliveryAttributes]:
+    attributes = _attributes(delivery, accounts)
+    return Resource(id=str(delivery.id), type="deliveries", attributes=attributes)
 
 
-def _attributes(delivery: Delivery) -> DeliveryAttributes:
+def _attributes(delivery: Delivery, accounts: AccountNames) -> DeliveryAttributes:
     return DeliveryAttributes(
         integration_id=delivery.integration_id,
+        integration_name=accounts.get(delivery.integration_id),
         state=DeliveryState(delivery.state),
         event_type=delivery.event_type,
         pagertree_alert_id=delivery.pagertree_alert_id,

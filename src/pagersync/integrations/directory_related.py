@@ -9,6 +9,7 @@ from sqlalchemy import any_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from pagersync.access.account_names import AccountNames, account_names
 from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind
 from pagersync.integrations.directory_views import (
     TeamAttributes,
@@ -38,7 +39,7 @@ async def _load(
     session: AsyncSession,
     kind: DirectoryKind,
     ids: Sequence[UUID],
-    shown: Callable[[DirectoryEntry], Resource[Any]],
+    shown: Callable[[DirectoryEntry, AccountNames], Resource[Any]],
 ) -> Mapping[UUID, Sequence[Resource[Any]]]:
     team, user = aliased(DirectoryEntry), aliased(DirectoryEntry)
     of, other = (team, user) if kind == DirectoryKind.TEAM else (user, team)
@@ -55,13 +56,15 @@ async def _load(
         )
         .subquery()
     )
-    rows = await session.execute(
+    result = await session.execute(
         select(pairs.c.of_id, DirectoryEntry)
         .join(DirectoryEntry, DirectoryEntry.id == pairs.c.id)
         .where(pairs.c.place <= RELATED_MAX)
         .order_by(pairs.c.place)
     )
+    rows = result.all()
+    accounts = await account_names(session, [row for _, row in rows])
     found: defaultdict[UUID, list[Resource[Any]]] = defaultdict(list)
     for of_id, row in rows:
-        found[of_id].append(shown(row))
+        found[of_id].append(shown(row, accounts))
     return found

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, select
 
+from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
@@ -63,7 +64,8 @@ async def list_routers(
     is_router = DirectoryEntry.kind == DirectoryKind.ROUTER
     statement = select(DirectoryEntry).where(is_router, is_shown(), *where)
     found = await find(session, statement, DirectoryEntry.id, page)
-    data = [router_resource(row) for row in found.rows]
+    accounts = await account_names(session, found.rows)
+    data = [router_resource(row, accounts) for row in found.rows]
     return Collection(data=data, links=found.links, meta=found.meta)
 
 
@@ -75,7 +77,8 @@ async def list_routers(
     responses=errors(404, 422),
 )
 async def get_router(session: SessionDep, id: str) -> Document[EntryAttributes]:
-    return Document(data=router_resource(await find_entry(session, DirectoryKind.ROUTER, id)))
+    router = await find_entry(session, DirectoryKind.ROUTER, id)
+    return Document(data=router_resource(router, await account_names(session, [router])))
 
 
 @router.post(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from pagersync.access.account_names import NAME, AccountNames
 from pagersync.integrations.directory_models import DirectoryEntry
 from pagersync.jsonapi import EMPTY_HERE, Empty, Relationship, Resource, Timestamp
 
@@ -16,6 +17,7 @@ class EntryAttributes(BaseModel):
 
     name: str
     integration_id: UUID
+    integration_name: str | None = Field(description=NAME)
     pagertree_id: str = Field(description="The id of PagerTree's REST API.")
     prefix_id: str | None = Field(description="PagerTree's other id, for example `tem_...`.")
     fetched_at: Timestamp = Field(description="When PagerTree last listed it.")
@@ -87,21 +89,21 @@ class UserAttributes(Person, EntryAttributes):
     emails: list[str] = Field(description="Every address, in lower case.")
 
 
-def router_resource(row: DirectoryEntry) -> Resource[EntryAttributes]:
+def router_resource(row: DirectoryEntry, accounts: AccountNames) -> Resource[EntryAttributes]:
     """Return a router as the API shows it."""
-    attributes = EntryAttributes.model_validate(row, from_attributes=True)
+    attributes = EntryAttributes(**_columns(row, accounts, EntryAttributes))
     return Resource(id=str(row.id), type="routers", attributes=attributes)
 
 
-def team_resource(row: DirectoryEntry) -> Resource[TeamAttributes]:
+def team_resource(row: DirectoryEntry, accounts: AccountNames) -> Resource[TeamAttributes]:
     """Return a team as the API shows it; Rootly's type of teams is `groups`."""
-    attributes = TeamAttributes.model_validate(row, from_attributes=True)
+    attributes = TeamAttributes(**_columns(row, accounts, TeamAttributes))
     return Resource(id=str(row.id), type="groups", attributes=attributes)
 
 
-def user_resource(row: DirectoryEntry) -> Resource[UserAttributes]:
+def user_resource(row: DirectoryEntry, accounts: AccountNames) -> Resource[UserAttributes]:
     """Return a user as the API shows it."""
-    entry = EntryAttributes.model_validate(row, from_attributes=True)
+    entry = EntryAttributes(**_columns(row, accounts, EntryAttributes))
     attributes = UserAttributes(
         **entry.model_dump(),
         email=next(iter(row.emails), ""),
@@ -112,6 +114,13 @@ def user_resource(row: DirectoryEntry) -> Resource[UserAttributes]:
         time_zone=row.time_zone,
     )
     return person_resource(row.id, attributes)
+
+
+def _columns(
+    row: DirectoryEntry, accounts: AccountNames, model: type[EntryAttributes]
+) -> dict[str, Any]:
+    own = {name: getattr(row, name) for name in model.model_fields if hasattr(row, name)}
+    return own | {"integration_name": accounts.get(row.integration_id)}
 
 
 def person_resource(id_: UUID, attributes: Any) -> Resource[Any]:

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, false, func, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
@@ -84,9 +86,11 @@ class OnCallAttributes(BaseModel):
     layers: list[OnCallLayer]
 
 
-def _shown(response: Response, team: DirectoryEntry) -> Resource[TeamAttributes]:
+async def _shown(
+    session: AsyncSession, response: Response, team: DirectoryEntry
+) -> Resource[TeamAttributes]:
     response.headers["ETag"] = etag(team.version)
-    return team_resource(team)
+    return team_resource(team, await account_names(session, [team]))
 
 
 @router.post(
@@ -105,7 +109,7 @@ async def create_team(
     body: NewDocument[Literal["groups"], requests.NewTeam],
 ) -> Document[TeamAttributes]:
     team = await changes.take_team(session, body.data.attributes.kept(exclude_none=True))
-    return Document(data=_shown(response, team))
+    return Document(data=await _shown(session, response, team))
 
 
 @router.get(
@@ -126,7 +130,9 @@ async def list_teams(
     is_team = DirectoryEntry.kind == DirectoryKind.TEAM
     statement = select(DirectoryEntry).where(is_team, is_shown(), *where)
     found = await find(session, statement, DirectoryEntry.id, page, order=order)
-    return await wanted.collection(session, found, [team_resource(row) for row in found.rows])
+    accounts = await account_names(session, found.rows)
+    shown = [team_resource(row, accounts) for row in found.rows]
+    return await wanted.collection(session, found, shown)
 
 
 @router.get(
@@ -141,7 +147,7 @@ async def get_team(
     response: Response, session: SessionDep, id: str, wanted: WantedDep
 ) -> Document[TeamAttributes]:
     team = await find_entry(session, DirectoryKind.TEAM, id)
-    return await wanted.document(session, _shown(response, team))
+    return await wanted.document(session, await _shown(session, response, team))
 
 
 @router.put(
@@ -160,7 +166,8 @@ async def update_team(
 ) -> Document[TeamAttributes]:
     values = body.data.attributes.changes(never_null=("name",))
     team = await wanted.lock(DirectoryKind.TEAM)
-    return Document(data=_shown(response, await changes.change_team(session, team, values)))
+    changed = await changes.change_team(session, team, values)
+    return Document(data=await _shown(session, response, changed))
 
 
 @router.delete(
@@ -173,7 +180,8 @@ async def update_team(
 )
 async def delete_team(session: SessionDep, wanted: changes.ToChangeDep) -> Document[TeamAttributes]:
     team = await wanted.lock(DirectoryKind.TEAM)
-    return Document(data=team_resource(await changes.remove_entry(session, team)))
+    removed = await changes.remove_entry(session, team)
+    return Document(data=team_resource(removed, await account_names(session, [removed])))
 
 
 @router.get(

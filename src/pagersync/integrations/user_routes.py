@@ -4,7 +4,9 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.keys import get_key
@@ -68,9 +70,11 @@ BY_ID: Final = "By our id, PagerTree's id, or its prefix id."
 WantedDep = Annotated[Wanted, Depends(SHAPE)]
 
 
-def _shown(response: Response, user: DirectoryEntry) -> Resource[UserAttributes]:
+async def _shown(
+    session: AsyncSession, response: Response, user: DirectoryEntry
+) -> Resource[UserAttributes]:
     response.headers["ETag"] = etag(user.version)
-    return user_resource(user)
+    return user_resource(user, await account_names(session, [user]))
 
 
 @router.get(
@@ -92,7 +96,9 @@ async def list_users(
     is_user = DirectoryEntry.kind == DirectoryKind.USER
     statement = select(DirectoryEntry).where(is_user, is_shown(), *where)
     found = await find(session, statement, DirectoryEntry.id, page, order=order)
-    return await wanted.collection(session, found, [user_resource(row) for row in found.rows])
+    accounts = await account_names(session, found.rows)
+    shown = [user_resource(row, accounts) for row in found.rows]
+    return await wanted.collection(session, found, shown)
 
 
 @router.get(
@@ -122,7 +128,7 @@ async def get_user(
     response: Response, session: SessionDep, id: str, wanted: WantedDep
 ) -> Document[UserAttributes]:
     user = await find_entry(session, DirectoryKind.USER, id)
-    return await wanted.document(session, _shown(response, user))
+    return await wanted.document(session, await _shown(session, response, user))
 
 
 @router.put(
@@ -141,7 +147,8 @@ async def update_user(
 ) -> Document[UserAttributes]:
     values = body.data.attributes.changes(never_null=())
     user = await wanted.lock(DirectoryKind.USER)
-    return Document(data=_shown(response, await changes.change_entry(session, user, values)))
+    changed = await changes.change_entry(session, user, values)
+    return Document(data=await _shown(session, response, changed))
 
 
 @router.delete(
@@ -154,4 +161,5 @@ async def update_user(
 )
 async def delete_user(session: SessionDep, wanted: changes.ToChangeDep) -> Document[UserAttributes]:
     user = await wanted.lock(DirectoryKind.USER)
-    return Document(data=user_resource(await changes.remove_entry(session, user)))
+    removed = await changes.remove_entry(session, user)
+    return Document(data=user_resource(removed, await account_names(session, [removed])))

@@ -32,7 +32,8 @@ async def cancel_waiting(
     canceled = []
     for operation_id, page_id in waiting.all():
         try:
-            await cancel_operation(session, operation_id, reason=reason)
+            async with session.begin_nested():  # gives the lock of what is on its way back
+                await cancel_operation(session, operation_id, reason=reason)
         except ConflictError:  # a sender has it by now
             continue
         if page_id is not None:

@@ -16,6 +16,7 @@ from pagersync.command import Context, run
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from pagersync.access.account_names import AccountNames
     from pagersync.integrations.target_params import Reference
     from pagersync.paging.models import Operation, Page
     from pagersync.paging.requests import PageRequest
@@ -86,8 +87,9 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
         users=[reference_of(text) for text in user or []],
         routers=[reference_of(text) for text in router or []],
     )
-    sent, reason = run(lambda context: _page(context, request, timeout_s if wait else 0))
-    typer.echo(json.dumps(_shown(sent, reason)) if as_json else _sentence(sent, reason))
+    sent, account, reason = run(lambda context: _page(context, request, timeout_s if wait else 0))
+    told = (sent, account, reason)
+    typer.echo(json.dumps(_shown(*told)) if as_json else _sentence(*told))
     for note in sent.notes:
         typer.echo(note, err=True)
     if wait:
@@ -105,8 +107,9 @@ def reference_of(text: str) -> "Reference":
 
 async def _page(
     context: Context, request: "PageRequest", timeout_s: float
-) -> "tuple[Page, str | None]":
+) -> "tuple[Page, str | None, str | None]":
     """Ask for a page and wait for it; say on standard error why it waits, when that changes."""
+    from pagersync.access.account_names import account_names
     from pagersync.paging.requests import to_new_page
     from pagersync.paging.service import create_page, get_page
 
@@ -123,7 +126,8 @@ async def _page(
             typer.echo(f"It waits. {reason}", err=True)
             said = reason
     async with context.sessions() as session:
-        return sent, await _why(context, session, sent)
+        accounts = await account_names(session, [sent])
+        return sent, accounts.get(sent.integration_id), await _why(context, session, sent)
 
 
 async def _why(context: Context, session: "AsyncSession", sent: "Page") -> str | None:
@@ -142,19 +146,21 @@ def exit_code(status: str) -> int:
     return EXIT_NOT_DELIVERED if status in NOT_DELIVERED else EXIT_NOT_KNOWN
 
 
-def _sentence(sent: "Page", reason: str | None) -> str:
+def _sentence(sent: "Page", account: str | None, reason: str | None) -> str:
     names = ", ".join(target["name"] for target in sent.targets if not target.get("skipped"))
     hint = " (is `pagersync serve` or `worker` running?)" if sent.status == "queued" else ""
     why = [reason] if reason else []
-    said = f"{sent.id}  {sent.status}{'' if reason else hint}  to {names}: {sent.title}"
+    whom = f"{names} (account {account})"
+    said = f"{sent.id}  {sent.status}{'' if reason else hint}  to {whom}: {sent.title}"
     return "\n".join([said, *why, *(f"  note: {note}" for note in sent.notes)])
 
 
-def _shown(sent: "Page", reason: str | None) -> dict[str, Any]:
+def _shown(sent: "Page", account: str | None, reason: str | None) -> dict[str, Any]:
     return {
         "id": str(sent.id),
         "status": sent.status,
         "title": sent.title,
+        "integration_name": account,
         "targets": sent.targets,
         "notes": sent.notes,
         "pagertree_alert_id": sent.pagertree_alert_id,
@@ -174,50 +180,55 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List operations, newest first."""
-    rows, reasons = run(lambda context: _list(context, state, limit))
+    rows, accounts, reasons = run(lambda context: _list(context, state, limit))
     if as_json:
-        typer.echo(json.dumps([_described(row, reasons.get(row.id)) for row in rows]))
+        typer.echo(json.dumps([_described(row, accounts, reasons.get(row.id)) for row in rows]))
         return
     for row in rows:
         why = reasons.get(row.id) or row.last_error or ""
-        typer.echo(f"{row.id}  {row.kind:<17} {row.state:<9} {why}")
+        account = accounts.get(row.integration_id, "-")
+        typer.echo(f"{row.id}  {row.kind:<17} {row.state:<9} {account}  {why}".rstrip())
     if not rows:
         typer.echo("There are none.")
 
 
 async def _list(
     context: Context, state: str | None, limit: int
-) -> "tuple[Sequence[Operation], dict[UUID, str]]":
-    """Return operations, newest first, and why those that wait do."""
+) -> "tuple[Sequence[Operation], AccountNames, dict[UUID, str]]":
+    """Return operations, newest first, their accounts, and why those that wait do."""
     from sqlalchemy import select
 
+    from pagersync.access.account_names import account_names
     from pagersync.integrations.gate import IntegrationGate
     from pagersync.paging.models import Operation
     from pagersync.paging.service import ENDED
     from pagersync.paging.waiting import Waits
 
     shut = select(IntegrationGate.integration_id).where(IntegrationGate.open_until.is_not(None))
-    waits = Operation.may_have_been_sent | Operation.integration_id.in_(shut)
-    needs_a_person = Operation.state.in_(ENDED) | ((Operation.state == "queued") & waits)
+    is_waiting = Operation.may_have_been_sent | Operation.integration_id.in_(shut)
+    needs_a_person = Operation.state.in_(ENDED) | ((Operation.state == "queued") & is_waiting)
     wanted = Operation.state == state if state else needs_a_person
     statement = select(Operation).where(wanted).order_by(Operation.id.desc()).limit(limit)
     async with context.sessions() as session:
         rows = (await session.scalars(statement)).all()
-        return rows, await Waits(context.settings.pagertree_calls_per_s).of(session, rows)
+        waits = Waits(context.settings.pagertree_calls_per_s)
+        return rows, await account_names(session, rows), await waits.of(session, rows)
 
 
 @app.command()
 def show(operation_id: OperationId, *, as_json: Json = False) -> None:
     """Show one operation, and why it waits."""
 
-    async def action(context: Context) -> "tuple[Operation, str | None]":
+    async def action(context: Context) -> "tuple[Operation, AccountNames, str | None]":
+        from pagersync.access.account_names import account_names
         from pagersync.paging.service import get_operation
         from pagersync.paging.waiting import Waits
 
         async with context.sessions() as session:
             row = await get_operation(session, operation_id)
             waits = Waits(context.settings.pagertree_calls_per_s)
-            return row, (await waits.of(session, [row])).get(row.id)
+            accounts = await account_names(session, [row])
+            return row, accounts, (await waits.of(session, [row])).get(row.id)
 
     shown = _described(*run(action))
     if as_json:
@@ -242,37 +253,44 @@ def redrive(
 ) -> None:
     """Try an ended operation once more."""
 
-    async def action(context: Context) -> "Operation":
+    async def action(context: Context) -> "tuple[Operation, AccountNames]":
+        from pagersync.access.account_names import account_names
         from pagersync.paging.service import redrive_operation
 
         async with context.sessions.begin() as session:
-            return await redrive_operation(session, operation_id, is_absent=confirmed_absent)
+            row = await redrive_operation(session, operation_id, is_absent=confirmed_absent)
+            return row, await account_names(session, [row])
 
-    _print(run(action), as_json=as_json)
+    _print(*run(action), as_json=as_json)
 
 
 @app.command()
 def cancel(operation_id: OperationId, *, as_json: Json = False) -> None:
     """Cancel an operation of which nothing was sent yet."""
 
-    async def action(context: Context) -> "Operation":
+    async def action(context: Context) -> "tuple[Operation, AccountNames]":
+        from pagersync.access.account_names import account_names
         from pagersync.paging.service import cancel_operation
 
         async with context.sessions.begin() as session:
-            return await cancel_operation(session, operation_id)
+            row = await cancel_operation(session, operation_id)
+            return row, await account_names(session, [row])
 
-    _print(run(action), as_json=as_json)
-
-
-def _print(row: "Operation", *, as_json: bool) -> None:
-    typer.echo(json.dumps(_described(row)) if as_json else f"{row.id} is {row.state}.")
+    _print(*run(action), as_json=as_json)
 
 
-def _described(row: "Operation", reason: str | None = None) -> dict[str, Any]:
+def _print(row: "Operation", accounts: "AccountNames", *, as_json: bool) -> None:
+    typer.echo(json.dumps(_described(row, accounts)) if as_json else f"{row.id} is {row.state}.")
+
+
+def _described(
+    row: "Operation", accounts: "AccountNames", reason: str | None = None
+) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "kind": row.kind,
         "state": row.state,
+        "integration_name": accounts.get(row.integration_id),
         "page_id": row.page_id and str(row.page_id),
         "attempt": row.attempt,
         "may_have_been_sent": row.may_have_been_sent,

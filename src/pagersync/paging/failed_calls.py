@@ -25,6 +25,9 @@ PAUSE_MAX_S: Final = 3600.0
 RETRIED_FOR: Final = timedelta(days=7)
 REVIVED_AT_ONCE_MAX: Final = 100
 
+LATE_AFTER_S: Final = 60.0
+"""A resolve that PagerTree has not taken for so long is told like one that has failed."""
+
 
 @dataclass(frozen=True, slots=True)
 class FailedCall:
@@ -136,6 +139,27 @@ async def _tell(connection: Connection, work: Work, row: asyncpg.Record, text: s
     await publish(connection, [fact])
 
 
+async def tell_late_resolves(connection: Connection) -> None:
+    """Tell people, once, of resolves that go on being tried and that PagerTree does not take.
+
+    An attempt that fails in doubt is repeated for a day, and none is made while the API key is
+    refused: people are paged all that time for what is over.
+    """
+    for late in await connection.fetch(_LATE, LATE_AFTER_S, REVIVED_AT_ONCE_MAX):
+        row = await connection.fetchrow(_ABOUT, late["id"])
+        assert row is not None  # noqa: S101 - its operation is locked
+        work = Work(
+            id=late["id"],
+            integration_id=late["integration_id"],
+            kind=OperationKind.RESOLVE_ALERT,
+            attempt=late["attempt"],
+            created_at=late["created_at"],
+            page_id=late["page_id"],
+        )
+        text = _text(KINDS[work.kind], row, late["last_error"], is_retried=True)
+        await _tell(connection, work, row, text)
+
+
 async def revive_due(connection: Connection, *, attempts_max: int) -> int:
     """Queue the failed resolves whose time has come, for one more try; return how many.
 
@@ -166,6 +190,24 @@ LEFT JOIN pages p ON p.id = o.page_id
 LEFT JOIN alerts a ON a.id = coalesce(o.alert_id, p.alert_id)
 WHERE o.id = $1
 """
+
+_LATE: Final = """
+WITH late AS MATERIALIZED (
+    SELECT o.id, coalesce(o.last_error, g.last_error) AS error
+    FROM operations o
+    LEFT JOIN pages p ON p.id = o.page_id
+    LEFT JOIN integration_gates g
+        ON g.integration_id = o.integration_id AND g.open_until IS NOT NULL
+    WHERE o.state = 'queued' AND o.kind = 'resolve_alert' AND o.failures = 0
+      AND o.created_at < now() - make_interval(secs => $1)
+      AND (o.page_id IS NULL OR p.sent_at < now() - make_interval(secs => $1))
+      AND (o.last_error IS NOT NULL OR g.last_error IS NOT NULL)
+    ORDER BY o.id LIMIT $2 FOR UPDATE OF o SKIP LOCKED
+)
+UPDATE operations o SET failures = 1, last_error = late.error FROM late WHERE o.id = late.id
+RETURNING o.id, o.integration_id, o.page_id, o.attempt, o.created_at, o.last_error
+"""
+"""What only waits for its turn, or for its page to be sent, is not late."""
 
 _NOTE_ON_RUN: Final = """
 UPDATE workflow_task_runs SET notes = notes || $4::text

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
@@ -70,6 +71,7 @@ class OperationAttributes(BaseModel):
     page_id: UUID | None
     alert_id: UUID | None
     integration_id: UUID
+    integration_name: str | None = Field(description=NAME)
     pagertree_alert_id: str | None
     params: dict[str, Any]
     requested_by: str
@@ -125,8 +127,9 @@ async def list_operations(
     found = await find(session, select(Operation).where(*where), Operation.id, page)
     attempts = await service.list_attempts_of(session, [row.id for row in found.rows])
     reasons = await waits.of(session, found.rows)
+    accounts = await account_names(session, found.rows)
     return Collection(
-        data=[_resource(row, attempts, reasons) for row in found.rows],
+        data=[_resource(row, accounts, attempts, reasons) for row in found.rows],
         links=found.links,
         meta=found.meta,
     )
@@ -180,33 +183,42 @@ async def _shown(
     session: AsyncSession, row: Operation, waits: Waits
 ) -> Document[OperationAttributes]:
     attempts = await service.list_attempts_of(session, [row.id])
-    return Document(data=_resource(row, attempts, await waits.of(session, [row])))
+    accounts = await account_names(session, [row])
+    return Document(data=_resource(row, accounts, attempts, await waits.of(session, [row])))
 
 
 def _resource(
-    row: Operation, attempts: Sequence[Attempt], reasons: Mapping[UUID, str]
+    row: Operation,
+    accounts: AccountNames,
+    attempts: Sequence[Attempt],
+    reasons: Mapping[UUID, str],
 ) -> Resource[OperationAttributes]:
-    attributes = operation_attributes(row, attempts, reasons)
+    attributes = operation_attributes(row, accounts, attempts, reasons)
     return Resource(id=str(row.id), type="operations", attributes=attributes)
 
 
 def operation_attributes(
-    row: Operation, attempts: Sequence[Attempt], reasons: Mapping[UUID, str]
+    row: Operation,
+    accounts: AccountNames,
+    attempts: Sequence[Attempt],
+    reasons: Mapping[UUID, str],
 ) -> OperationAttributes:
     """Return what is known of an operation.
 
     Args:
         row: the operation.
+        accounts: what accounts are called, its own among them.
         attempts: exchanges with PagerTree, its own among them.
         reasons: why operations wait.
     """
-    others = ("attempts", "waits_because")
+    others = ("attempts", "waits_because", "integration_name")
     columns = {
         name: getattr(row, name) for name in OperationAttributes.model_fields if name not in others
     }
     own = [each for each in attempts if each.operation_id == row.id]
     return OperationAttributes(
         **columns,
+        integration_name=accounts.get(row.integration_id),
         waits_because=reasons.get(row.id),
         attempts=[
             AttemptAttributes(

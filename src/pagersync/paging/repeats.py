@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -33,6 +33,9 @@ from pagersync.settings import Settings
 PREFIX: Final = "(may be a repeat) "
 CHECK_EVERY_S: Final = 1.0
 PAGES_AT_ONCE: Final = 20
+
+Elsewhere: TypeAlias = tuple[Integration, list[dict[str, Any]]] | None
+"""Another account that can page, and its default targets; None: there is none."""
 
 log = structlog.get_logger()
 
@@ -63,25 +66,56 @@ class RepeatChecker:
                 continue
 
     async def check_due(self) -> int:
-        """Page again for what has been unknown for too long; return how many pages that made."""
-        async with self._sessions.begin() as session:
-            connection = await driver_connection(session)
-            due = await connection.fetch(_DUE, self._elsewhere_s, PAGES_AT_ONCE)
-            if not due:
-                return 0
-            # Pages are locked; an incident that is being resolved right now is over, or waits.
-            await connection.execute(_LOCK_INCIDENTS, [row["id"] for row in due])
-            made = 0
-            for row in due:
-                page = (await session.scalars(select(Page).where(Page.id == row["id"]))).one()
-                made += await _repeat(session, connection, page, row)
-            if made:
-                await connection.execute("SELECT pg_notify('pagersync', 'operations')")
-            return made
+        """Page again for what has been unknown for too long; return how many pages that made.
+
+        All that is due is looked at: a page for which nothing can be done stays due.
+        """
+        made, after, elsewhere = 0, UUID(int=0), dict[UUID, Elsewhere]()
+        while True:
+            async with self._sessions.begin() as session:
+                connection = await driver_connection(session)
+                due = await connection.fetch(_DUE, self._elsewhere_s, PAGES_AT_ONCE, after)
+                made += await _repeat_each(session, connection, due, elsewhere)
+            if len(due) < PAGES_AT_ONCE:
+                return made
+            after = due[-1]["id"]
 
 
-async def _repeat(session: AsyncSession, connection: Connection, page: Page, due: Any) -> int:
+async def _repeat_each(
+    session: AsyncSession,
+    connection: Connection,
+    due: Sequence[Any],
+    elsewhere: dict[UUID, Elsewhere],
+) -> int:
+    """Make the pages that are due for pages; return how many.
+
+    Args:
+        session: inside a transaction.
+        connection: the session's own.
+        due: those pages, locked.
+        elsewhere: which other account pages for one, as far as this check has asked already.
+    """
+    # Pages are locked; an incident that is being resolved right now is over, or waits.
+    await connection.execute(_LOCK_INCIDENTS, [row["id"] for row in due])
+    made = 0
+    for row in due:
+        account_id = row["integration_id"]
+        if row["elsewhere"] and account_id not in elsewhere:
+            elsewhere[account_id] = await _find_elsewhere(session, account_id)
+        made += await _repeat(session, connection, row, elsewhere.get(account_id))
+    if made:
+        await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+    return made
+
+
+async def _repeat(
+    session: AsyncSession, connection: Connection, due: Any, elsewhere: Elsewhere
+) -> int:
     """Make the pages that are due for one page; return how many."""
+    pages_elsewhere = due["elsewhere"] and elsewhere is not None
+    if not due["again"] and not pages_elsewhere:
+        return 0
+    page = (await session.scalars(select(Page).where(Page.id == due["id"]))).one()
     made = 0
     for_s = round(due["unknown_s"])
     if due["again"]:
@@ -90,11 +124,8 @@ async def _repeat(session: AsyncSession, connection: Connection, page: Page, due
             "PagerTree has it"
         )
         made += await _insert(connection, page, page.integration_id, page.targets, note)
-    if due["elsewhere"]:
-        found = await _find_elsewhere(session, page.integration_id)
-        if found is None:
-            return made
-        account, targets = found
+    if pages_elsewhere and elsewhere is not None:
+        account, targets = elsewhere
         note = (
             f"page {page.id} of another account may not have arrived: for {for_s} s nobody could "
             f"tell whether PagerTree has it, so the default targets of {account.name!r} are paged"
@@ -146,9 +177,7 @@ async def _insert(
     return 1
 
 
-async def _find_elsewhere(
-    session: AsyncSession, integration_id: UUID
-) -> tuple[Integration, list[dict[str, Any]]] | None:
+async def _find_elsewhere(session: AsyncSession, integration_id: UUID) -> Elsewhere:
     """Return another account that can page, and its default targets; the default account first."""
     statement = (
         select(Integration)
@@ -181,31 +210,33 @@ async def _default_targets(session: AsyncSession, account: Integration) -> list[
 
 
 _DUE = """
-SELECT * FROM (
-    SELECT p.id,
-        extract(epoch FROM now() - c.last_sent_at)::float8 AS unknown_s,
-        i.when_unknown = 'page_again' AND i.enabled AND i.removed_at IS NULL
-            AND c.last_sent_at <= now() - make_interval(secs => i.page_again_after_s)
-            AND NOT EXISTS (SELECT FROM pages r WHERE r.repeat_of = p.id AND NOT r.is_elsewhere)
-            AS again,
-        $1::float8 > 0 AND c.last_sent_at <= now() - make_interval(secs => $1)
-            AND NOT EXISTS (SELECT FROM pages r WHERE r.repeat_of = p.id AND r.is_elsewhere)
-            AND EXISTS (SELECT FROM integrations o
-                        WHERE o.id <> i.id AND o.enabled AND o.removed_at IS NULL
-                          AND o.api_key_encrypted IS NOT NULL)
-            AS elsewhere
-    FROM pages p
-    JOIN operations c ON c.page_id = p.id AND c.kind = 'create_alert'
-    JOIN integrations i ON i.id = p.integration_id
-    LEFT JOIN incidents n ON n.id = p.incident_id
-    WHERE p.status = 'unknown' AND c.may_have_been_sent AND p.repeat_of IS NULL
-      AND p.resolve_wanted_by IS NULL AND (p.expires_at IS NULL OR p.expires_at > now())
-      AND (n.id IS NULL OR n.status NOT IN ('resolved', 'closed', 'cancelled'))
-    FOR UPDATE OF p SKIP LOCKED
-) AS unknown
-WHERE again OR elsewhere
-ORDER BY id LIMIT $2
+SELECT p.id, p.integration_id, extract(epoch FROM now() - c.last_sent_at)::float8 AS unknown_s,
+    due.again, due.elsewhere
+FROM pages p
+JOIN operations c ON c.page_id = p.id AND c.kind = 'create_alert'
+JOIN integrations i ON i.id = p.integration_id
+LEFT JOIN incidents n ON n.id = p.incident_id
+CROSS JOIN LATERAL (SELECT
+    i.when_unknown = 'page_again' AND i.enabled AND i.removed_at IS NULL
+        AND c.last_sent_at <= now() - make_interval(secs => i.page_again_after_s)
+        AND NOT EXISTS (SELECT FROM pages r WHERE r.repeat_of = p.id AND NOT r.is_elsewhere)
+        AS again,
+    $1::float8 > 0 AND c.last_sent_at <= now() - make_interval(secs => $1)
+        AND NOT EXISTS (SELECT FROM pages r WHERE r.repeat_of = p.id AND r.is_elsewhere)
+        AND EXISTS (SELECT FROM integrations o
+                    WHERE o.id <> i.id AND o.enabled AND o.removed_at IS NULL
+                      AND o.api_key_encrypted IS NOT NULL
+                      AND jsonb_path_exists(o.default_targets, '$.*[*]'))
+        AS elsewhere
+) AS due
+WHERE p.status = 'unknown' AND c.may_have_been_sent AND p.repeat_of IS NULL
+  AND p.resolve_wanted_by IS NULL AND (p.expires_at IS NULL OR p.expires_at > now())
+  AND (n.id IS NULL OR n.status NOT IN ('resolved', 'closed', 'cancelled'))
+  AND (due.again OR due.elsewhere) AND p.id > $3
+ORDER BY p.id LIMIT $2
+FOR UPDATE OF p SKIP LOCKED
 """
+"""Only what is due is locked."""
 
 _LOCK_INCIDENTS = """
 SELECT FROM incidents WHERE id IN (SELECT incident_id FROM pages WHERE id = ANY($1::uuid[]))

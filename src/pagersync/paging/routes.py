@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
@@ -76,6 +77,7 @@ class PageAttributes(BaseModel):
     tags: list[str]
     targets: list[TargetAttributes]
     integration_id: UUID
+    integration_name: str | None = Field(description=NAME)
     alert_id: UUID | None = Field(description="The alert that it became, or that it is about.")
     incident_id: UUID | None
     requested_by: str
@@ -117,6 +119,7 @@ class PagePreview(BaseModel):
     """What a page would send, and to whom. Nothing was sent and nothing is kept."""
 
     integration_id: UUID
+    integration_name: str | None = Field(description=NAME)
     targets: list[TargetAttributes]
     method: str
     path: str
@@ -162,9 +165,11 @@ async def list_pages(
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[PageAttributes]:
     found = await find(session, select(Page).where(*where), Page.id, page)
-    names = await _names(session, found.rows)
+    accounts, names = await account_names(session, found.rows), await _names(session, found.rows)
     return Collection(
-        data=[page_resource(row, names) for row in found.rows], links=found.links, meta=found.meta
+        data=[page_resource(row, accounts, names) for row in found.rows],
+        links=found.links,
+        meta=found.meta,
     )
 
 
@@ -178,9 +183,11 @@ async def get_page(session: SessionDep, id: UUID, waits: WaitsDep) -> Document[P
     return await _shown(session, await service.get_page(session, id), waits)
 
 
-def page_resource(page: Page, names: Mapping[Named, str] = {}) -> Resource[PageAttributes]:
+def page_resource(
+    page: Page, accounts: AccountNames, names: Mapping[Named, str] = {}
+) -> Resource[PageAttributes]:
     """Return a page as lists show it, without its operations; `names` of who acknowledged."""
-    attributes = PageAttributes(**_columns(page, names))
+    attributes = PageAttributes(**_columns(page, accounts, names))
     return Resource(id=str(page.id), type="pages", attributes=attributes)
 
 
@@ -194,10 +201,11 @@ async def _shown(session: AsyncSession, page: Page, waits: Waits) -> Document[Pa
     operations = await service.list_operations_of(session, [page.id])
     attempts = await service.list_attempts_of(session, [each.id for each in operations])
     reasons = await waits.of(session, operations)
+    accounts = await account_names(session, [page])
     attributes = PageWithOperations(
-        **_columns(page, await _names(session, [page])),
+        **_columns(page, accounts, await _names(session, [page])),
         waits_because=why_page_waits(page.status, operations, reasons),
-        operations=[operation_attributes(each, attempts, reasons) for each in operations],
+        operations=[operation_attributes(each, accounts, attempts, reasons) for each in operations],
     )
     return Document(data=Resource(id=str(page.id), type="pages", attributes=attributes))
 
@@ -211,6 +219,7 @@ async def _preview(session: AsyncSession, new: service.NewPage) -> Document[Page
     )
     preview = PagePreview(
         integration_id=new.integration_id,
+        integration_name=(await account_names(session, [new])).get(new.integration_id),
         targets=[TargetAttributes(**target) for target in new.targets],
         method="POST",
         path="/alerts",
@@ -220,10 +229,11 @@ async def _preview(session: AsyncSession, new: service.NewPage) -> Document[Page
     return Document(data=Resource(id="preview", type="page_previews", attributes=preview))
 
 
-def _columns(page: Page, names: Mapping[Named, str]) -> dict[str, Any]:
+def _columns(page: Page, accounts: AccountNames, names: Mapping[Named, str]) -> dict[str, Any]:
     columns = {name: getattr(page, name, None) for name in PageAttributes.model_fields}
     by = page.acknowledged_by
     return columns | {
+        "integration_name": accounts.get(page.integration_id),
         "acknowledged_by": by and names.get(Named(page.integration_id, by), by),
         "pagertree_status": page.remote_status,
         "targets": [TargetAttributes(**target) for target in page.targets],

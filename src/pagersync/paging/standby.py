@@ -13,6 +13,7 @@ from uuid import UUID
 
 from pagersync.database.engine import Connection
 from pagersync.incidents.activity import Activity, add_activity
+from pagersync.paging.page_targets import names_of
 
 
 async def why_needless(connection: Connection, page_id: UUID) -> str | None:
@@ -37,7 +38,7 @@ async def tell(connection: Connection, page_id: UUID | None) -> None:
     if row is None:
         return
     why = _WHY.get(row["pagertree_status"] or row["status"], _WHY.get(row["status"], _UNANSWERED))
-    names = ", ".join(f"{target['kind']} {target['name']}" for target in row["targets"])
+    names = names_of(row["targets"])
     activity = Activity(
         incident_id=row["incident_id"],
         event=f"Paged {names} now, because alert {row['short_id']} {why}: {row['title']}",

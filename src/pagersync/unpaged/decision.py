@@ -6,7 +6,7 @@ keeps a workflow that pages from having paged somebody is one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -83,17 +83,21 @@ class RunSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffSeen:
-    """A workflow that pages, is off, and would have matched.
+    """A workflow that pages, was off, and would have matched.
 
     Attributes:
+        number: of the incident that it would have paged for.
         reason: why pagersync switched it off; None if a person did.
         is_spare: it is off because a workflow of another account does its work.
+        is_on_now: it was switched on since; what it missed stays missed.
     """
 
     workflow: str
     slug: str
+    number: str
     reason: str | None = None
     is_spare: bool = False
+    is_on_now: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +144,10 @@ def find_problem(evidence: Evidence) -> Problem | None:
     """Return why nobody was paged though somebody should have been; None if all is well."""
     if is_paged(evidence):
         return None
-    if any(_is_decided(page) for page in evidence.pages):
+    undecided = [page for page in evidence.pages if not _is_decided(page)]
+    if evidence.pages and not undecided:
         return None
+    evidence = replace(evidence, pages=undecided)
     found = (*_of_pages(evidence), *_of_runs(evidence), *_of_events(evidence), *_of_off(evidence))
     return found[0] if found else None
 
@@ -207,6 +213,14 @@ def _of_off(evidence: Evidence) -> Iterator[Problem]:
     for off in evidence.off:
         counts = not evidence.listened or (off.reason is not None and not off.is_spare)
         if counts:
-            why = f": {off.reason.rstrip('.')}" if off.reason else ""
-            text = f"the workflow {off.workflow!r} is off{why}"
-            yield Problem("workflow_off", text, f"pagersync workflows enable {off.slug}")
+            yield _of_one_off(off)
+
+
+def _of_one_off(off: OffSeen) -> Problem:
+    """Return the problem of a workflow that is off, or was; switching it on alone pages nobody."""
+    run = f"pagersync workflows run {off.slug} --incident {off.number}"
+    if off.is_on_now:
+        return Problem("workflow_off", f"the workflow {off.workflow!r} was off at that time", run)
+    why = f": {off.reason.rstrip('.')}" if off.reason else ""
+    text = f"the workflow {off.workflow!r} is off{why}"
+    return Problem("workflow_off", text, f"pagersync workflows enable {off.slug} && {run}")

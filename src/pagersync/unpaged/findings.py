@@ -56,7 +56,9 @@ async def find_stops(session: AsyncSession, settings: Settings) -> list[Finding]
     waiting = select(func.count()).where(WorkflowRun.is_over_limit, WorkflowRun.state == "queued")
     if count := await session.scalar(waiting):
         detail = f"{count} workflow runs wait: their workflow's limit of runs a minute is reached."
-        found.append(Finding("runs_wait", Level.WARNING, detail, "pagersync workflows runs"))
+        found.append(
+            Finding("runs_wait", Level.WARNING, detail, "pagersync workflows runs --status queued")
+        )
     dead = select(func.count()).where(DomainEvent.state == "dead")
     if count := await session.scalar(dead):
         detail = f"{count} events could not be looked at by workflows."

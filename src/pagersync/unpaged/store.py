@@ -139,17 +139,21 @@ def _off(
     events: Sequence[asyncpg.Record],
     subject: Subject,
 ) -> list[OffSeen]:
-    """Return the workflows that page, are off, and would have run for an incident."""
+    """Return the workflows that page, were off, and would have run for an incident."""
+    heard = {each for event in events for each in _listeners(event)}
+    looked_at = all(event["state"] not in ("queued", "running") for event in events)
     triggers = {name for event in events for name in event["triggers"]}
     return [
         OffSeen(
             workflow=row["name"],
             slug=row["slug"],
+            number=candidate.name.removeprefix("incident "),
             reason=row["off_reason"],
             is_spare=row["is_spare"],
+            is_on_now=row["enabled"],
         )
         for row in workflows
-        if not row["enabled"]
+        if (not row["enabled"] or (looked_at and row["id"] not in heard))
         and row["created_at"] <= candidate.created_at
         and triggers.intersection(row["triggers"])
         and _would_match(row["trigger_params"], subject)

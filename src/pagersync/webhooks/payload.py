@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import account_names
 from pagersync.alerts.models import Alert
 from pagersync.alerts.views import alert_resource
 from pagersync.events.models import DomainEvent
@@ -83,7 +84,12 @@ async def _resource(session: AsyncSession, kind: str, row_id: UUID) -> Resource[
         return None if incident is None else (await incident_resources(session, [incident]))[0]
     table, show = _TABLES[kind]
     row = await session.scalar(select(table).where(table.id == row_id))
-    return None if row is None else show(row)
+    if row is None:
+        return None
+    if kind == "incident_events":
+        return entry_resource(row)
+    shown: Resource[Any] = show(row, await account_names(session, [row]))
+    return shown
 
 
 _TABLES: dict[str, tuple[Any, Any]] = {

@@ -12,6 +12,9 @@ from pagersync.command import Context, run
 from pagersync.errors import InvalidError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pagersync.access.account_names import AccountNames
     from pagersync.workflows.apply import Plan
     from pagersync.workflows.files import Content, WorkflowFile
     from pagersync.workflows.models import Workflow, WorkflowRun
@@ -30,20 +33,23 @@ Reference = Annotated[str, typer.Argument(metavar="SLUG_OR_ID")]
 def list_(*, as_json: Json = False) -> None:
     """List the workflows, in the order in which they are looked at."""
 
-    async def action(context: Context) -> "list[Workflow]":
+    async def action(context: Context) -> "tuple[Sequence[Workflow], AccountNames]":
+        from pagersync.access.account_names import account_names
         from pagersync.workflows.service import list_workflows
 
         async with context.sessions() as session:
-            return list(await list_workflows(session))
+            rows = await list_workflows(session)
+            return rows, await account_names(session, rows)
 
-    rows = run(action)
+    rows, accounts = run(action)
     if as_json:
-        typer.echo(json.dumps([_described(row) for row in rows]))
+        typer.echo(json.dumps([_described(row, accounts) for row in rows]))
         return
     for row in rows:
         triggers = ", ".join(row.triggers) or "by hand"
         state = "on " if row.enabled else "off"
-        typer.echo(f"{state}  {row.slug}  ({triggers})")
+        account = accounts.get(row.integration_id, "every account")
+        typer.echo(f"{state}  {row.slug}  ({triggers})  {account}")
         if row.off_reason and not row.enabled:
             typer.echo(f"       {row.off_reason}")
     if not rows:
@@ -54,22 +60,23 @@ def list_(*, as_json: Json = False) -> None:
 def show(reference: Reference, *, as_json: Json = False) -> None:
     """Show a workflow with its tasks, as a file would have it."""
 
-    async def action(context: Context) -> "tuple[Workflow, Content]":
+    async def action(context: Context) -> "tuple[Workflow, Content, AccountNames]":
+        from pagersync.access.account_names import account_names
         from pagersync.workflows.apply import export
         from pagersync.workflows.service import get_workflow
 
         async with context.sessions() as session:
             workflow = await get_workflow(session, reference)
             (content,) = await export(session, [workflow.slug])
-        return workflow, content
+            return workflow, content, await account_names(session, [workflow])
 
     from pagersync.workflows.files import compact
     from pagersync.workflows.yaml_text import write_yaml
 
-    workflow, content = run(action)
+    workflow, content, accounts = run(action)
     shown = compact(content)
     if as_json:
-        typer.echo(json.dumps({**_described(workflow), **shown}))
+        typer.echo(json.dumps({**_described(workflow, accounts), **shown}))
         return
     typer.echo(f"# {workflow.id}, version {workflow.version}, made by {workflow.created_by}")
     if workflow.off_reason and not workflow.enabled:
@@ -185,23 +192,30 @@ def runs(
     )
 
     async def action(command: Context) -> list[dict[str, Any]]:
+        from pagersync.access.account_names import account_names
+
         async with command.sessions() as session:
+            rows = (await session.execute(statement)).all()
+            accounts = await account_names(session, [row for row, _ in rows])
             return [
                 {
                     "id": str(row.id),
                     "status": row.status,
+                    "integration_name": accounts.get(row.integration_id),
                     "workflow": name,
                     "queued_at": row.created_at.isoformat(timespec="seconds"),
                     "status_message": row.status_message or row.last_error,
                 }
-                for row, name in await session.execute(statement)
+                for row, name in rows
             ]
 
     found = run(action)
     if as_json:
         typer.echo(json.dumps(found))
     for row in [] if as_json else found:
-        typer.echo(f"{row['id']}  {row['queued_at']}  {row['status']:<9}  {row['workflow']}")
+        account = f"  ({row['integration_name']})" if row["integration_name"] else ""
+        named = f"{row['workflow']}{account}"
+        typer.echo(f"{row['id']}  {row['queued_at']}  {row['status']:<9}  {named}")
         typer.echo(f"    {row['status_message'] or '-'}")
 
 
@@ -333,11 +347,12 @@ def _json_object(text: str) -> dict[str, Any]:
     return value
 
 
-def _described(row: "Workflow") -> dict[str, Any]:
+def _described(row: "Workflow", accounts: "AccountNames") -> dict[str, Any]:
     return {
         "id": str(row.id),
         "slug": row.slug,
         "name": row.name,
+        "integration_name": accounts.get(row.integration_id),
         "enabled": row.enabled,
         "off_reason": row.off_reason,
         "triggers": row.triggers,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
@@ -82,6 +83,7 @@ class DomainEventAttributes(BaseModel):
     subject_type: str
     subject_id: UUID
     integration_id: UUID | None
+    integration_name: str | None = Field(description=NAME)
     triggers: list[str] = Field(description="What workflows call it.")
     cause: CauseAttributes
     data: dict[str, Any]
@@ -105,10 +107,8 @@ async def list_domain_events(
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[DomainEventAttributes]:
     found = await find(session, select(DomainEvent).where(*where), DomainEvent.id, page)
-    runs = await _runs(session, found.rows)
-    return Collection(
-        data=[_resource(row, runs) for row in found.rows], links=found.links, meta=found.meta
-    )
+    data = await _resources(session, found.rows)
+    return Collection(data=data, links=found.links, meta=found.meta)
 
 
 @router.get(
@@ -118,7 +118,7 @@ async def list_domain_events(
 )
 async def get_domain_event(session: SessionDep, id: UUID) -> Document[DomainEventAttributes]:
     row = await _get(session, id)
-    return Document(data=_resource(row, await _runs(session, [row])))
+    return Document(data=(await _resources(session, [row]))[0])
 
 
 @router.post(
@@ -137,7 +137,7 @@ async def redrive_domain_event(session: SessionDep, id: UUID) -> Document[Domain
     row.run_at = datetime.now(UTC)
     await notify(session, "domain_events")
     await session.refresh(row)
-    return Document(data=_resource(row, await _runs(session, [row])))
+    return Document(data=(await _resources(session, [row]))[0])
 
 
 async def _get(session: AsyncSession, event_id: UUID, *, lock: bool = False) -> DomainEvent:
@@ -154,14 +154,22 @@ async def _runs(session: AsyncSession, rows: Sequence[DomainEvent]) -> dict[UUID
     return {run.id: run for run in await session.scalars(statement)}
 
 
+async def _resources(
+    session: AsyncSession, rows: Sequence[DomainEvent]
+) -> list[Resource[DomainEventAttributes]]:
+    runs, accounts = await _runs(session, rows), await account_names(session, rows)
+    return [_resource(row, accounts, runs) for row in rows]
+
+
 def _resource(
-    row: DomainEvent, runs: Mapping[UUID, WorkflowRun]
+    row: DomainEvent, accounts: AccountNames, runs: Mapping[UUID, WorkflowRun]
 ) -> Resource[DomainEventAttributes]:
     attributes = DomainEventAttributes(
         type=row.type,
         subject_type=row.subject_type,
         subject_id=row.subject_id,
         integration_id=None if row.integration_id == NO_INTEGRATION else row.integration_id,
+        integration_name=accounts.get(row.integration_id),
         triggers=row.triggers,
         cause=_cause(row),
         data=row.data,

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import account_names
 from pagersync.errors import PagersyncError
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.outbound import check_host, parse_url
@@ -160,8 +161,10 @@ async def _would(look: _Look, params: BaseModel) -> dict[str, Any]:
     if look.is_example and params.title is None:
         params = params.model_copy(update={"title": EXAMPLE_TITLE})
     new = await plan_page(look.context, params)
+    accounts = await account_names(look.context.session, [new])
     return {
         "integration_id": str(new.integration_id),
+        "integration_name": accounts.get(new.integration_id),
         "title": new.title,
         "urgency": new.urgency,
         "severity": new.severity,

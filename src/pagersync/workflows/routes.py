@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
@@ -110,8 +111,9 @@ async def list_workflows(
     statement = select(Workflow).where(Workflow.removed_at.is_(None), *where)
     found = await find(session, statement, Workflow.id, page, order=order)
     tasks = await service.list_tasks(session, [row.id for row in found.rows])
+    accounts = await account_names(session, found.rows)
     shown = [
-        workflow_resource(row, tasks.get(row.id, []), hides_secrets=hides_secrets)
+        workflow_resource(row, tasks.get(row.id, []), accounts, hides_secrets=hides_secrets)
         for row in found.rows
     ]
     return await wanted.collection(session, found, shown)
@@ -192,4 +194,6 @@ async def _shown(
     response.headers["ETag"] = etag(workflow.version)
     tasks = await service.list_tasks(session, [workflow.id])
     own = tasks.get(workflow.id, [])
-    return Document(data=workflow_resource(workflow, own, hides_secrets=hides_secrets))
+    accounts = await account_names(session, [workflow])
+    resource = workflow_resource(workflow, own, accounts, hides_secrets=hides_secrets)
+    return Document(data=resource)

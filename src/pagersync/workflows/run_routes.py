@@ -8,6 +8,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
@@ -117,7 +118,9 @@ async def list_workflow_runs(
     workflow = await service.get_workflow(session, workflow_id)
     statement = select(WorkflowRun).where(WorkflowRun.workflow_id == workflow.id, *where)
     found = await find(session, statement, WorkflowRun.id, page)
-    return await wanted.collection(session, found, [run_resource(row) for row in found.rows])
+    accounts = await account_names(session, found.rows)
+    shown = [run_resource(row, accounts) for row in found.rows]
+    return await wanted.collection(session, found, shown)
 
 
 @router.get(

@@ -9,6 +9,7 @@ from sqlalchemy import select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.jsonapi import Empty, Resource, Timestamp
 from pagersync.shape import RELATED_MAX, Shape
@@ -46,6 +47,7 @@ class RunAttributes(BaseModel):
     pulse_id: Empty = None
     context: dict[str, Any]
     integration_id: UUID | None
+    integration_name: str | None = Field(description=NAME)
     domain_event_id: UUID | None = Field(description="What started it; null if somebody did.")
     depth: int = Field(description="How many runs led to one another, this one included.")
     repeat_number: int
@@ -88,16 +90,18 @@ class RunWithTasks(RunAttributes):
     tasks: list[TaskRunOfRun]
 
 
-def run_resource(run: WorkflowRun) -> Resource[RunAttributes]:
+def run_resource(run: WorkflowRun, accounts: AccountNames) -> Resource[RunAttributes]:
     """Return a run as lists show it, without its tasks."""
-    return Resource(id=str(run.id), type="workflow_runs", attributes=RunAttributes(**_columns(run)))
+    attributes = RunAttributes(**_columns(run, accounts))
+    return Resource(id=str(run.id), type="workflow_runs", attributes=attributes)
 
 
 async def run_with_tasks(session: AsyncSession, run: WorkflowRun) -> Resource[RunWithTasks]:
     """Return a run as it is shown alone."""
     own = (await _task_runs(session, [run.id])).get(run.id, ())
     tasks = [TaskRunOfRun(id=task.id, **_task_columns(task)) for task in own]
-    attributes = RunWithTasks(**_columns(run), tasks=tasks)
+    accounts = await account_names(session, [run])
+    attributes = RunWithTasks(**_columns(run, accounts), tasks=tasks)
     return Resource(id=str(run.id), type="workflow_runs", attributes=attributes)
 
 
@@ -109,9 +113,11 @@ async def runs_of(
     newest = own.order_by(WorkflowRun.id.desc()).limit(RELATED_MAX).lateral()
     row = aliased(WorkflowRun, newest)
     statement = select(row).select_from(Workflow).join(newest, true()).where(Workflow.id.in_(ids))
+    found = (await session.scalars(statement.order_by(row.id.desc()))).all()
+    accounts = await account_names(session, found)
     runs: dict[UUID, list[Resource[Any]]] = {}
-    for run in await session.scalars(statement.order_by(row.id.desc())):
-        runs.setdefault(run.workflow_id, []).append(run_resource(run))
+    for run in found:
+        runs.setdefault(run.workflow_id, []).append(run_resource(run, accounts))
     return runs
 
 
@@ -145,7 +151,7 @@ async def _task_runs(
     return tasks
 
 
-def _columns(run: WorkflowRun) -> dict[str, Any]:
+def _columns(run: WorkflowRun, accounts: AccountNames) -> dict[str, Any]:
     shown = {
         name: getattr(run, name)
         for name in RunAttributes.model_fields
@@ -158,6 +164,7 @@ def _columns(run: WorkflowRun) -> dict[str, Any]:
         "failed_at": ended if run.status == RunStatus.FAILED else None,
         "canceled_at": ended if run.status == RunStatus.CANCELED else None,
         "integration_id": None if run.integration_id == NO_INTEGRATION else run.integration_id,
+        "integration_name": accounts.get(run.integration_id),
     }
 
 

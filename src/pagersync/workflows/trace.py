@@ -20,6 +20,7 @@ from pagersync.events.models import DomainEvent
 from pagersync.inbox.models import Delivery
 from pagersync.incidents.models import Incident, IncidentAlert
 from pagersync.integrations.directory_names import Named, load_names
+from pagersync.integrations.models import Integration
 from pagersync.paging.models import Attempt, Operation, OperationKind, Page
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask, WorkflowTaskRun
 from pagersync.workflows.trace_story import Key, Kind, Story, triggers_seen, verdicts
@@ -322,6 +323,7 @@ async def _name(session: AsyncSession, story: Story) -> None:
     story.alerts = await _names(
         session, Alert, {alert for _, alert in named}, Alert.short_id, Alert.summary
     )
+    story.accounts = await _accounts(session, story)
     story.people = await _people(session, story)
     story.silent = await _silent(session, story)
     listened = {UUID(each["workflow_id"]) for event in story.events for each in verdicts(event)}
@@ -333,6 +335,14 @@ async def _name(session: AsyncSession, story: Story) -> None:
         tasks.where(WorkflowTask.workflow_id.in_(story.workflows))
     ):
         story.task_types.setdefault(workflow_id, set()).add(task_type)
+
+
+async def _accounts(session: AsyncSession, story: Story) -> dict[UUID, str]:
+    """Read the names of the accounts there are, and of those that pages went to."""
+    paged = {page.integration_id for page in story.pages}
+    wanted = Integration.removed_at.is_(None) | Integration.id.in_(paged)
+    rows = await session.scalars(select(Integration).where(wanted))
+    return {row.id: row.name for row in rows}
 
 
 async def _people(session: AsyncSession, story: Story) -> dict[Named, str]:

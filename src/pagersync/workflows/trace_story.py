@@ -39,6 +39,7 @@ class Story:
         left_out: how many more things each thing caused, beyond those here.
         is_cut: whether more than `NODES_MAX` things belong here.
         alerts, incidents, workflows: those that are named.
+        accounts: names of the accounts that are connected, and of those that were paged through.
         people: names of those whom PagerTree names by their ids.
         task_types: of the workflows that are named.
         silent: workflows that are off or removed, and would have listened.
@@ -51,6 +52,7 @@ class Story:
     alerts: dict[UUID, Alert] = field(default_factory=dict)
     incidents: dict[UUID, Incident] = field(default_factory=dict)
     workflows: dict[UUID, Workflow] = field(default_factory=dict)
+    accounts: dict[UUID, str] = field(default_factory=dict)
     people: dict[Named, str] = field(default_factory=dict)
     task_types: dict[UUID, set[str]] = field(default_factory=dict)
     silent: Sequence[Workflow] = ()

@@ -37,7 +37,7 @@ def summarise_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -
 def _one_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str:
     path = path_to(causes, ("page", page.id))
     why = _because(story, path) or f"{page.requested_by} asked for it"
-    names, instead = text.target_names(page), _instead(story, page)
+    names, instead = text.whom_text(story, page), _instead(story, page)
     error = _error(story, page)
     reason = f": {error}" if error else ""
     if _was_paged(page):
@@ -128,7 +128,7 @@ def _because(story: Story, path: list[Key]) -> str:
             clauses.append(_event_clause(story, row, run, is_first=not clauses))
             run = None
         elif kind == "page" and not clauses and (kind, id_) != path[-1]:
-            clauses.append(f"{row.requested_by} asked for a page to {text.target_names(row)}")
+            clauses.append(f"{row.requested_by} asked for a page to {text.whom_text(story, row)}")
         elif kind == "page" and run is not None and run.domain_event_id is not None:
             clauses.append(f"which {text.workflow_name(story, run.workflow_id)} matched")
             run = None
@@ -148,7 +148,7 @@ def _event_clause(
     if event.subject_type == "page":
         page = story.get("page", event.subject_id)
         state = event.type.removeprefix("page.")
-        return f"whose page to {text.target_names(page)} was {state}" if page else ""
+        return f"whose page to {text.whom_text(story, page)} was {state}" if page else ""
     said = text.event_text(story, event, with_title=is_first)
     return said if is_first or run is None else f"for which {said}"
 
@@ -183,7 +183,7 @@ def _instead(story: Story, page: Page) -> str:
     told = [(said, fallback)] if fallback else []
     told += [(again, repeat) for repeat in repeats]
     return "".join(
-        form.format(names=text.target_names(each), status=each.status) for form, each in told
+        form.format(names=text.whom_text(story, each), status=each.status) for form, each in told
     )
 
 

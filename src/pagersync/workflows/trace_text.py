@@ -79,6 +79,14 @@ def target_names(page: Page) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def whom_text(story: Story, page: Page) -> str:
+    """Return whom a page is for, and in which account if there are several."""
+    account = story.accounts.get(page.integration_id)
+    if account is None or len(story.accounts) == 1:
+        return target_names(page)
+    return f"{target_names(page)} (account {account})"
+
+
 def event_text(story: Story, event: DomainEvent, *, with_title: bool = False) -> str:
     """Return what happened, as a sentence that begins in lower case if it can.
 
@@ -169,11 +177,13 @@ def task_text(task: WorkflowTaskRun) -> str:
     return f"task {task.position}: {short(task.name)}"
 
 
-def page_text(page: Page) -> str:
+def page_text(story: Story, page: Page) -> str:
     """Return what a page is."""
-    whom = target_names(page)
-    if left_out := [str(target["name"]) for target in page.targets if target.get("skipped")]:
-        whom += f" (not to {', '.join(left_out)})"
+    account = story.accounts.get(page.integration_id)
+    left_out = [str(target["name"]) for target in page.targets if target.get("skipped")]
+    asides = [f"account {account}"] if account else []
+    asides += [f"not to {', '.join(left_out)}"] if left_out else []
+    whom = f"{target_names(page)} ({'; '.join(asides)})" if asides else target_names(page)
     if page.fallback_of is not None:
         return f"page to {whom} instead: {short(page.title)}"
     if page.repeat_of is not None:

@@ -90,6 +90,7 @@ def _missed(workflow: Workflow, event: DomainEvent) -> bool:
         not set(workflow.triggers).isdisjoint(event.triggers)
         and str(workflow.id) not in listened
         and workflow.created_at <= event.created_at
+        and (workflow.removed_at is None or workflow.removed_at > event.created_at)
     )
 
 
@@ -257,6 +258,7 @@ def _page(story: Story, row: Page) -> Described:
     times = ("sent_at", "confirmed_at", "acknowledged_at", "resolved_at", "dropped_at")
     moments = {name: getattr(row, name) for name in (*times, "stuck_at", "unknown_at")}
     detail = {
+        "account": story.accounts.get(row.integration_id),
         "targets": [target["name"] for target in paged(row.targets)],
         "skipped": {t["name"]: t["skipped"] for t in row.targets if t.get("skipped")},
         "notes": row.notes,
@@ -271,7 +273,7 @@ def _page(story: Story, row: Page) -> Described:
         "incident_id": row.incident_id and str(row.incident_id),
         **{name: moment and moment.isoformat() for name, moment in moments.items()},
     }
-    return row.created_at, text.page_text(row), row.status, detail
+    return row.created_at, text.page_text(story, row), row.status, detail
 
 
 def _operation(_: Story, row: Operation) -> Described:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.access.account_names import NAME, AccountNames
 from pagersync.access.keys import allows
 from pagersync.access.models import Scope
 from pagersync.jsonapi import (
@@ -189,6 +190,7 @@ class WorkflowAttributes(BaseModel):
         "into summaries. Rootly's clients refuse an answer with a kind or an operator of ours.",
     )
     integration_id: UUID | None
+    integration_name: str | None = Field(description=NAME)
     runs_per_minute_max: int
     default: bool = Field(description="Whether it came with an integration.")
     version: int = Field(description="Counts changes; the `ETag` names it.")
@@ -243,7 +245,11 @@ HidesSecrets = Annotated[bool, Depends(_hides_secrets)]
 
 
 def workflow_resource(
-    workflow: Workflow, tasks: Sequence[WorkflowTask], *, hides_secrets: bool
+    workflow: Workflow,
+    tasks: Sequence[WorkflowTask],
+    accounts: AccountNames,
+    *,
+    hides_secrets: bool,
 ) -> Resource[WorkflowAttributes]:
     """Return a workflow as it is shown, with its tasks in their order."""
     shown = {
@@ -255,6 +261,7 @@ def workflow_resource(
         shown[OWN_TRIGGER_PARAMS] = shown.pop("trigger_params")
     attributes = WorkflowAttributes(
         **shown,
+        integration_name=accounts.get(workflow.integration_id),
         default=workflow.default_key is not None,
         severity_ids=severity_ids_of(workflow.trigger_params),
         tasks=[TaskOfWorkflow(id=task.id, **_columns(task, hides_secrets)) for task in tasks],
