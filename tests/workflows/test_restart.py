@@ -8,7 +8,11 @@ from sqlalchemy import select
 from pagersync.database.engine import Sessions
 from pagersync.events.triggers import triggers_of
 from pagersync.http import AsyncClient
-from pagersync.integrations.service import change_integration, get_integration
+from pagersync.integrations.service import (
+    change_integration,
+    get_integration,
+    remove_integration,
+)
 from pagersync.workflows.defaults import RESTART, create_default_workflows, default_key
 from pagersync.workflows.models import Workflow
 from tests.paging.conftest import Paging
@@ -45,9 +49,11 @@ async def test_a_restart_that_pages_nobody_says_so(
     await flows.add({"task_type": "print", "message": "x"}, triggers=["incident_restarted"])
     await flows.add({"task_type": "resolve_pagertree_alert"}, triggers=["status_updated"])
     await flows.add(PAGE, triggers=["incident_created"])
-    await flows.move(await flows.declare(), "resolved")
+    incident_id = await flows.declare()
+    await flows.move(incident_id, "resolved")
     (note,) = (await put(api, path, **sent))["meta"]["notes"]
     assert note.startswith("Nobody is paged by this: incident 1 is started again")
+    assert (await flows.timeline(incident_id))[-1] == note
     assert "meta" not in await put(api, path, **sent), "it is started already"
 
 
@@ -73,6 +79,23 @@ async def test_a_workflow_that_is_off_or_does_not_match_pages_nobody(
     await flows.add(PAGE, triggers=["incident_restarted"], **but)
     await flows.move(await flows.declare(), "resolved")
     assert (await put(api, "/restart"))["meta"]["notes"]
+
+
+async def test_a_workflow_of_a_removed_account_is_not_offered(
+    api: AsyncClient, flows: Flows, idle: Paging
+) -> None:
+    await flows.add(
+        PAGE,
+        triggers=["incident_restarted"],
+        enabled=False,
+        integration_id=idle.integration_id,
+        name="Gone",
+    )
+    await flows.move(await flows.declare(), "resolved")
+    async with flows.sessions.begin() as session:
+        await remove_integration(session, idle.integration_id)
+    (note,) = (await put(api, "/restart"))["meta"]["notes"]
+    assert "make a workflow" in note
 
 
 async def test_the_default_workflow_pages_for_a_restart_once_it_is_on(

@@ -7,6 +7,7 @@ appear, so that a workflow can page somebody about them.
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from shlex import quote
 from typing import Any, Final
 from uuid import UUID
 
@@ -137,12 +138,22 @@ async def find_reference_problems(session: AsyncSession, settings: Settings) -> 
             "reference_broken",
             Level.WARNING if one.is_paged else Level.CRITICAL,
             f"{integration.name}: {one.where}: {one.detail}.",
-            "pagersync directory list",
+            _remedy(integration, one),
             integration.id,
         )
         for integration in await list_integrations(session)
         for one in await find_broken(session, integration)
     ]
+
+
+def _remedy(integration: Integration, broken: BrokenReference) -> str:
+    """Return what mends a reference: name somebody whom PagerTree has."""
+    if broken.where == DEFAULTS:
+        return f"pagersync integrations default-targets {quote(integration.name)} --team NAME"
+    return (
+        "name another target in the workflow: `pagersync directory list` shows all, `pagersync "
+        "workflows export` and `apply` change it"
+    )
 
 
 def _broken(where: str, one: Resolved) -> BrokenReference:

@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.session import driver_connection
 from pagersync.events.triggers import triggers_of
+from pagersync.incidents.activity import Activity, add_activity
 from pagersync.incidents.models import Incident
+from pagersync.integrations.models import Integration
 from pagersync.workflows.conditions import conditions_of
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.subjects import load_subjects
@@ -18,7 +20,9 @@ PAGING_TASKS: Final = ("create_pagertree_alert", "page_pagertree")
 
 
 async def notes_on_restart(session: AsyncSession, incident: Incident, before: str) -> list[str]:
-    """Return that nobody is paged by a restart; nothing if a workflow that is on pages somebody.
+    """Return that nobody is paged by a restart, and put it on the timeline.
+
+    Nothing is returned if a workflow that is on pages somebody.
 
     Args:
         session: inside the transaction of the restart.
@@ -31,7 +35,12 @@ async def notes_on_restart(session: AsyncSession, incident: Incident, before: st
     reasons = await _why_not(session, incident, [each for each in listening if each.enabled])
     if any(reason is None for reason in reasons):
         return []
-    return [_nobody(incident, [each for each in listening if not each.enabled])]
+    note = _nobody(incident, [each for each in listening if not each.enabled])
+    told = Activity(
+        incident_id=incident.id, event=note, source="system", occurred_at=datetime.now(UTC)
+    )
+    await add_activity(await driver_connection(session), [told])
+    return [note]
 
 
 async def _listening(session: AsyncSession, triggers: list[str]) -> list[Workflow]:
@@ -39,8 +48,12 @@ async def _listening(session: AsyncSession, triggers: list[str]) -> list[Workflo
     pages = select(WorkflowTask.workflow_id).where(
         WorkflowTask.enabled, WorkflowTask.task_params["task_type"].astext.in_(PAGING_TASKS)
     )
+    can_page = select(Integration.id).where(
+        Integration.id == Workflow.integration_id, Integration.removed_at.is_(None)
+    )
     statement = select(Workflow).where(
         Workflow.removed_at.is_(None),
+        Workflow.integration_id.is_(None) | can_page.exists(),
         Workflow.triggers.overlap(triggers),
         Workflow.id.in_(pages),
     )

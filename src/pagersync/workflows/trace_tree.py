@@ -90,7 +90,6 @@ def _missed(workflow: Workflow, event: DomainEvent) -> bool:
         not set(workflow.triggers).isdisjoint(event.triggers)
         and str(workflow.id) not in listened
         and workflow.created_at <= event.created_at
-        and (workflow.removed_at is None or workflow.removed_at > event.created_at)
     )
 
 
