@@ -277,14 +277,17 @@ async def test_a_page_that_nobody_can_search_for_is_unknown_and_never_sent_again
     marks = {page_id: await killed.mark(page_id) for page_id in pages}
     arrived = [page_id for page_id in pages if simulator.alerts(marks[page_id])]
     unknown = [page_id for page_id in pages if (await killed.create(page_id)).may_have_been_sent]
-    assert len(arrived) > len(unknown) > len(set(unknown) & set(arrived)) > 0
-    for page_id in set(arrived) - set(unknown):
+    in_doubt, known = set(unknown) & set(arrived), set(arrived) - set(unknown)
+    # The one that survives is always known; how many of the others are depends on the day's awaits.
+    assert in_doubt
+    assert known
+    for page_id in known:
         await killed.assert_paged_once(page_id)
     for page_id in unknown:
         assert (await killed.paging.get(page_id)).status == "unknown"
         assert (await killed.paging.events(page_id)) == ["page.unknown"]
     simulator.change(webhooks="on")
-    await settled_by_webhooks(killed, set(unknown) & set(arrived))
+    await settled_by_webhooks(killed, in_doubt)
     assert all(len(simulator.alerts(mark)) <= 1 for mark in marks.values())
 
 
