@@ -53,10 +53,18 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8080, ge=0, le=65535, description="The port that `serve` listens on; 0: a free one."
     )
+    ops_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="A port of its own, at the same address, for `/metrics`, the details of "
+        "`/readyz`, `/docs`, `/redoc` and `/openapi.json`; 0: a free one. The public port then has "
+        "none of them. Unset: everything is on the one port.",
+    )
     trusted_proxies: str = Field(
-        default="127.0.0.1",
+        default="",
         description="Addresses of proxies whose `X-Forwarded-For` is believed, separated by "
-        "commas; `*`: of all.",
+        "commas; `*`: of all. Unset: nobody's is.",
     )
     admin_key: SecretStr | None = Field(
         default=None,
