@@ -171,7 +171,7 @@ def _uvicorn_config(
         app,
         factory=True,
         workers=processes,
-        proxy_headers=bool(settings.trusted_proxies.strip()),
+        proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies,
         log_config=None,
         access_log=False,  # the webhook's secret stands in its URL

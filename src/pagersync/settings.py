@@ -61,8 +61,8 @@ class Settings(BaseSettings):
         "`/readyz`, `/docs`, `/redoc` and `/openapi.json`; 0: a free one. The public port then has "
         "none of them. Unset: everything is on the one port.",
     )
-    trusted_proxies: str = Field(
-        default="",
+    trusted_proxies: str | None = Field(
+        default=None,
         description="Addresses of proxies whose `X-Forwarded-For` is believed, separated by "
         "commas; `*`: of all. Unset: nobody's is.",
     )
