@@ -198,8 +198,9 @@ class Settings(BaseSettings):
     unknown_elsewhere_s: float = Field(
         default=300,
         ge=0,
-        description="A page that is `unknown` for this time is sent to the default targets of "
-        "another account, if there is one; 0: never.",
+        description="A page that is `unknown`, or waits for an account that cannot be called, for "
+        "this time is sent to the default targets of another account, if there is one. One that "
+        "failed, or whose account was disabled or removed, is sent there at once. 0: never.",
     )
     workflow_concurrency: Positive = Field(
         default=8, description="Workflow runs that one process executes at the same time."
