@@ -10,6 +10,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -31,6 +32,7 @@ from pagersync.http import (
     Response,
     Timeout,
 )
+from pagersync.threads import WEBHOOK_LOOKUPS, run_in
 
 CONNECTIONS_MAX: Final = 20
 ADDRESSES_TRIED_MAX: Final = 4
@@ -94,10 +96,11 @@ def create_outbound_client(
         timeout_s: longest wait for each part of a call; `send` limits all of it.
         allows_private: whether private, local and reserved addresses may be called all the same.
         setting: the setting that says so, for whoever is refused.
-        resolve: what addresses a name has; the system's resolver, unless a test knows better.
+        resolve: what addresses a name has; the system's resolver, in threads of webhooks, unless
+            somebody knows better.
     """
     transport = _CheckedTransport(
-        allows_private=allows_private, setting=setting, resolve=resolve or resolve_host
+        allows_private=allows_private, setting=setting, resolve=resolve or resolver(WEBHOOK_LOOKUPS)
     )
     return AsyncClient(
         transport=transport,
@@ -203,10 +206,19 @@ def address_without_lookup(url: URL) -> str | None:
         return None
 
 
-async def resolve_host(host: str, port: int) -> list[str]:
-    """Return every address that the system knows for a name, in its order."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+def resolver(threads: ThreadPoolExecutor) -> Resolve:
+    """Return what looks names up in threads of its own.
+
+    The event loop has few threads for that, and PagerTree's and the database's names need them: a
+    name server that is slow for a host that users chose must not keep a page waiting.
+    """
+
+    async def resolve(host: str, port: int) -> list[str]:
+        """Return every address that the system knows for a name, in its order."""
+        found = await run_in(threads, socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    return resolve
 
 
 class _CheckedTransport(AsyncBaseTransport):
