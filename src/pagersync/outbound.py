@@ -10,7 +10,6 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -32,7 +31,7 @@ from pagersync.http import (
     Response,
     Timeout,
 )
-from pagersync.threads import WEBHOOK_LOOKUPS, run_in
+from pagersync.threads import WEBHOOK_LOOKUPS, Threads, run_in
 
 CONNECTIONS_MAX: Final = 20
 ADDRESSES_TRIED_MAX: Final = 4
@@ -206,7 +205,7 @@ def address_without_lookup(url: URL) -> str | None:
         return None
 
 
-def resolver(threads: ThreadPoolExecutor) -> Resolve:
+def resolver(threads: Threads) -> Resolve:
     """Return what looks names up in threads of its own.
 
     The event loop has few threads for that, and PagerTree's and the database's names need them: a

@@ -6,6 +6,7 @@ threads look up PagerTree's and the database's names, and nothing else.
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
@@ -13,26 +14,46 @@ from typing import Final, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MATCHING: Final = ThreadPoolExecutor(1, "matching")
+
+class Threads:
+    """Some threads, started when they are first needed; a copy of the process begins without."""
+
+    def __init__(self, threads_max: int, name: str) -> None:
+        self._threads_max = threads_max
+        self._name = name
+        self._executor: ThreadPoolExecutor | None = None
+        os.register_at_fork(after_in_child=self._forget)
+
+    def executor(self) -> ThreadPoolExecutor:
+        """Return what runs functions in them."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self._threads_max, self._name)
+        return self._executor
+
+    def _forget(self) -> None:
+        self._executor = None
+
+
+MATCHING: Final = Threads(1, "matching")
 """Looks at events with the conditions of workflows."""
 
-RENDERING: Final = ThreadPoolExecutor(2, "rendering")
+RENDERING: Final = Threads(2, "rendering")
 """Renders the tasks of workflow runs."""
 
-WORKFLOW_LOOKUPS: Final = ThreadPoolExecutor(4, "workflow-lookups")
+WORKFLOW_LOOKUPS: Final = Threads(4, "workflow-lookups")
 """Looks up the hosts that workflows call."""
 
-WEBHOOK_LOOKUPS: Final = ThreadPoolExecutor(4, "webhook-lookups")
+WEBHOOK_LOOKUPS: Final = Threads(4, "webhook-lookups")
 """Looks up the hosts of webhook endpoints."""
 
-INTERACTIVE: Final = ThreadPoolExecutor(1, "interactive")
+INTERACTIVE: Final = Threads(1, "interactive")
 """Whatever requests of the API need."""
 
 
 async def run_in(
-    threads: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **options: P.kwargs
+    threads: Threads, function: Callable[P, T], *args: P.args, **options: P.kwargs
 ) -> T:
     """Return what a function returns, called in one of these threads."""
     return await asyncio.get_running_loop().run_in_executor(
-        threads, lambda: function(*args, **options)
+        threads.executor(), lambda: function(*args, **options)
     )
