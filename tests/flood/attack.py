@@ -3,8 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -22,7 +22,7 @@ MIB = 1024 * 1024
 
 @dataclass
 class Watch:
-    """Who needs the service: PagerTree and a health check. Each uses a new connection every time."""
+    """Who needs the service: PagerTree and a health check, each time on a new connection."""
 
     url: str
     secret: str
@@ -46,7 +46,7 @@ class Watch:
     async def _look(self, stop: asyncio.Event) -> None:
         while not stop.is_set() or self.answers < 2:
             await self.webhook(b'{"type": "alert.open", "data": {"id": "alt_1"}}')
-            await self._ask(f"GET {'/livez'} HTTP/1.1\r\nhost: x\r\n\r\n".encode(), b"200")
+            await self._ask(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n", b"200")
             if self.failures:
                 return
             await asyncio.sleep(0.02)
@@ -103,19 +103,22 @@ async def flood(url: str, begin: bytes, part: bytes, *, mib_max: int = 64) -> tu
     return sent // MIB, answer
 
 
-def sockets_to(url: str, count: int, *, source: str, send: bytes = b"") -> list[socket.socket]:
-    """Return open connections from an address, each of which has sent the same."""
+@contextmanager
+def sockets_to(
+    url: str, count: int, *, source: str, send: bytes = b""
+) -> Iterator[list[socket.socket]]:
+    """Yield open connections from an address, each of which has sent the same."""
     address = urlsplit(url)
-    made = []
-    for _ in range(count):
-        each = socket.create_connection(
-            (address.hostname or "", address.port or 0), source_address=(source, 0), timeout=10
-        )
-        each.setblocking(False)
-        with suppress(OSError):
-            each.send(send)
-        made.append(each)
-    return made
+    host, port = address.hostname or "", address.port or 0
+    with ExitStack() as stack:
+        made = []
+        for _ in range(count):
+            each = socket.create_connection((host, port), source_address=(source, 0), timeout=10)
+            made.append(stack.enter_context(each))
+            each.settimeout(0)
+            with suppress(OSError):
+                each.send(send)
+        yield made
 
 
 def open_ones(sockets: list[socket.socket]) -> list[socket.socket]:

@@ -14,6 +14,7 @@ from tests.support.program import Program, Setup
 
 DEADLINE_S = 2
 
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:

@@ -1,4 +1,4 @@
-"""Heads, chunk sizes and trailers without end: refused early, without memory and without a stall."""
+"""Heads, chunk sizes and trailers without end: refused early, without memory or stall."""
 
 import pytest
 
