@@ -30,6 +30,7 @@ def setup(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setup
         "PAGERSYNC_DATABASE_URL": settings.database_url.get_secret_value(),
         "PAGERSYNC_HEAD_TIMEOUT_S": str(DEADLINE_S),
         "PAGERSYNC_BODY_TIMEOUT_S": str(DEADLINE_S),
+        "PAGERSYNC_SLOWEST_BYTES_PER_S": "1000000",
         "PAGERSYNC_API_BODIES_BYTES_MAX": "4194304",
         "PAGERSYNC_WEBHOOK_BODIES_BYTES_MAX": "4194304",
         "PAGERSYNC_UNREAD_ANSWERS_BYTES_MAX": "16777216",

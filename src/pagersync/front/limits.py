@@ -30,7 +30,7 @@ class Limits:
     webhook_bodies_bytes_max: int
     unread_answers_bytes_max: int
     body_bytes_max: int
-    trusted_proxies: str
+    trusted_proxies: str | None
 
     @classmethod
     def of(cls, settings: Settings, *, open_files_max: int) -> Self:

@@ -44,7 +44,7 @@ class Front:
         self.unread: OrderedDict[FrontProtocol, tuple[float, int]] = OrderedDict()
         self._sources: dict[str, set[FrontProtocol]] = {}
         self._connections = 0
-        self._proxies = _TrustedHosts(limits.trusted_proxies)
+        self._proxies = _TrustedHosts(limits.trusted_proxies or [])
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
