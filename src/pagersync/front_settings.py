@@ -17,7 +17,7 @@ class FrontSettings(BaseSettings):
     )
 
     connections_max: int = Field(
-        default=4000,
+        default=2000,
         ge=50,
         description="Most HTTP connections at the same time. At the limit, the oldest connection "
         "without a request is closed. It is lowered where the system allows too few open files.",

@@ -42,8 +42,9 @@ class Pool(Generic[T]):
         held: the sum.
     """
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, bytes_max: int, *, slow_s: float = SLOW_S) -> None:
         self.bytes_max = bytes_max
+        self._slow_s = slow_s
         self.held = 0
         self._holders: OrderedDict[T, tuple[float, int]] = OrderedDict()
 
@@ -76,7 +77,7 @@ class Pool(Generic[T]):
         if excess <= 0:
             return victims
         for other, (since, size) in self._holders.items():
-            if other == holder or now - since < SLOW_S:
+            if other == holder or now - since < self._slow_s:
                 return None
             victims.append(other)
             excess -= size
@@ -96,7 +97,7 @@ class Pool(Generic[T]):
     def oldest_slow(self, now: float) -> T | None:
         """Return who has held something for longest, if that is too long."""
         for holder, (since, _) in self._holders.items():
-            return holder if now - since >= SLOW_S else None
+            return holder if now - since >= self._slow_s else None
         return None
 
 

@@ -8,9 +8,13 @@ from pagersync.settings import Settings
 OTHER_FILES: Final = 160
 """Open files of a process that are no HTTP connection: its files, pools and outgoing calls."""
 
+NEW_BODIES_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Bytes that came together with a head, of requests that nobody has let in yet."""
+
+CONNECTION_BYTES: Final = 16 * 1024
+"""What an open connection costs besides its bytes: 9 KiB were measured with uvloop."""
+
 CONNECTIONS_MIN: Final = 50
-CONNECTION_BYTES: Final = 32 * 1024
-"""What an open connection costs at most besides its head: objects of Python and uvloop."""
 
 
 @dataclass(frozen=True, slots=True)

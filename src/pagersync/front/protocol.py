@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 SLICE_BYTES: Final = 8 * 1024
 """What is parsed at once; also what an open body counts for before anything of it has come."""
 
-PIPELINED_MAX: Final = 32
+PIPELINED_MAX: Final = 8
+REQUEST_BYTES: Final = 6 * 1024
+"""What a request without a body costs, read and not begun: measured."""
+
+WRITE_BUFFER_BYTES: Final = 64 * 1024
+"""What an answer may leave unsent before its client counts as one that does not read."""
+
 FRAMING_BYTES_MAX: Final = 64 * 1024
 DISCARDED_BYTES_MAX: Final = 256 * 1024
 
@@ -75,6 +81,7 @@ class FrontProtocol(HttpToolsProtocol):
         self._is_deaf = False  # what still comes is thrown away
         self._is_between = True  # no request has begun to arrive
         self._is_in_body = False
+        self._is_read = False  # the application has begun to read the body
         self._counted = 0  # bytes of the head or body that is arriving
         self._body_bytes = 0  # without chunk sizes, extensions and trailers
         self._head_since: float | None = None
@@ -86,6 +93,7 @@ class FrontProtocol(HttpToolsProtocol):
         reason = self.front.admit(self, address[0] if address else "")
         if reason is None:
             super().connection_made(transport)
+            transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
             return
         self.transport, self._is_deaf = transport, True
         transport.write(ANSWERS[reason])
@@ -99,6 +107,7 @@ class FrontProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, slice by slice, as far as it is within the limits."""
         size = len(data)
+        self._is_read = self._is_in_body  # see `_look_at_body`: only who is read is heard again
         if self._is_deaf:
             self._discard(size)
         elif size <= SLICE_BYTES:
@@ -147,16 +156,20 @@ class FrontProtocol(HttpToolsProtocol):
             self._hold(0 if is_answered else self._counted)
 
     def _hold(self, size: int) -> None:
-        is_webhook = self.scope["path"].startswith(PREFIX)
-        pool = self.front.webhook_bodies if is_webhook else self.front.api_bodies
+        """Count the bytes of an unfinished body; if there is no room, somebody gives way."""
+        if self._is_read:
+            self.front.new_bodies.release(self)
+            is_webhook = self.scope["path"].startswith(PREFIX)
+            pool = self.front.webhook_bodies if is_webhook else self.front.api_bodies
+        else:
+            pool = self.front.new_bodies
+            self.flow.pause_reading()  # until the application has let it in and asks for more
         victims = pool.hold(self, size, self.loop.time())
         for each in (self,) if victims is None else victims:
             each.refuse(Reason.BODIES_FULL)
 
     def on_headers_complete(self) -> None:
         """Begin to serve the request, unless its head or its pipeline is too long."""
-        if len(self.headers) > self.limits.headers_max:
-            raise _Refused(Reason.HEADERS_MANY)
         if len(self.url) > self.limits.url_bytes_max:
             raise _Refused(Reason.URL_LONG)
         if len(self.pipeline) >= PIPELINED_MAX:
@@ -169,6 +182,15 @@ class FrontProtocol(HttpToolsProtocol):
         self.front.waiting.pop(self, None)
         if self.front.is_ending:
             self.cycle.keep_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header: uvicorn's, with a limit for their number."""
+        if len(self.headers) >= self.limits.headers_max:
+            raise _Refused(Reason.HEADERS_MANY)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -216,6 +238,7 @@ class FrontProtocol(HttpToolsProtocol):
                 return
         self.flow.resume_reading()
         if self._is_in_body and self.cycle.response_complete:
+            self._is_read = True  # it is thrown away
             self._hold(0)
         elif self.cycle.response_complete:
             self._wait()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from pagersync.front.decisions import SLOW_S, Pool, Unread, is_too_slow, source_of, unread_to_close
-from pagersync.front.limits import Limits
+from pagersync.front.limits import NEW_BODIES_BYTES_MAX, Limits
 from pagersync.front.refusals import Reason, Refusals
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Front:
 
     Attributes:
         now: the loop's time at the last look, up to a second old: cheap to read.
+        new_bodies: what came of bodies that the application has not begun to read. The oldest give
+            way at once: whoever is let in is read within milliseconds.
         waiting: connections without a request under way, oldest first.
         unread: those whose client does not read its answer, since when, and how much it was.
         is_ending: whether the process ends, so that each answer is the last of its connection.
@@ -39,6 +41,7 @@ class Front:
         self.now = 0.0
         self.is_ending = False
         self.waiting: OrderedDict[FrontProtocol, float] = OrderedDict()
+        self.new_bodies: Pool[FrontProtocol] = Pool(NEW_BODIES_BYTES_MAX, slow_s=0)
         self.api_bodies: Pool[FrontProtocol] = Pool(limits.api_bodies_bytes_max)
         self.webhook_bodies: Pool[FrontProtocol] = Pool(limits.webhook_bodies_bytes_max)
         self.unread: OrderedDict[FrontProtocol, tuple[float, int]] = OrderedDict()
@@ -50,7 +53,7 @@ class Front:
     @property
     def pools(self) -> tuple["Pool[FrontProtocol]", ...]:
         """What the bodies that are arriving hold."""
-        return self.api_bodies, self.webhook_bodies
+        return self.new_bodies, self.api_bodies, self.webhook_bodies
 
     def admit(self, connection: "FrontProtocol", address: str) -> Reason | None:
         """Take a new connection, or say why not."""
