@@ -54,4 +54,5 @@ async def test_each_limit_of_a_head_has_its_answer(url: str, head: bytes, status
     assert answer.split(b" ")[1] == status
     if status != b"200":
         assert b"connection: close" in answer
+        assert b"x-content-type-options: nosniff" in answer
         assert b'{"errors": [{"title": ' in answer

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from pagersync.answer_headers import EVERYWHERE, NOTHING
 from pagersync.errors import (
     BadRequestError,
     BusyError,
@@ -81,6 +82,7 @@ def _answer(error: PagersyncError) -> bytes:
         "content-type": MEDIA_TYPE,
         "content-length": str(len(body)),
         "connection": "close",
+        **{name.decode(): value.decode() for name, value in (*EVERYWHERE, NOTHING)},
         **error_headers(error),
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
