@@ -15,6 +15,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from pagersync.errors import NotFoundError
+from pagersync.threads import INTERACTIVE, run_in
 
 ASSETS: Final = Path(fastapi_offline.__file__).parent / "static"
 """Swagger UI and ReDoc, as the package fastapi-offline carries them."""
@@ -96,7 +97,7 @@ async def openapi(request: Request) -> Response:
     """Answer the document, made once for each path that the service stands under."""
     root = request.scope.get("root_path", "")
     async with _MAKING:
-        body = await asyncio.to_thread(_body, request.app, root)
+        body = await run_in(INTERACTIVE, _body, request.app, root)
     return Response(body, media_type="application/json")
 
 
