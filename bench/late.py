@@ -37,7 +37,7 @@ from pagersync.paging.settle import SAMPLES_MIN
 API_KEY: Final = "bench"
 LAG_S: Final = 0.8
 PAGES_PER_S: Final[Mapping[float, float]] = {0.10: 2.0, 0.35: 1.0}
-"""By the share of requests that fail before they act. With 7 of 10 failing, a page takes about seven
+"""By the share of requests that fail before they act. With 7 of 10 failing, a page takes about 7
 turns, and an account gets ten a second: at two pages a second they would wait for that limit."""
 
 WARM_UP_PAGES: Final = 10
