@@ -25,6 +25,7 @@ from pagersync.alerts.attached import resolve_alerts
 from pagersync.alerts.views import alerts_of
 from pagersync.answer_headers import AnswerHeaders
 from pagersync.body_limit import BodyLimit
+from pagersync.costly import CostlyWork
 from pagersync.database.engine import Sessions, create_engines, create_sessions
 from pagersync.database.notify import Listener
 from pagersync.error_handlers import add_error_handlers
@@ -132,6 +133,7 @@ class State(TypedDict):
     door: Door
     inbox: InboxWriter
     refusals: RefusalCounter
+    costly: CostlyWork
 
 
 WEBHOOKS_OUT: Final = Events(
@@ -219,6 +221,10 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         door=Door(engines.paging, listener.subscribe("integrations")),
         inbox=InboxWriter(engines.paging, settings),
         refusals=RefusalCounter(engines.background),
+        costly=CostlyWork(
+            cpu_s=settings.preview_cpu_s,
+            cpu_s_per_minute=settings.preview_cpu_s_per_minute,
+        ),
     )
     stop = asyncio.Event()
     background = [
@@ -243,6 +249,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await state["costly"].aclose()
         await clients.aclose()
         await engines.dispose()
 

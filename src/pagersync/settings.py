@@ -133,6 +133,19 @@ class Settings(BaseSettings):
         description="Longest time that one database statement of an API request takes; over it: "
         "503.",
     )
+    preview_cpu_s: float = Field(
+        default=3,
+        gt=0,
+        le=10,
+        description="Computing time that a preview, or the check of a workflow's templates, may "
+        "take. It has a process of its own, and does one at a time.",
+    )
+    preview_cpu_s_per_minute: float = Field(
+        default=20,
+        gt=0,
+        description="Computing time that the previews of one API key may take in a minute; over "
+        "it: 429.",
+    )
     retention_days: Positive = Field(
         default=90,
         description="Applied and ignored deliveries, domain events and workflow runs older than "
