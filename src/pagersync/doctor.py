@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.engine import Sessions
+from pagersync.database.findings import find_database_problems
 from pagersync.findings import Finding, Level
 from pagersync.integrations.findings import find_account_problems
 from pagersync.paging.findings import find_page_problems
@@ -26,6 +27,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     find_workflow_problems,
     find_reference_problems,
     find_stops,
+    find_database_problems,
 )
 
 

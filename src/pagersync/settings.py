@@ -130,6 +130,11 @@ class Settings(FrontSettings):
         description="Longest time that one database statement of an API request takes; over it: "
         "503.",
     )
+    disk_free_mib_min: NotNegative = Field(
+        default=256,
+        description="Free MiB on the embedded database's disk. With less, changes that page nobody "
+        "are answered 503; with half of it, webhooks and all changes are. 0: no check.",
+    )
     preview_cpu_s: float = Field(
         default=3,
         gt=0,
