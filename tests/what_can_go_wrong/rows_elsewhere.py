@@ -90,7 +90,8 @@ ROWS: Final = [
         "An alert is asked for again whose page failed or was canceled.",
         "integrator",
         "Nobody was paged, and the answer said nothing.",
-        "The targets of the failed page are paged again; after a cancel the answer says that nobody is.",
+        "The targets of the failed page are paged again. After a cancel the answer says that "
+        "nobody is paged.",
         "tests/alerts/test_repeats.py::"
         "test_a_repeat_without_targets_of_an_alert_whose_page_ended_pages_again_or_says_so",
     ),
