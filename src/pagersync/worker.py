@@ -30,6 +30,7 @@ from pagersync.paging.confirm import Checker
 from pagersync.paging.repeats import RepeatChecker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
+from pagersync.secrets.existing import run_sealing
 from pagersync.settings import Settings
 from pagersync.unpaged.sweep import run_sweeps
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
@@ -137,7 +138,10 @@ async def run_workers(
             )
         group.create_task(Sender(turns, settings).run(listener.subscribe("operations"), stop))
         group.create_task(_look_at_events(engine, listener, settings, stop))
-        group.create_task(_run_workflows(engine, listener, settings, stop, clients.outbound))
+        executing = Engine(
+            engine, runs_queue(settings), http=clients.outbound, settings=settings, vault=vault
+        )
+        group.create_task(_run_workflows(engine, listener, settings, stop, executing))
         webhooks = WebhookSender(
             engine, webhooks_queue(), http=clients.webhooks, vault=vault, settings=settings
         )
@@ -145,6 +149,7 @@ async def run_workers(
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
         group.create_task(RepeatChecker(engine, settings).run(stop))
         group.create_task(_run_retention(engine, settings, stop))
+        group.create_task(run_sealing(engine, vault, stop))
         if settings.unpaged_s:
             group.create_task(run_sweeps(engine, settings.unpaged_s, stop))
         syncing = run_directory(
@@ -175,13 +180,12 @@ async def _run_workflows(
     listener: Listener,
     settings: Settings,
     stop: asyncio.Event,
-    outbound: AsyncClient,
+    executing: Engine,
 ) -> None:
-    queue = runs_queue(settings)
     pool = Pool(
         engine,
-        queue,
-        Engine(engine, queue, http=outbound, settings=settings).take,
+        runs_queue(settings),
+        executing.take,
         concurrency=settings.workflow_concurrency,
         poll_s=POLL_S,
     )
