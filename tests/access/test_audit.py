@@ -20,6 +20,7 @@ from tests.support.program import Setup
 from tests.support.wait import eventually
 
 AUDITED = {
+    "secrets",
     "api_keys",
     "incident_alerts",
     "incident_events",

@@ -25,6 +25,7 @@ MARKER: Final = re.compile(f"pgs-{_NONCE}-([A-Za-z0-9_]+)-end")
 HIDDEN_CHARACTERS_MIN: Final = 3
 """A shorter one stands in every text."""
 
+JSON_IN_JSON_MAX: Final = 3
 CUT_CHARACTERS_MIN: Final = 4
 WORD_CHARACTERS_MIN: Final = 8
 """Shorter words of an address that is a secret are names, like `services`."""
@@ -148,9 +149,17 @@ def forms_of(value: str) -> set[str]:
         plain |= {word for word in words if len(word) >= WORD_CHARACTERS_MIN}
     forms = set(plain)
     for each in plain:
-        forms |= {quote(each, safe=""), quote_plus(each), json.dumps(each)[1:-1], html.escape(each)}
-        forms |= {json.dumps(each, ensure_ascii=False)[1:-1], _base64(each)}
+        forms |= {quote(each, safe=""), quote(each), quote_plus(each), _base64(each)}
+        forms |= {html.escape(each), *_escaped(each, ascii_only=True)}
+        forms |= {*_escaped(each, ascii_only=False)}
     return {form for form in forms if len(form) >= HIDDEN_CHARACTERS_MIN}
+
+
+def _escaped(text: str, *, ascii_only: bool) -> Iterator[str]:
+    """Yield a text as JSON has it, and as JSON inside of JSON does."""
+    for _ in range(JSON_IN_JSON_MAX):
+        text = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        yield text
 
 
 def _base64(text: str) -> str:

@@ -102,10 +102,11 @@ async def change_secret(
     Raises:
         InvalidError: it is for an account that there is not.
     """
+    with session.no_autoflush:  # a new one is not whole before
+        if (ids := values.get("integration_ids")) is not None:
+            secret.integration_ids = await _checked_accounts(session, ids)
     if (value := values.get("value")) is not None:
         secret.value_encrypted = vault.encrypt(value)
-    if (ids := values.get("integration_ids")) is not None:
-        secret.integration_ids = await _checked_accounts(session, ids)
     secret.updated_by = requested_by
     secret.version += 1
     await session.flush()

@@ -1,5 +1,6 @@
 """Secrets in the address and the headers of an endpoint: checked, sealed, and opened for a call."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.errors import InvalidError, ManyInvalidError
 from pagersync.integrations.vault import Vault
 from pagersync.outbound import OutboundError
-from pagersync.secrets.literals import MASK, REFERENCE, is_only_reference, replace_in
+from pagersync.secrets.literals import MASK, REFERENCE, find_spans, is_only_reference, replace_in
 from pagersync.secrets.references import CallSecrets, marked_text
 from pagersync.secrets.sealing import Sealer, keep_new, open_masks, open_named
 from pagersync.secrets.service import problems_of_names
@@ -83,9 +84,10 @@ def check_headers(headers: Header) -> None:
             raise OutboundError(f"the header {name!r} cannot be sent: use printable ASCII")
 
 
-def shown_value(value: str) -> str:
-    """Return a header's value as it is shown: only what names a secret, and holds none. Pure."""
-    return value if is_only_reference(value) else HIDDEN
+def shown_value(name: str, value: str) -> str:
+    """Return a header's value as it is shown: hidden if it looks like a secret. Pure."""
+    pair = json.dumps({name: value})
+    return HIDDEN if find_spans("headers", pair) and not is_only_reference(value) else value
 
 
 def _with_saved(

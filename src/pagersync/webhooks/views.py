@@ -32,8 +32,8 @@ class ShownHeader(BaseModel):
 
     name: str
     value: str = Field(
-        description=f"`{HIDDEN}`, unless it only refers to a named secret. Sent back, it keeps the "
-        "value."
+        description=f"`{HIDDEN}` if it looks like a secret, and to keys without the scope `admin`; "
+        "sent back, that keeps the value."
     )
 
 
@@ -112,7 +112,10 @@ def endpoint_resource(
         if hasattr(WebhookEndpoint, name)
     }
     headers = [
-        ShownHeader(name=header["name"], value=shown_value(header["value"]))
+        ShownHeader(
+            name=header["name"],
+            value=HIDDEN if hides_secrets else shown_value(header["name"], header["value"]),
+        )
         for header in custom_headers(vault, endpoint)
     ]
     if hides_secrets:
