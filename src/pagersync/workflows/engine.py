@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from pagersync.database.caller import CALLER, SYSTEM, Caller
+from pagersync.database.capacity import share_out
 from pagersync.database.engine import create_sessions, raw_connection
 from pagersync.database.queue import Outcome, Queue
 from pagersync.database.session import driver_connection
@@ -27,6 +28,7 @@ from pagersync.integrations.vault import Vault
 from pagersync.metrics import WORKFLOW_RUNS
 from pagersync.secrets.sealing import SecretUnavailableError
 from pagersync.settings import Settings
+from pagersync.threads import RENDERING, run_in
 from pagersync.workflows import http_calls, runs
 from pagersync.workflows.context import NotYetError, TaskContext, open_context
 from pagersync.workflows.http_calls import Call
@@ -89,6 +91,8 @@ class Engine:
         self._http = http
         self._settings = settings
         self._vault = vault
+        # So that runs that wait for each other's rows leave connections to the sender.
+        self._at_once = asyncio.Semaphore(share_out(settings.database_connections_max).runs)
 
     async def take(self, token: UUID, run_id: UUID) -> None:
         """Execute a run that is held under `token`, task by task, until it ends."""
@@ -105,7 +109,7 @@ class Engine:
 
     async def _step(self, token: UUID, run_id: UUID) -> bool:
         """Execute one task, or end the run; tell whether it goes on."""
-        async with self._sessions.begin() as session:
+        async with self._at_once, self._sessions.begin() as session:
             run = await self._hold(session, token, run_id)
             if run is None:
                 log.warning("a workflow run was taken over", run_id=str(run_id))
@@ -180,8 +184,8 @@ class Engine:
             )
             return call
         remarks = Remarks(notes=context.notes, empty=context.empty)
-        params, rendered = await asyncio.to_thread(
-            render_task, task.task_params, variables, remarks
+        params, rendered = await run_in(
+            RENDERING, render_task, task.task_params, variables, remarks
         )
         task.rendered_params = shown_params(params, rendered)
         return params
@@ -190,7 +194,7 @@ class Engine:
         """Call, with no transaction open, and record what came of it."""
         params = call.params
         result, error = await http_calls.make(self._http, params, self._settings, call.secrets)
-        async with self._sessions.begin() as session:
+        async with self._at_once, self._sessions.begin() as session:
             run = await self._hold(session, token, run_id)
             if run is None:
                 return  # whoever holds it now has seen that this task had begun

@@ -3,7 +3,6 @@
 Nothing is done: the transaction cannot write while a workflow is previewed.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from pagersync.paging.page_targets import paged
 from pagersync.secrets.literals import hide_literals
 from pagersync.secrets.references import MARKER, mark
 from pagersync.settings import Settings
+from pagersync.threads import INTERACTIVE, run_in
 from pagersync.workflows.conditions import conditions_of
 from pagersync.workflows.context import TaskContext, open_context
 from pagersync.workflows.http_secrets import is_call
@@ -138,9 +138,8 @@ async def _task(look: _Look, task: WorkflowTask) -> TaskPreview:
     context = replace(look.context, notes=[], empty=[])
     remarks = Remarks(notes=context.notes, empty=context.empty)
     try:
-        params, rendered = await asyncio.to_thread(
-            render_task, _without_secrets(task.task_params), look.variables, remarks
-        )
+        told = _without_secrets(task.task_params)
+        params, rendered = await run_in(INTERACTIVE, render_task, told, look.variables, remarks)
         shown = shown_params(params, rendered)
         would = await _would(replace(look, context=context), params)
     except PagersyncError as error:

@@ -1,6 +1,5 @@
 """What the templates of a task may say, and what is kept of them, in a run and in a preview."""
 
-import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pagersync.integrations.vault import Vault
 from pagersync.secrets.references import mark
 from pagersync.secrets.sealing import open_params
 from pagersync.settings import Settings
+from pagersync.threads import RENDERING, run_in
 from pagersync.workflows import runs
 from pagersync.workflows.context import TaskContext, TaskFailedError
 from pagersync.workflows.http_calls import Call
@@ -64,7 +64,7 @@ async def render_call(
     opened, secrets = await open_params(context.session, vault, task_params, account)
     remarks = Remarks(notes=context.notes, empty=context.empty)
     try:
-        params, rendered = await asyncio.to_thread(render_task, mark(opened), variables, remarks)
+        params, rendered = await run_in(RENDERING, render_task, mark(opened), variables, remarks)
         shown = secrets.hide_in(shown_params(params, rendered))
     except PagersyncError as error:
         raise TaskFailedError(secrets.hide(error.detail)) from None
