@@ -18,9 +18,12 @@ from pagersync.errors import PagersyncError
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.outbound import check_host, parse_url
 from pagersync.paging.page_targets import paged
+from pagersync.secrets.literals import hide_literals
+from pagersync.secrets.references import MARKER, mark
 from pagersync.settings import Settings
 from pagersync.workflows.conditions import Subject
 from pagersync.workflows.context import TaskContext, open_context
+from pagersync.workflows.http_secrets import is_call
 from pagersync.workflows.http_task import HOSTS_SETTING, HttpClientParams
 from pagersync.workflows.linked import find_linked
 from pagersync.workflows.manual import About, load_subject
@@ -130,7 +133,7 @@ async def compute(
     Raises:
         TooManyAtOnceError, BusyError, CpuUsedUpError: the caller has to wait.
     """
-    tasks = [task.task_params for task in asked.tasks]
+    tasks = [_without_secrets(task.task_params) for task in asked.tasks]
     done = await costly.run(
         caller,
         look,
@@ -183,6 +186,11 @@ async def _task(seen: Look, task: WorkflowTask, each: RenderedTask) -> TaskPrevi
     return TaskPreview(task, shown, would=would, notes=context.remarks)
 
 
+def _without_secrets(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task's parameters with nothing that a preview may not show."""
+    return mark(hide_literals(params)) if is_call(params) else dict(params)
+
+
 async def _would(seen: Look, params: BaseModel) -> dict[str, Any]:
     """Return what a task would act on, of what is there now.
 
@@ -193,7 +201,8 @@ async def _would(seen: Look, params: BaseModel) -> dict[str, Any]:
         return summary(await find_linked(seen.context, params.pagertree_alert_id))
     if isinstance(params, HttpClientParams):
         hosts = seen.settings.http_client_hosts.split(",")
-        check_host(parse_url(params.url.strip()), hosts, setting=HOSTS_SETTING)
+        if not MARKER.match(params.url.strip()):  # the host of a secret address shows in the call
+            check_host(parse_url(params.url.strip()), hosts, setting=HOSTS_SETTING)
     if not isinstance(params, PagerTreeAlertParams):
         return {}
     if seen.subject is None and params.title is None:
