@@ -12,6 +12,7 @@ from pagersync.integrations import cli as integrations
 from pagersync.integrations import directory_cli as directory
 from pagersync.integrations import key_cli, secret_key_cli
 from pagersync.paging import cli as paging
+from pagersync.retention import cli as database
 from pagersync.simulator import cli as simulator
 from pagersync.workflows import account_cli, connect_cli, restart_cli, why_cli
 from pagersync.workflows import cli as workflows
@@ -29,6 +30,7 @@ app.add_typer(secret_key_cli.app, name="secret-key")
 app.add_typer(paging.app, name="operations")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(workflows.app, name="workflows")
+app.add_typer(database.app, name="database")
 app.add_typer(simulator.app, name="simulator")
 app.command()(paging.page)
 app.command()(why_cli.why)

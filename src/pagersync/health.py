@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import structlog
@@ -19,6 +19,7 @@ from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.migrate import current_revision, newest_revision
 from pagersync.integrations.secret_key import key_problem
 from pagersync.integrations.vault import Vault
+from pagersync.retention.metrics import read_metrics
 
 ANSWER_S: Final = 2
 """Whoever watches waits no longer than this for the database."""
@@ -185,7 +186,8 @@ async def _read_database(engine: AsyncEngine) -> "DatabaseMetrics":
             "SELECT integration_id, reason, times FROM webhook_refusals"
         )
         unpaged = await _unpaged(connection)
-    return DatabaseMetrics(queues, pages, gates, refusals, unpaged)
+        retention = await read_metrics(connection)
+    return DatabaseMetrics(queues, pages, gates, refusals, unpaged, retention)
 
 
 class DatabaseMetrics(Collector):
@@ -198,12 +200,14 @@ class DatabaseMetrics(Collector):
         gates: Iterable[Any],
         refusals: Iterable[Any],
         unpaged: dict[str, int],
+        retention: Sequence[Metric],
     ) -> None:
         self._queues = queues
         self._pages = pages
         self._gates = gates
         self._refusals = refusals
         self._unpaged = unpaged
+        self._retention = retention
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
@@ -245,4 +249,4 @@ class DatabaseMetrics(Collector):
         )
         for kind, count in self._unpaged.items():
             unpaged.add_metric([kind], count)
-        yield from (lag, rows, refused, pages, shut, unpaged)
+        yield from (lag, rows, refused, pages, shut, unpaged, *self._retention)
