@@ -32,6 +32,7 @@ from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, internal_er
 from pagersync.kept import explained
 
 DATABASE_RETRY_AFTER_S: Final = 5
+NO_SUCH_PATH: Final = "there is no such path: /docs has all"
 
 log = structlog.get_logger()
 
@@ -107,7 +108,7 @@ def _paths(app: FastAPI) -> list[tuple[Pattern[str], set[str]]]:
 FRAMEWORK: Final = MappingProxyType[int, Callable[[Request, HTTPException], PagersyncError]](
     {
         400: lambda _, error: MalformedError(f"the body cannot be read: {error.detail}"),
-        404: lambda _request, _error: NotFoundError("there is no such path: /docs has all"),
+        404: lambda _request, _error: NotFoundError(NO_SUCH_PATH),
         405: _no_method,
         413: lambda _, error: TooLargeError(error.detail),
     }

@@ -53,10 +53,18 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8080, ge=0, le=65535, description="The port that `serve` listens on; 0: a free one."
     )
-    trusted_proxies: str = Field(
-        default="127.0.0.1",
+    ops_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="A port of its own, at the same address, for `/metrics`, the details of "
+        "`/readyz`, `/docs`, `/redoc` and `/openapi.json`; 0: a free one. The public port then has "
+        "none of them. Unset: everything is on the one port.",
+    )
+    trusted_proxies: str | None = Field(
+        default=None,
         description="Addresses of proxies whose `X-Forwarded-For` is believed, separated by "
-        "commas; `*`: of all.",
+        "commas; `*`: of all. Unset: nobody's is.",
     )
     admin_key: SecretStr | None = Field(
         default=None,
@@ -214,8 +222,9 @@ class Settings(BaseSettings):
     unknown_elsewhere_s: float = Field(
         default=300,
         ge=0,
-        description="A page that is `unknown` for this time is sent to the default targets of "
-        "another account, if there is one; 0: never.",
+        description="A page that is `unknown`, or waits for an account that cannot be called, for "
+        "this time is sent to the default targets of another account, if there is one. One that "
+        "failed, or whose account was disabled or removed, is sent there at once. 0: never.",
     )
     workflow_concurrency: Positive = Field(
         default=8, description="Workflow runs that one process executes at the same time."
