@@ -5,6 +5,7 @@ from typing import Annotated, Final
 import typer
 
 from pagersync.access import cli as keys
+from pagersync.backup import cli as backups
 from pagersync.command import load_settings
 from pagersync.doctor_cli import doctor
 from pagersync.incidents import cli as incidents
@@ -35,6 +36,10 @@ app.add_typer(simulator.app, name="simulator")
 app.command()(paging.page)
 app.command()(why_cli.why)
 app.command()(doctor)
+app.command()(backups.backup)
+app.command()(backups.restore)
+database.app.command()(backups.restored)
+database.app.command()(backups.upgrade)
 incidents.app.command()(restart_cli.restart)
 integrations.app.command()(connect_cli.add)
 for account_command in (account_cli.disable, account_cli.enable, account_cli.remove):

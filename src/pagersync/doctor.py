@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.backup.findings import find_backup_problems
 from pagersync.database.engine import Sessions
 from pagersync.findings import Finding, Level
 from pagersync.integrations.findings import find_account_problems
@@ -28,6 +29,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     find_reference_problems,
     find_stops,
     find_retention_problems,
+    find_backup_problems,
 )
 
 

@@ -162,6 +162,11 @@ class Settings(BaseSettings):
     idempotency_days: Positive = Field(
         default=30, description="How long the answer to an `Idempotency-Key` is kept."
     )
+    backup_age_days: NotNegative = Field(
+        default=7,
+        description="`pagersync doctor` warns if the last backup of the embedded database is older "
+        "than these days; 0: never.",
+    )
     secret_grace_hours: float = Field(
         default=24,
         ge=0,

@@ -2,6 +2,7 @@
 
 import pagersync.access.models
 import pagersync.alerts.models
+import pagersync.backup.models
 import pagersync.events.models
 import pagersync.inbox.models
 import pagersync.incidents.models

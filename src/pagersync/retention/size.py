@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import unquote
 
-from pagersync.database.access import EMBEDDED_DIR
+from pagersync.database.access import is_embedded
 from pagersync.database.engine import Connection
 from pagersync.kept import days_kept, first_id
 from pagersync.retention.kinds import KINDS, OTHERS
@@ -98,9 +97,7 @@ def in_a_year(total: int, rows: int, per_day: float | None, days: int | None) ->
 
 def free_bytes(settings: Settings) -> int | None:
     """Return what is free on the disk of the embedded database; None for an external one."""
-    url = unquote(settings.database_url.get_secret_value()) if settings.database_url else ""
-    root = (settings.data_dir / EMBEDDED_DIR).resolve()
-    return shutil.disk_usage(root).free if f"host={root}/" in url else None
+    return shutil.disk_usage(settings.data_dir).free if is_embedded(settings) else None
 
 
 _TABLES: Final = """
