@@ -25,7 +25,7 @@ from pagersync.alerts.attached import resolve_alerts
 from pagersync.alerts.views import alerts_of
 from pagersync.answer_headers import AnswerHeaders
 from pagersync.body_limit import BodyLimit
-from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
+from pagersync.database.engine import Sessions, create_engines, create_sessions
 from pagersync.database.notify import Listener
 from pagersync.error_handlers import add_error_handlers
 from pagersync.events.webhook_types import EVENT_TYPES
@@ -207,18 +207,18 @@ def create_api_from_environment() -> RequestId:
 
 @asynccontextmanager
 async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State]:
-    engine = create_engine(settings)
-    listener = Listener(engine)
+    engines = create_engines(settings)
+    listener = Listener(engines.paging)
     clients = create_clients(settings)
     state = State(
         settings=settings,
-        engine=engine,
-        sessions=create_sessions(engine),
-        vault=await open_any_vault(engine, settings),
+        engine=engines.interactive,
+        sessions=create_sessions(engines.interactive),
+        vault=await open_any_vault(engines.paging, settings),
         http=clients.pagertree,
-        door=Door(engine, listener.subscribe("integrations")),
-        inbox=InboxWriter(engine, settings),
-        refusals=RefusalCounter(engine),
+        door=Door(engines.paging, listener.subscribe("integrations")),
+        inbox=InboxWriter(engines.paging, settings),
+        refusals=RefusalCounter(engines.background),
     )
     stop = asyncio.Event()
     background = [
@@ -231,7 +231,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
     workers = None
     if with_workers:
         workers = _start(
-            run_workers(engine, listener, settings, stop, clients=clients, vault=state["vault"])
+            run_workers(engines, listener, settings, stop, clients=clients, vault=state["vault"])
         )
     try:
         yield state
@@ -244,7 +244,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await clients.aclose()
-        await dispose(engine)
+        await engines.dispose()
 
 
 def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

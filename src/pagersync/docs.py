@@ -1,6 +1,5 @@
 """The API's own documentation: `/docs`, `/redoc` without a CDN, and the document they show."""
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -15,6 +14,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from pagersync.errors import NotFoundError
+from pagersync.threads import INTERACTIVE, run_in
 
 ASSETS: Final = Path(fastapi_offline.__file__).parent / "static"
 """Swagger UI and ReDoc, as the package fastapi-offline carries them."""
@@ -93,7 +93,7 @@ async def openapi(request: Request) -> Response:
     """Answer the document, made once for each path that the service stands under."""
     root = request.scope.get("root_path", "")
     return Response(
-        await asyncio.to_thread(_body, request.app, root), media_type="application/json"
+        await run_in(INTERACTIVE, _body, request.app, root), media_type="application/json"
     )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.migrate import current_revision, newest_revision
+from pagersync.database.shared_pool import SHARE, Share
 from pagersync.integrations.secret_key import key_problem
 from pagersync.integrations.vault import Vault
 from pagersync.ops_port import is_ops, is_public
@@ -24,6 +25,8 @@ from pagersync.retention.metrics import read_metrics
 
 ANSWER_S: Final = 2
 """Whoever watches waits no longer than this for the database."""
+
+HEALTH: Final = Share("health")
 
 ROWS_COUNTED_MAX: Final = 10_000
 """Queue sizes are counted up to here: looking must not cost more the worse things are."""
@@ -105,6 +108,7 @@ async def check_readiness(engine: AsyncEngine, vault: Vault) -> Readiness:
     """Look at everything that this process needs."""
     try:
         async with asyncio.timeout(ANSWER_S):
+            SHARE.set(HEALTH)
             async with engine.connect() as connection:
                 revision = await current_revision(connection)
             queues, unpaged, problem = {}, {}, None
@@ -193,6 +197,7 @@ def _process_registry() -> CollectorRegistry:
 
 async def _read_database(engine: AsyncEngine, *, names: bool) -> "DatabaseMetrics":
     """Return what the database says; accounts are named only to those who have the ops port."""
+    SHARE.set(HEALTH)
     async with raw_connection(engine) as connection:
         queues = {name: await _queue_health(connection, name) for name in QUEUES}
         pages = await connection.fetch(_PAGES, ROWS_COUNTED_MAX, PAGES_COUNTED)

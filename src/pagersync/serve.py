@@ -24,7 +24,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from pagersync.database.engine import create_engine, dispose
+from pagersync.database.engine import create_engine, create_engines, dispose
 from pagersync.database.notify import Listener
 from pagersync.errors import PagersyncError
 from pagersync.integrations.secret_key import open_checked_vault
@@ -236,15 +236,15 @@ async def work(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    engine = create_engine(settings)
-    vault = await open_checked_vault(engine, settings)
+    engines = create_engines(settings)
+    vault = await open_checked_vault(engines.paging, settings)
     gc.freeze()  # as `ProcessConfig.load`
     clients = create_clients(settings)
-    listener = Listener(engine)
+    listener = Listener(engines.paging)
     listening = asyncio.create_task(listener.run())
     log.info("pagersync works", pid=os.getpid())
     working = asyncio.create_task(
-        run_workers(engine, listener, settings, stop, clients=clients, vault=vault)
+        run_workers(engines, listener, settings, stop, clients=clients, vault=vault)
     )
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -254,6 +254,6 @@ async def work(settings: Settings) -> None:
         task.cancel()
     ends = await asyncio.gather(working, stopping, listening, return_exceptions=True)
     await clients.aclose()
-    await dispose(engine)
+    await engines.dispose()
     if isinstance(ends[0], Exception):
         raise ends[0]

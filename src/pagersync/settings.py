@@ -120,12 +120,18 @@ class Settings(BaseSettings):
         description="A worker that holds a delivery for longer is taken for dead, and it is "
         "applied again by another.",
     )
-    database_connections_max: int = Field(
-        default=15,
-        ge=8,
-        description="Connections that one process opens at most. Eight are the least: the "
-        "listener, the inbox and the worker loops hold five, and the rest answer requests, execute "
-        "workflows and page.",
+    database_connections_max: Positive = Field(
+        default=24,
+        description="Connections to PostgreSQL that one process opens at most; fewer than 15 are "
+        "taken for 15. A third is for requests, an eighth for what can wait, and the rest for "
+        "paging. All processes together need fewer than PostgreSQL's `max_connections`.",
+    )
+    request_statement_s: float = Field(
+        default=10,
+        gt=0,
+        le=15,
+        description="Longest time that one database statement of an API request takes; over it: "
+        "503.",
     )
     retention_days: Positive = Field(
         default=90,
