@@ -165,6 +165,11 @@ SELECT s.kind, (SELECT count(*) FROM (SELECT 1 FROM unpaged u
 FROM unnest($2::text[]) AS s (kind)
 """
 
+_RUNS_WAITING = """
+SELECT count(*) FROM (
+    SELECT 1 FROM workflow_runs WHERE is_over_limit AND state = 'queued' LIMIT $1) AS counted
+"""
+
 _GATES = """
 SELECT CASE WHEN $1 THEN integration_id::text ELSE '' END AS integration_id, reason,
     count(*) AS accounts
@@ -205,19 +210,24 @@ async def _read_database(engine: AsyncEngine, *, names: bool) -> "DatabaseMetric
         refusals = await connection.fetch(_REFUSALS, names)
         unpaged = await _unpaged(connection)
         retention = await read_metrics(connection)
-    return DatabaseMetrics(queues, pages, gates, refusals, unpaged, retention)
+        waiting = await connection.fetchval(_RUNS_WAITING, ROWS_COUNTED_MAX)
+    return DatabaseMetrics(
+        queues, pages, gates, refusals, unpaged, runs_waiting=waiting, retention=retention
+    )
 
 
 class DatabaseMetrics(Collector):
     """What the database says, as metrics."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is what one query found
         self,
         queues: dict[str, QueueHealth],
         pages: Iterable[Any],
         gates: Iterable[Any],
         refusals: Iterable[Any],
         unpaged: dict[str, int],
+        *,
+        runs_waiting: int,
         retention: Sequence[Metric],
     ) -> None:
         self._queues = queues
@@ -225,6 +235,7 @@ class DatabaseMetrics(Collector):
         self._gates = gates
         self._refusals = refusals
         self._unpaged = unpaged
+        self._runs_waiting = runs_waiting
         self._retention = retention
 
     def collect(self) -> Iterator[Metric]:
@@ -267,4 +278,9 @@ class DatabaseMetrics(Collector):
         )
         for kind, count in self._unpaged.items():
             unpaged.add_metric([kind], count)
-        yield from (lag, rows, refused, pages, shut, unpaged, *self._retention)
+        waiting = GaugeMetricFamily(
+            "pagersync_workflow_runs_waiting",
+            "Workflow runs that wait because of their workflow's limit of runs a minute.",
+            value=self._runs_waiting,
+        )
+        yield from (lag, rows, refused, pages, shut, unpaged, waiting, *self._retention)

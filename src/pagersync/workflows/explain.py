@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,12 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.alerts.models import Alert
 from pagersync.incidents.models import Incident
 from pagersync.kept import history_note
-from pagersync.paging.models import Page
+from pagersync.paging.models import OperationKind, Page
+from pagersync.paging.waiting import Waits
 from pagersync.settings import Settings
 from pagersync.workflows.trace import trace_alert, trace_incident, trace_page
 from pagersync.workflows.trace_story import NODES_MAX, Key, Story, has_lost_causes, link
 from pagersync.workflows.trace_summary import summarise, summarise_page
 from pagersync.workflows.trace_tree import TraceNode, build_tree, count_nodes
+
+UNLIMITED: Final = 1e9
+"""A rate limit that nothing waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ async def explain_page(
 ) -> Explanation:
     """Return why a page was asked for, and what became of it."""
     story = await trace_page(session, page)
+    await _load_waits(session, story)
     causes = link(story)
     return _explanation(page, summarise_page(story, causes, page), story, causes, settings)
 
@@ -48,6 +54,7 @@ async def explain_incident(
 ) -> Explanation:
     """Return why somebody was paged for an incident, or why nobody was."""
     story = await trace_incident(session, incident)
+    await _load_waits(session, story)
     causes = link(story)
     return _explanation(incident, summarise(story, causes), story, causes, settings)
 
@@ -60,9 +67,16 @@ async def explain_alert(
     PagerTree pages people about its own alerts by itself: this is about pagersync.
     """
     story = await trace_alert(session, alert)
+    await _load_waits(session, story)
     causes = link(story)
     about = f"alert {alert.short_id}"
     return _explanation(alert, summarise(story, causes, about=about), story, causes, settings)
+
+
+async def _load_waits(session: AsyncSession, story: Story) -> None:
+    """Let a story know why pages wait; that they wait for their turn is not worth a word."""
+    creates = [each for each in story.each("operation") if each.kind == OperationKind.CREATE_ALERT]
+    story.waits = await Waits(UNLIMITED).of(session, creates)
 
 
 def _explanation(
