@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import structlog
@@ -21,6 +21,7 @@ from pagersync.database.shared_pool import SHARE, Share
 from pagersync.integrations.secret_key import key_problem
 from pagersync.integrations.vault import Vault
 from pagersync.ops_port import is_ops, is_public
+from pagersync.retention.metrics import read_metrics
 
 ANSWER_S: Final = 2
 """Whoever watches waits no longer than this for the database."""
@@ -164,6 +165,11 @@ SELECT s.kind, (SELECT count(*) FROM (SELECT 1 FROM unpaged u
 FROM unnest($2::text[]) AS s (kind)
 """
 
+_RUNS_WAITING = """
+SELECT count(*) FROM (
+    SELECT 1 FROM workflow_runs WHERE is_over_limit AND state = 'queued' LIMIT $1) AS counted
+"""
+
 _GATES = """
 SELECT CASE WHEN $1 THEN integration_id::text ELSE '' END AS integration_id, reason,
     count(*) AS accounts
@@ -203,25 +209,34 @@ async def _read_database(engine: AsyncEngine, *, names: bool) -> "DatabaseMetric
         gates = await connection.fetch(_GATES, names)
         refusals = await connection.fetch(_REFUSALS, names)
         unpaged = await _unpaged(connection)
-    return DatabaseMetrics(queues, pages, gates, refusals, unpaged)
+        retention = await read_metrics(connection)
+        waiting = await connection.fetchval(_RUNS_WAITING, ROWS_COUNTED_MAX)
+    return DatabaseMetrics(
+        queues, pages, gates, refusals, unpaged, runs_waiting=waiting, retention=retention
+    )
 
 
 class DatabaseMetrics(Collector):
     """What the database says, as metrics."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is what one query found
         self,
         queues: dict[str, QueueHealth],
         pages: Iterable[Any],
         gates: Iterable[Any],
         refusals: Iterable[Any],
         unpaged: dict[str, int],
+        *,
+        runs_waiting: int,
+        retention: Sequence[Metric],
     ) -> None:
         self._queues = queues
         self._pages = pages
         self._gates = gates
         self._refusals = refusals
         self._unpaged = unpaged
+        self._runs_waiting = runs_waiting
+        self._retention = retention
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
@@ -263,4 +278,9 @@ class DatabaseMetrics(Collector):
         )
         for kind, count in self._unpaged.items():
             unpaged.add_metric([kind], count)
-        yield from (lag, rows, refused, pages, shut, unpaged)
+        waiting = GaugeMetricFamily(
+            "pagersync_workflow_runs_waiting",
+            "Workflow runs that wait because of their workflow's limit of runs a minute.",
+            value=self._runs_waiting,
+        )
+        yield from (lag, rows, refused, pages, shut, unpaged, waiting, *self._retention)
