@@ -22,6 +22,8 @@ EDGES = {
     "database/migrate.py",
     "database/session.py",
     "incidents/cli.py",
+    "secrets/cli.py",
+    "secrets/existing.py",  # the worker's transaction around a batch of old rows
     "integrations/cli.py",
     "integrations/directory.py",  # a sync asks PagerTree between reading and writing
     "integrations/directory_schedule.py",  # a claim is committed before the sync it is for
