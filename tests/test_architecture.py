@@ -37,6 +37,7 @@ EDGES = {
     "paging/repeats.py",  # a worker's check of pages that stay unknown
     "paging/confirm.py",  # PagerTree is asked between the claim and the record
     "paging/record.py",  # what turns came to
+    "paging/refused.py",  # whom a refused page goes to, before it is sent again
     "workflows/connect_cli.py",
     "workflows/restart_cli.py",
     "workflows/engine.py",  # a transaction for each task of a run

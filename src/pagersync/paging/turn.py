@@ -38,6 +38,7 @@ from pagersync.paging.lag_meter import LagMeter
 from pagersync.paging.look import READS_MAX, SEARCHES, Looking
 from pagersync.paging.models import OperationKind, OperationState, marker_of
 from pagersync.paging.record import Ended, ReadBack, record
+from pagersync.paging.refused import send_to_others_if_refused
 from pagersync.paging.step import End, Step, Work
 from pagersync.paging.store import Account
 from pagersync.settings import Settings
@@ -269,6 +270,8 @@ class Turns:
             turn.error = error
             if new.urgency is None and isinstance(error, Rejected) and is_urgency_demanded(error):
                 return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
+            if (end := await send_to_others_if_refused(self.engine, work, error)) is not None:
+                return end
             return await self._after_failed_create(turn, error)
         return End(Outcome.done(work.id))
 
