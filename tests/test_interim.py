@@ -70,7 +70,7 @@ def test_it_does_not_matter_in_which_pieces_answers_come(many: int, sizes: list[
 def test_what_was_sent_begins_the_count_anew() -> None:
     counter = InterimCounter()
     assert counter.feed(INTERIM * INTERIM_MAX)
-    counter.begin()
+    counter.restart()
     assert counter.feed(INTERIM * INTERIM_MAX)
     assert not counter.feed(INTERIM)
 

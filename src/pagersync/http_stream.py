@@ -20,9 +20,9 @@ class InterimCounter:
     """Counts the interim answers in what a server sends, up to its real answer."""
 
     def __init__(self) -> None:
-        self.begin()
+        self.restart()
 
-    def begin(self) -> None:
+    def restart(self) -> None:
         """Begin anew: something was sent to the server."""
         self._head, self._count, self._is_over = b"", 0, False
 
@@ -56,7 +56,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
-        self._counter.begin()
+        self._counter.restart()
         await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:
