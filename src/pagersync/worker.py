@@ -17,7 +17,7 @@ from pagersync.alerts.apply import CLAIMED_COLUMNS, apply_batch
 from pagersync.alerts.read_back import read_back
 from pagersync.database.engine import Connection, Sessions, create_sessions, raw_connection
 from pagersync.database.notify import Listener
-from pagersync.database.pool import Pool
+from pagersync.database.pool import Pool, by_id
 from pagersync.database.queue import Batch, Queue
 from pagersync.http import AsyncClient
 from pagersync.inbox.retention import remove_old_rows
@@ -181,7 +181,7 @@ async def _run_workflows(
     pool = Pool(
         engine,
         queue,
-        Engine(engine, queue, http=outbound, settings=settings).take,
+        by_id(Engine(engine, queue, http=outbound, settings=settings).take),
         concurrency=settings.workflow_concurrency,
         poll_s=POLL_S,
     )
@@ -194,7 +194,7 @@ async def _send_webhooks(
     pool = Pool(
         sender.engine,
         sender.queue,
-        sender.take,
+        by_id(sender.take),
         concurrency=settings.webhook_concurrency,
         poll_s=POLL_S,
     )

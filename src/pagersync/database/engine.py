@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from pagersync.database.caller import CallerSession
+from pagersync.database.liveness import watch_connections
 from pagersync.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,12 +72,12 @@ def create_engine(
     """
     if settings.database_url is None:
         raise ValueError("no database: set PAGERSYNC_DATABASE_URL")
-    return create_async_engine(
+    engine = create_async_engine(
         settings.database_url.get_secret_value(),
         pool_size=settings.database_connections_max,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_S,
-        pool_pre_ping=True,
+        pool_use_lifo=True,  # the newest knows the statements already
         hide_parameters=True,  # they hold secrets, and errors are logged and kept
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
@@ -84,6 +85,8 @@ def create_engine(
             "server_settings": {"application_name": "pagersync", "jit": "off"},
         },
     )
+    watch_connections(engine)
+    return engine
 
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
