@@ -1,7 +1,9 @@
 """Calls to addresses that users choose, against real servers: where they go, and where not."""
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +26,7 @@ from pagersync.outbound import (
     refusal_of,
     send,
 )
+from pagersync.threads import MATCHING, RENDERING, run_in
 from tests.support.echo import Echo
 from tests.support.server import serving
 
@@ -326,3 +329,27 @@ def test_what_is_no_url_to_call_is_refused_without_repeating_it(url: str) -> Non
     with pytest.raises(OutboundRefusedError) as refused:
         parse_url(url)
     assert "s3cret" not in refused.value.detail
+
+
+async def test_a_slow_name_server_keeps_no_thread_that_a_page_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **_options: answered.wait(20) and [])
+    async with create_outbound_client(timeout_s=20, allows_private=True, setting="X") as client:
+        calls = [
+            asyncio.create_task(client.get(f"http://slow-{number}.example.com"))
+            for number in range(64)
+        ]
+        await asyncio.sleep(0.05)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(5):
+            assert (
+                await loop.run_in_executor(None, lambda: "PagerTree's name") == "PagerTree's name"
+            )
+            assert await run_in(MATCHING, lambda: "matched") == "matched"
+            assert await run_in(RENDERING, lambda: "rendered") == "rendered"
+        answered.set()
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)

@@ -58,7 +58,7 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("DATABASE_CONNECTIONS_MAX", "5"), ("SECRET_GRACE_HOURS", "8761")]
+    ("name", "value"), [("DATABASE_CONNECTIONS_MAX", "0"), ("SECRET_GRACE_HOURS", "8761")]
 )
 def test_a_value_that_could_not_work_is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str

@@ -9,6 +9,7 @@ from typing import Any, Final, TypedDict
 import structlog
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import ASGIApp
 
 from pagersync import docs, doctor_routes, health
 from pagersync.access import audit_routes as audit
@@ -22,8 +23,9 @@ from pagersync.alerts import incident_routes as incident_alerts
 from pagersync.alerts import routes as alerts
 from pagersync.alerts.attached import resolve_alerts
 from pagersync.alerts.views import alerts_of
+from pagersync.answer_headers import AnswerHeaders
 from pagersync.body_limit import BodyLimit
-from pagersync.database.engine import Sessions, create_engine, create_sessions, dispose
+from pagersync.database.engine import Sessions, create_engines, create_sessions
 from pagersync.database.notify import Listener
 from pagersync.error_handlers import add_error_handlers
 from pagersync.events.webhook_types import EVENT_TYPES
@@ -47,6 +49,7 @@ from pagersync.integrations.vault import Vault
 from pagersync.log import configure_logging
 from pagersync.openapi.document import describe_api
 from pagersync.openapi.events import Events
+from pagersync.ops_port import OpsPort
 from pagersync.paging import operation_routes as operations
 from pagersync.paging import routes as pages
 from pagersync.request_id import RequestId
@@ -176,9 +179,16 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
 
 
 def create_service(settings: Settings, *, with_workers: bool = True) -> RequestId:
-    """Return what is served: the webhook's endpoint, and the application behind it, with ids."""
+    """Return what is served: the webhook's endpoint, and the application behind it.
+
+    In front of both stand what every answer has: its id, and headers for browsers and caches.
+    """
     app = create_app(settings, with_workers=with_workers)
-    return RequestId(WebhookEndpoint(app, body_bytes_max=settings.body_bytes_max))
+    served: ASGIApp = WebhookEndpoint(app, body_bytes_max=settings.body_bytes_max)
+    if settings.ops_port is not None:
+        served = OpsPort(served, ops_port=settings.ops_port)
+    is_https = settings.base_url.startswith("https://")
+    return RequestId(AnswerHeaders(served, is_https=is_https))
 
 
 def create_service_from_environment() -> RequestId:
@@ -197,18 +207,18 @@ def create_api_from_environment() -> RequestId:
 
 @asynccontextmanager
 async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State]:
-    engine = create_engine(settings)
-    listener = Listener(engine)
+    engines = create_engines(settings)
+    listener = Listener(engines.paging)
     clients = create_clients(settings)
     state = State(
         settings=settings,
-        engine=engine,
-        sessions=create_sessions(engine),
-        vault=await open_any_vault(engine, settings),
+        engine=engines.interactive,
+        sessions=create_sessions(engines.interactive),
+        vault=await open_any_vault(engines.paging, settings),
         http=clients.pagertree,
-        door=Door(engine, listener.subscribe("integrations")),
-        inbox=InboxWriter(engine, settings),
-        refusals=RefusalCounter(engine),
+        door=Door(engines.paging, listener.subscribe("integrations")),
+        inbox=InboxWriter(engines.paging, settings),
+        refusals=RefusalCounter(engines.background),
     )
     stop = asyncio.Event()
     background = [
@@ -221,7 +231,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
     workers = None
     if with_workers:
         workers = _start(
-            run_workers(engine, listener, settings, stop, clients=clients, vault=state["vault"])
+            run_workers(engines, listener, settings, stop, clients=clients, vault=state["vault"])
         )
     try:
         yield state
@@ -234,7 +244,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await clients.aclose()
-        await dispose(engine)
+        await engines.dispose()
 
 
 def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

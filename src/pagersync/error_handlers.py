@@ -15,7 +15,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from pagersync.database.engine import MAYBE_UNREACHABLE, is_unreachable
+from pagersync.database.trouble import AWAY, MAYBE_UNREACHABLE, cause_of, trouble_of
 from pagersync.errors import (
     BusyError,
     InvalidError,
@@ -28,8 +28,10 @@ from pagersync.errors import (
     wording,
 )
 from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, internal_error, to_error
+from pagersync.log import warn_rarely
 
 DATABASE_RETRY_AFTER_S: Final = 5
+NO_SUCH_PATH: Final = "there is no such path: /docs has all"
 
 log = structlog.get_logger()
 
@@ -103,7 +105,7 @@ def _paths(app: FastAPI) -> list[tuple[Pattern[str], set[str]]]:
 FRAMEWORK: Final = MappingProxyType[int, Callable[[Request, HTTPException], PagersyncError]](
     {
         400: lambda _, error: MalformedError(f"the body cannot be read: {error.detail}"),
-        404: lambda _request, _error: NotFoundError("there is no such path: /docs has all"),
+        404: lambda _request, _error: NotFoundError(NO_SUCH_PATH),
         405: _no_method,
         413: lambda _, error: TooLargeError(error.detail),
     }
@@ -112,17 +114,16 @@ FRAMEWORK: Final = MappingProxyType[int, Callable[[Request, HTTPException], Page
 
 
 async def _answer_unreachable(_: Request, error: Exception) -> Response:
-    if not is_unreachable(error):
+    if trouble_of(error) is None:
         raise error
     return unreachable_response(error)
 
 
 def unreachable_response(error: Exception) -> Response:
-    """Return the answer while the database is away."""
-    log.error("a request failed: the database is away", error=repr(error))
-    return error_response(
-        BusyError("the database did not answer", retry_after_s=DATABASE_RETRY_AFTER_S)
-    )
+    """Return the answer while the database is away, ill or too busy."""
+    trouble = trouble_of(error) or AWAY
+    warn_rarely("a request failed for the database", reason=trouble, error=repr(cause_of(error)))
+    return error_response(BusyError(trouble, retry_after_s=DATABASE_RETRY_AFTER_S))
 
 
 async def _answer_unexpected(_: Request, _error: Exception) -> Response:

@@ -17,11 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.migrate import current_revision, newest_revision
+from pagersync.database.shared_pool import SHARE, Share
 from pagersync.integrations.secret_key import key_problem
 from pagersync.integrations.vault import Vault
+from pagersync.ops_port import is_ops, is_public
 
 ANSWER_S: Final = 2
 """Whoever watches waits no longer than this for the database."""
+
+HEALTH: Final = Share("health")
 
 ROWS_COUNTED_MAX: Final = 10_000
 """Queue sizes are counted up to here: looking must not cost more the worse things are."""
@@ -74,13 +78,15 @@ async def livez() -> dict[str, str]:
     "/readyz",
     summary="The process can work",
     description="Looks at the database, its migrations, the secret key and the queues. A queue "
-    "that is behind does not make a process unready: taking it out of service would not help.",
+    "that is behind does not make a process unready: taking it out of service would not help. "
+    "With `PAGERSYNC_OPS_PORT`, the public port answers `ready` alone.",
     responses={200: {"model": Readiness}, 503: {"model": Readiness}},
 )
 async def readyz(request: Request) -> Response:
-    """Answer 200 or 503, with the reasons."""
+    """Answer 200 or 503, with the reasons, unless a stranger asks who has a port of their own."""
     readiness = await check_readiness(request.state.engine, request.state.vault)
-    return JSONResponse(readiness.model_dump(), status_code=200 if readiness.ready else 503)
+    shown = readiness.model_dump(include={"ready"} if is_public(request) else None)
+    return JSONResponse(shown, status_code=200 if readiness.ready else 503)
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
@@ -90,7 +96,7 @@ async def metrics(request: Request) -> Response:
     try:
         stored = CollectorRegistry()
         async with asyncio.timeout(ANSWER_S):
-            stored.register(await _read_database(request.state.engine))
+            stored.register(await _read_database(request.state.engine, names=is_ops(request)))
         counted += generate_latest(stored)
     except Exception as error:  # noqa: BLE001 - half of the metrics are better than none
         log.warning("metrics are without the database's", error=repr(error))
@@ -101,6 +107,7 @@ async def check_readiness(engine: AsyncEngine, vault: Vault) -> Readiness:
     """Look at everything that this process needs."""
     try:
         async with asyncio.timeout(ANSWER_S):
+            SHARE.set(HEALTH)
             async with engine.connect() as connection:
                 revision = await current_revision(connection)
             queues, unpaged, problem = {}, {}, None
@@ -157,6 +164,19 @@ SELECT s.kind, (SELECT count(*) FROM (SELECT 1 FROM unpaged u
 FROM unnest($2::text[]) AS s (kind)
 """
 
+_GATES = """
+SELECT CASE WHEN $1 THEN integration_id::text ELSE '' END AS integration_id, reason,
+    count(*) AS accounts
+FROM integration_gates WHERE reason IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+_REFUSALS = """
+SELECT CASE WHEN $1 THEN integration_id::text ELSE '' END AS integration_id, reason,
+    sum(times)::bigint AS times
+FROM webhook_refusals GROUP BY 1, 2 ORDER BY 1, 2
+"""
+"""Strangers get sums over all accounts: the label is there, and empty."""
+
 _PAGES = """
 SELECT s.status,
        (SELECT count(*) FROM (SELECT 1 FROM pages p WHERE p.status = s.status LIMIT $1) AS counted)
@@ -174,16 +194,14 @@ def _process_registry() -> CollectorRegistry:
     return registry
 
 
-async def _read_database(engine: AsyncEngine) -> "DatabaseMetrics":
+async def _read_database(engine: AsyncEngine, *, names: bool) -> "DatabaseMetrics":
+    """Return what the database says; accounts are named only to those who have the ops port."""
+    SHARE.set(HEALTH)
     async with raw_connection(engine) as connection:
         queues = {name: await _queue_health(connection, name) for name in QUEUES}
         pages = await connection.fetch(_PAGES, ROWS_COUNTED_MAX, PAGES_COUNTED)
-        gates = await connection.fetch(
-            "SELECT integration_id, reason FROM integration_gates WHERE reason IS NOT NULL"
-        )
-        refusals = await connection.fetch(
-            "SELECT integration_id, reason, times FROM webhook_refusals"
-        )
+        gates = await connection.fetch(_GATES, names)
+        refusals = await connection.fetch(_REFUSALS, names)
         unpaged = await _unpaged(connection)
     return DatabaseMetrics(queues, pages, gates, refusals, unpaged)
 
@@ -221,11 +239,11 @@ class DatabaseMetrics(Collector):
                 rows.add_metric([name, state], count)
         refused = CounterMetricFamily(
             "pagersync_webhook_refusals",
-            "Webhook requests turned away at the door.",
+            "Webhook requests turned away at the door; accounts are named at the ops port alone.",
             labels=["integration_id", "reason"],
         )
         for row in self._refusals:
-            refused.add_metric([str(row["integration_id"]), row["reason"]], row["times"])
+            refused.add_metric([row["integration_id"], row["reason"]], row["times"])
         pages = GaugeMetricFamily(
             "pagersync_pages", "Pages that somebody should look at, by status.", labels=["status"]
         )
@@ -233,11 +251,11 @@ class DatabaseMetrics(Collector):
             pages.add_metric([row["status"]], row["pages"])
         shut = GaugeMetricFamily(
             "pagersync_pagertree_failing",
-            "1 for each account whose PagerTree API is not well, by reason.",
+            "Accounts whose PagerTree API is not well, by reason; named at the ops port alone.",
             labels=["integration_id", "reason"],
         )
         for row in self._gates:
-            shut.add_metric([str(row["integration_id"]), row["reason"]], 1)
+            shut.add_metric([row["integration_id"], row["reason"]], row["accounts"])
         unpaged = GaugeMetricFamily(
             "pagersync_unpaged",
             "Incidents and alerts that somebody should have been paged for, and nobody was.",

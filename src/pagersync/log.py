@@ -2,11 +2,33 @@
 
 import logging
 import sys
-from typing import Any
+from collections import Counter
+from time import monotonic
+from typing import Any, Final
 
 import structlog
 
 from pagersync.settings import Settings
+
+RARELY_S: Final = 60.0
+
+_said_at: dict[tuple[str, str], float] = {}
+_unsaid: Counter[tuple[str, str]] = Counter()
+
+
+def warn_rarely(event: str, *, reason: str, **fields: Any) -> None:
+    """Log what would else be logged for each request, once a minute for each reason.
+
+    The next line says how often it happened meanwhile.
+    """
+    what = event, reason
+    if monotonic() - _said_at.get(what, -RARELY_S) < RARELY_S:
+        _unsaid[what] += 1
+        return
+    _said_at[what] = monotonic()
+    if times := _unsaid.pop(what, 0):
+        fields["times_since_last_line"] = times
+    structlog.get_logger().error(event, reason=reason, **fields)
 
 
 def configure_logging(settings: Settings) -> None:

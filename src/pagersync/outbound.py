@@ -31,6 +31,7 @@ from pagersync.http import (
     Response,
     Timeout,
 )
+from pagersync.threads import WEBHOOK_LOOKUPS, Threads, run_in
 
 CONNECTIONS_MAX: Final = 20
 ADDRESSES_TRIED_MAX: Final = 4
@@ -94,10 +95,11 @@ def create_outbound_client(
         timeout_s: longest wait for each part of a call; `send` limits all of it.
         allows_private: whether private, local and reserved addresses may be called all the same.
         setting: the setting that says so, for whoever is refused.
-        resolve: what addresses a name has; the system's resolver, unless a test knows better.
+        resolve: what addresses a name has; the system's resolver, in threads of webhooks, unless
+            somebody knows better.
     """
     transport = _CheckedTransport(
-        allows_private=allows_private, setting=setting, resolve=resolve or resolve_host
+        allows_private=allows_private, setting=setting, resolve=resolve or resolver(WEBHOOK_LOOKUPS)
     )
     return AsyncClient(
         transport=transport,
@@ -203,10 +205,19 @@ def address_without_lookup(url: URL) -> str | None:
         return None
 
 
-async def resolve_host(host: str, port: int) -> list[str]:
-    """Return every address that the system knows for a name, in its order."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+def resolver(threads: Threads) -> Resolve:
+    """Return what looks names up in threads of its own.
+
+    The event loop has few threads for that, and PagerTree's and the database's names need them: a
+    name server that is slow for a host that users chose must not keep a page waiting.
+    """
+
+    async def resolve(host: str, port: int) -> list[str]:
+        """Return every address that the system knows for a name, in its order."""
+        found = await run_in(threads, socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    return resolve
 
 
 class _CheckedTransport(AsyncBaseTransport):

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
@@ -14,6 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
+from starlette.datastructures import URL
 
 from pagersync.errors import InvalidError
 from pagersync.jsonapi import Links, Meta
@@ -22,6 +24,7 @@ PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 200
 OFFSET_MAX: Final = 10_000
 COUNT_EXACT_MAX: Final = 10_000
+PATH_SAFE: Final = "/:@!$&'()*+,;=~-._"
 CURSOR: Final = re.compile("^[A-Za-z0-9_-]{22}$")
 
 T = TypeVar("T")
@@ -140,7 +143,7 @@ def _explain(element: Explain, compiler: SQLCompiler, **options: Any) -> str:
 
 
 def _links(page: Page, cursor: str | None, total: int, *, has_more: bool) -> Links:
-    url = page.request.url
+    url = _own_url(page.request)
     last = max(1, -(-total // page.size))
 
     def numbered(number: int) -> str:
@@ -164,6 +167,18 @@ def _links(page: Page, cursor: str | None, total: int, *, has_more: bool) -> Lin
         next=following(),
         last=numbered(last) if is_reachable else None,
     )
+
+
+def _own_url(request: Request) -> URL:
+    """Return the address of a list, never by the `Host` that a caller may choose.
+
+    It begins with PAGERSYNC_PUBLIC_URL; without one it is relative to where the list was asked for.
+    """
+    root, query = request.scope.get("root_path", ""), request.url.query
+    public_url = request.state.settings.public_url
+    base = str(public_url).rstrip("/") if public_url else root
+    path = request.scope["path"].removeprefix(root)
+    return URL(f"{base}{quote(path, safe=PATH_SAFE)}{'?' if query else ''}{query}")
 
 
 def _meta(page: Page, cursor: str | None, total: int, *, has_more: bool) -> Meta:

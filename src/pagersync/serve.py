@@ -12,7 +12,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing.process import BaseProcess
 from threading import Thread, Timer
 from time import monotonic
@@ -24,7 +24,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from pagersync.database.engine import create_engine, dispose
+from pagersync.database.engine import create_engine, create_engines, dispose
 from pagersync.database.notify import Listener
 from pagersync.errors import PagersyncError
 from pagersync.integrations.secret_key import open_checked_vault
@@ -56,8 +56,11 @@ class OneServer(uvicorn.Server):
         """Start, then say so."""
         await super().startup(sockets)
         if self.started and sockets:
-            host, port = sockets[0].getsockname()[:2]
-            log.info("pagersync is ready", url=f"http://{host}:{port}", pid=os.getpid())
+            addresses = [each.getsockname()[:2] for each in sockets]
+            urls = dict(
+                zip(("url", "ops_url"), (f"http://{h}:{p}" for h, p in addresses), strict=False)
+            )
+            log.info("pagersync is ready", **urls, pid=os.getpid())
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end, and see to it that it does end."""
@@ -110,18 +113,24 @@ def serve(
     Raises:
         ListenError: the address is taken or not ours.
     """
-    listening = listen(settings.host, settings.port)
-    settings = settings.model_copy(update={"port": listening.getsockname()[1]})
-    with listening:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(listen(settings.host, port)) for port in _ports(settings)]
+        ports = (each.getsockname()[1] for each in sockets)
+        chosen = dict(zip(("port", "ops_port"), ports, strict=False))
+        settings = settings.model_copy(update=chosen)
         if processes == 1:
             with ending_well():
                 config = _uvicorn_config(settings, lambda: create(settings), processes=1)
-                OneServer(config).run(sockets=[listening])
+                OneServer(config).run(sockets=sockets)
             return
         with _shared_environment(settings):
-            log.info("pagersync starts", processes=processes, port=settings.port)
+            log.info("pagersync starts", processes=processes, **chosen)
             config = _uvicorn_config(settings, factory, processes=processes)
-            SeveralServers(config, sockets=[listening]).run()
+            SeveralServers(config, sockets=sockets).run()
+
+
+def _ports(settings: Settings) -> list[int]:
+    return [settings.port, *([] if settings.ops_port is None else [settings.ops_port])]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -162,6 +171,7 @@ def _uvicorn_config(
         app,
         factory=True,
         workers=processes,
+        proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies,
         log_config=None,
         access_log=False,  # the webhook's secret stands in its URL
@@ -197,6 +207,8 @@ def _shared_environment(settings: Settings) -> Iterator[None]:
     assert settings.database_url is not None  # noqa: S101 - it was found before
     os.environ["PAGERSYNC_DATABASE_URL"] = settings.database_url.get_secret_value()
     os.environ["PAGERSYNC_PORT"] = str(settings.port)
+    if settings.ops_port is not None:
+        os.environ["PAGERSYNC_OPS_PORT"] = str(settings.ops_port)
     with tempfile.TemporaryDirectory(prefix="pagersync-metrics-") as metrics:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         yield
@@ -224,15 +236,15 @@ async def work(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    engine = create_engine(settings)
-    vault = await open_checked_vault(engine, settings)
+    engines = create_engines(settings)
+    vault = await open_checked_vault(engines.paging, settings)
     gc.freeze()  # as `ProcessConfig.load`
     clients = create_clients(settings)
-    listener = Listener(engine)
+    listener = Listener(engines.paging)
     listening = asyncio.create_task(listener.run())
     log.info("pagersync works", pid=os.getpid())
     working = asyncio.create_task(
-        run_workers(engine, listener, settings, stop, clients=clients, vault=vault)
+        run_workers(engines, listener, settings, stop, clients=clients, vault=vault)
     )
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -242,6 +254,6 @@ async def work(settings: Settings) -> None:
         task.cancel()
     ends = await asyncio.gather(working, stopping, listening, return_exceptions=True)
     await clients.aclose()
-    await dispose(engine)
+    await engines.dispose()
     if isinstance(ends[0], Exception):
         raise ends[0]

@@ -53,10 +53,18 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8080, ge=0, le=65535, description="The port that `serve` listens on; 0: a free one."
     )
-    trusted_proxies: str = Field(
-        default="127.0.0.1",
+    ops_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="A port of its own, at the same address, for `/metrics`, the details of "
+        "`/readyz`, `/docs`, `/redoc` and `/openapi.json`; 0: a free one. The public port then has "
+        "none of them. Unset: everything is on the one port.",
+    )
+    trusted_proxies: str | None = Field(
+        default=None,
         description="Addresses of proxies whose `X-Forwarded-For` is believed, separated by "
-        "commas; `*`: of all.",
+        "commas; `*`: of all. Unset: nobody's is.",
     )
     admin_key: SecretStr | None = Field(
         default=None,
@@ -112,12 +120,18 @@ class Settings(BaseSettings):
         description="A worker that holds a delivery for longer is taken for dead, and it is "
         "applied again by another.",
     )
-    database_connections_max: int = Field(
-        default=15,
-        ge=8,
-        description="Connections that one process opens at most. Eight are the least: the "
-        "listener, the inbox and the worker loops hold five, and the rest answer requests, execute "
-        "workflows and page.",
+    database_connections_max: Positive = Field(
+        default=24,
+        description="Connections to PostgreSQL that one process opens at most; fewer than 15 are "
+        "taken for 15. A third is for requests, an eighth for what can wait, and the rest for "
+        "paging. All processes together need fewer than PostgreSQL's `max_connections`.",
+    )
+    request_statement_s: float = Field(
+        default=10,
+        gt=0,
+        le=15,
+        description="Longest time that one database statement of an API request takes; over it: "
+        "503.",
     )
     retention_days: Positive = Field(
         default=90,
@@ -190,8 +204,9 @@ class Settings(BaseSettings):
     unknown_elsewhere_s: float = Field(
         default=300,
         ge=0,
-        description="A page that is `unknown` for this time is sent to the default targets of "
-        "another account, if there is one; 0: never.",
+        description="A page that is `unknown`, or waits for an account that cannot be called, for "
+        "this time is sent to the default targets of another account, if there is one. One that "
+        "failed, or whose account was disabled or removed, is sent there at once. 0: never.",
     )
     workflow_concurrency: Positive = Field(
         default=8, description="Workflow runs that one process executes at the same time."

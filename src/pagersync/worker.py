@@ -15,7 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts.apply import CLAIMED_COLUMNS, apply_batch
 from pagersync.alerts.read_back import read_back
-from pagersync.database.engine import Connection, Sessions, create_sessions, raw_connection
+from pagersync.database.engine import (
+    Connection,
+    Engines,
+    Sessions,
+    create_sessions,
+    raw_connection,
+)
 from pagersync.database.notify import Listener
 from pagersync.database.pool import Pool, by_id
 from pagersync.database.queue import Batch, Queue
@@ -24,13 +30,14 @@ from pagersync.inbox.retention import remove_old_rows
 from pagersync.integrations.directory_schedule import sync_due
 from pagersync.integrations.vault import Vault
 from pagersync.metrics import BATCH_ROWS, BATCH_SECONDS
-from pagersync.outbound import create_outbound_client
+from pagersync.outbound import create_outbound_client, resolver
 from pagersync.pagertree.client import create_http_client
 from pagersync.paging.confirm import Checker
 from pagersync.paging.repeats import RepeatChecker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
 from pagersync.settings import Settings
+from pagersync.threads import WORKFLOW_LOOKUPS
 from pagersync.unpaged.sweep import run_sweeps
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
@@ -86,6 +93,7 @@ def create_clients(settings: Settings) -> Clients:
             timeout_s=settings.http_client_timeout_s,
             allows_private=settings.http_client_private_addresses,
             setting="PAGERSYNC_HTTP_CLIENT_PRIVATE_ADDRESSES",
+            resolve=resolver(WORKFLOW_LOOKUPS),
         ),
         webhooks=create_outbound_client(
             timeout_s=settings.webhook_timeout_s,
@@ -106,7 +114,7 @@ def deliveries_queue(settings: Settings) -> Queue:
 
 
 async def run_workers(
-    engine: AsyncEngine,
+    engines: Engines,
     listener: Listener,
     settings: Settings,
     stop: asyncio.Event,
@@ -115,6 +123,7 @@ async def run_workers(
     vault: Vault,
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
+    engine = engines.paging
     turns = Turns(
         engine,
         operations_queue(settings),
@@ -139,16 +148,20 @@ async def run_workers(
         group.create_task(_look_at_events(engine, listener, settings, stop))
         group.create_task(_run_workflows(engine, listener, settings, stop, clients.outbound))
         webhooks = WebhookSender(
-            engine, webhooks_queue(), http=clients.webhooks, vault=vault, settings=settings
+            engines.background,
+            webhooks_queue(),
+            http=clients.webhooks,
+            vault=vault,
+            settings=settings,
         )
         group.create_task(_send_webhooks(webhooks, listener, settings, stop))
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
         group.create_task(RepeatChecker(engine, settings).run(stop))
-        group.create_task(_run_retention(engine, settings, stop))
+        group.create_task(_run_retention(engines.background, settings, stop))
         if settings.unpaged_s:
             group.create_task(run_sweeps(engine, settings.unpaged_s, stop))
         syncing = run_directory(
-            create_sessions(engine),
+            create_sessions(engines.background),
             clients.pagertree,
             vault,
             settings,

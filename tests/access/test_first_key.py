@@ -56,8 +56,8 @@ async def test_the_first_serve_prints_a_key_once_and_apart_from_the_log(
         assert "psk_" not in "".join(str(line) for line in said if "level" in line)
         assert [await status(url, token) for url in urls] == [200, 200]
         assert await status(urls[0], "wrong") == 401
-    assert await sources(engine) == {"203.0.113.7"}, "127.0.0.1 is trusted to say so"
-    again = setup.having(PAGERSYNC_TRUSTED_PROXIES="192.0.2.1")
+    assert await sources(engine) == {"127.0.0.1"}, "nobody is believed unless they are listed"
+    again = setup.having(PAGERSYNC_TRUSTED_PROXIES="127.0.0.1")
     async with again.running("serve") as third:
         url = await third.url()
         assert await status(url, "wrong") == 401

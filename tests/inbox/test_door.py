@@ -1,13 +1,17 @@
 """Who is let in. The rules are a pure table; memory never refuses by itself."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.access.tokens import hash_token
 from pagersync.database.engine import Sessions
+from pagersync.events.publish import NO_INTEGRATION
 from pagersync.http import AsyncClient
-from pagersync.inbox.door import Entrance, Refusal, Secret, judge
+from pagersync.inbox.door import Door, Entrance, Refusal, Secret, judge
 from pagersync.integrations import service
 from tests.support.account import event
 
@@ -39,6 +43,43 @@ def test_the_door_decides_by_a_table(
     known: Entrance | None, presented: list[str], expected: Refusal | None
 ) -> None:
     assert judge(known, presented, NOW) is expected
+
+
+@pytest.mark.parametrize("presented", [(), ("wrong",), ("wrong", "worse")])
+async def test_an_unknown_integration_costs_the_same_work_as_an_existing_one(
+    engine: AsyncEngine,
+    sessions: Sessions,
+    presented: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with sessions.begin() as session:
+        existing = (await service.add_integration(session, name="acme")).integration.id
+    works = []
+    for integration_id in (existing, uuid4(), NO_INTEGRATION):
+        door = Counting(engine, asyncio.Event())
+        await door.read()
+        compared: list[str] = []
+        monkeypatch.setattr(
+            "pagersync.inbox.door.matches_any",
+            lambda token, hashes, done=compared: done.extend(token for _ in hashes),
+        )
+        assert await door.check(integration_id, presented) is not None
+        works.append((door.reads, compared))
+    assert works[0] == works[1] == works[2], "the time tells nobody which integrations there are"
+    assert works[0][0] == (2 if presented else 1), "who has no secret need not be looked up"
+
+
+class Counting(Door):
+    """A door that counts how often it reads."""
+
+    reads = 0
+
+    async def read(self) -> None:
+        await self._read()
+
+    async def _read(self) -> None:
+        self.reads += 1
+        await super()._read()
 
 
 async def test_a_secret_works_the_moment_it_was_made(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Sessions
 from pagersync.events.models import DomainEvent
@@ -16,6 +17,7 @@ from pagersync.integrations.directory import sync_directory
 from pagersync.integrations.vault import open_vault
 from pagersync.pagertree.client import PagerTree, create_http_client
 from pagersync.paging.models import Attempt, Operation, Page
+from pagersync.paging.repeats import RepeatChecker
 from pagersync.paging.service import NewPage, create_page
 from pagersync.settings import Settings
 from pagersync.simulator.simulator import Simulator
@@ -156,3 +158,8 @@ async def service_api(service_url: str, token: str) -> AsyncIterator[AsyncClient
     headers = {"Authorization": f"Bearer {token}"}
     async with AsyncClient(base_url=service_url, headers=headers, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture
+def checker(engine: AsyncEngine, settings: Settings) -> RepeatChecker:
+    return RepeatChecker(engine, settings)

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from random import Random
 
-from pagersync.database.engine import create_engine, dispose
+from pagersync.database.engine import create_engines
 from pagersync.database.notify import Listener
 from pagersync.integrations.vault import open_vault
 from pagersync.settings import Settings
@@ -28,19 +28,19 @@ class Workers:
 
     async def _run(self, stop: asyncio.Event) -> None:
         settings = self._settings
-        engine = create_engine(settings)
-        listener = Listener(engine)
+        engines = create_engines(settings)
+        listener = Listener(engines.paging)
         listening = asyncio.create_task(listener.run())
         clients = create_clients(settings)
         try:
             await run_workers(
-                engine, listener, settings, stop, clients=clients, vault=open_vault(settings)
+                engines, listener, settings, stop, clients=clients, vault=open_vault(settings)
             )
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
             await clients.aclose()
-            await dispose(engine)
+            await engines.dispose()
 
     async def crash(self) -> None:
         """Break everything off, wherever it is."""

@@ -166,7 +166,7 @@ async def test_pages_that_wait_end_visibly_when_their_account_is_disabled(
     page_id = await idle.page(incident_id=incident_id, send_at=later)
     url = f"/v1/integrations/{idle.integration_id}"
     answer = await api.patch(url, json=change(enabled=False))
-    assert "1 pages that wait to be sent are canceled." in answer.json()["meta"]["notes"]
+    assert "1 page that waits to be sent is canceled." in answer.json()["meta"]["notes"]
     assert (await idle.get(page_id)).status == "canceled"
     (operation,) = await idle.operations(page_id)
     assert str(operation.last_error).startswith("the account 'acme' is disabled")

@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pagersync.access.limits import WORDS, Count, headers_of, limits_of, source_of, tightest
 from pagersync.access.login import Login, log_in
-from pagersync.database.engine import MAYBE_UNREACHABLE, is_unreachable
+from pagersync.database.shared_pool import SHARE, Share
+from pagersync.database.trouble import MAYBE_UNREACHABLE, trouble_of
 from pagersync.error_handlers import error_response, unreachable_response
 from pagersync.errors import PagersyncError, RateLimitedError, UnauthorizedError
 
@@ -57,7 +58,7 @@ class Authentication:
             await error_response(error)(scope, receive, send_with_headers)
             return
         except MAYBE_UNREACHABLE as error:
-            if not is_unreachable(error):
+            if trouble_of(error) is None:
                 raise
             await unreachable_response(error)(scope, receive, send)
             return
@@ -74,13 +75,18 @@ async def _log_in(scope: Scope) -> Login:
     state = scope["state"]
     scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
     client = scope.get("client")
-    return await log_in(
-        state["engine"],
-        token.strip() if scheme.lower() == "bearer" else "",
-        limits_of(state["settings"], scope["method"], scope["path"]),
-        source=source_of(client[0] if client else None),
-        failed_max=state["settings"].failed_logins_per_minute_max,
-    )
+    source = source_of(client[0] if client else None)
+    share = SHARE.set(Share("login", source))
+    try:
+        return await log_in(
+            state["engine"],
+            token.strip() if scheme.lower() == "bearer" else "",
+            limits_of(state["settings"], scope["method"], scope["path"]),
+            source=source,
+            failed_max=state["settings"].failed_logins_per_minute_max,
+        )
+    finally:
+        SHARE.reset(share)
 
 
 def _check(login: Login, count: Count | None) -> None:

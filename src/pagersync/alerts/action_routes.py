@@ -15,6 +15,7 @@ from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.keys import allows
 from pagersync.access.models import Scope
 from pagersync.alerts import actions
+from pagersync.alerts.claims import SOURCE_OF_REQUESTS, own_external_id, own_source
 from pagersync.alerts.deduplication import find_duplicate, lock_key
 from pagersync.alerts.models import Alert, AlertStatus
 from pagersync.alerts.repeats import repeat
@@ -234,8 +235,8 @@ async def _create(
             urgency=None if page.urgency == AUTO else page.urgency,
             cause=cause,
             status=AlertStatus(new.status) if new.status else None,
-            source=new.source or "api",
-            client_id=key_of("external_id", new.external_id, notes),
+            source=own_source(new.source, notes) or SOURCE_OF_REQUESTS,
+            client_id=key_of("external_id", own_external_id(new.external_id, notes), notes),
             external_url=fit_url("external_url", new.external_url, URL_CHARACTERS_MAX, notes),
             deduplication_key=key,
             started_at=new.started_at,

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
+from pagersync.alerts.claims import own_labels, own_source
 from pagersync.errors import InvalidError, ManyInvalidError
 from pagersync.fits import Fits
 from pagersync.incidents.requests import Moment, Text
@@ -74,10 +75,13 @@ class NewAlertAttributes(AlertAttributesOfRootly, Targets):
         default=None,
         description="`open`: nobody is paged, so there are no targets. By default what it becomes.",
     )
-    source: ShortText | None = Field(default=None, description="By default `api`.")
+    source: ShortText | None = Field(
+        default=None, description="By default `api`. `pagertree` is for what PagerTree sent."
+    )
     external_id: str | None = Field(
         default=None,
-        description=f"What you call it. In PagerTree it gets PagerTree's id. {KEY_FITS}",
+        description="What you call it; not `alt_...`, as PagerTree calls its own. In PagerTree it "
+        f"gets PagerTree's id. {KEY_FITS}",
     )
     external_url: str | None = Field(
         default=None,
@@ -205,7 +209,8 @@ def targets_of(new: NewAlertAttributes) -> Targets:
 
 def labels_of(given: Labels, notes: list[str]) -> dict[str, Any] | None:
     """Return labels by their keys; numbers, true and false stay what they are, as at Rootly."""
-    return None if given is None else fit_labels(given, notes, as_text=False)
+    kept = None if given is None else fit_labels(given, notes, as_text=False)
+    return own_labels(kept, notes)
 
 
 def key_of(name: str, key: str | None, notes: list[str]) -> str | None:
@@ -243,7 +248,7 @@ def changed_values(changed: ChangedAlert) -> dict[str, Any]:
         "severity": severity.value if severity else None,
         "labels": labels_of(changed.labels, notes),
         "data": data_of(changed.data),
-        "source": changed.source,
+        "source": own_source(changed.source, notes),
         "deduplication_key": key_of("deduplication_key", changed.deduplication_key, notes),
     }
     return {name: value for name, value in values.items() if value is not None}

@@ -8,8 +8,9 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.embedded import EmbeddedPostgres
-from pagersync.database.engine import create_engine, is_unreachable
+from pagersync.database.engine import create_engine
 from pagersync.database.migrate import current_revision, is_known, newest_revision, upgrade
+from pagersync.database.trouble import is_unreachable
 from pagersync.errors import PagersyncError
 from pagersync.settings import Settings
 

@@ -7,8 +7,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from pagersync.database.engine import Connection, is_unreachable
+from pagersync.database.engine import Connection
 from pagersync.database.queue import Batch, Outcome, Queue
+from pagersync.database.trouble import is_unreachable
 
 log = structlog.get_logger()
 

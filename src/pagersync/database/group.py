@@ -12,7 +12,8 @@ from typing import Generic, TypeAlias, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pagersync.database.engine import Connection, is_unreachable, raw_connection
+from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.trouble import is_unreachable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -34,6 +34,7 @@ PAGE_TRIGGERS: Final = (
     "page_resolve_failed",
     "page_acknowledge_failed",
     "page_update_failed",
+    "page_paged_elsewhere",
 )
 ACCOUNT_TRIGGERS: Final = ("reference_broken",)
 TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(

@@ -82,6 +82,11 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     ),
     EventType("alert.acknowledge_failed", "An alert could not be acknowledged.", "alerts"),
     EventType("alert.update_failed", "An alert could not be changed.", "alerts"),
+    EventType(
+        "page.paged_elsewhere",
+        "A page reached nobody, so the default targets of another account are paged.",
+        "pages",
+    ),
     EventType("page.canceled", "A page was canceled before it was sent.", "pages"),
     EventType("page.expired", "A page was too old to be sent.", "pages"),
     EventType(

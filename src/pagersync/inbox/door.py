@@ -41,6 +41,10 @@ ASK_AGAIN: Final = frozenset({Refusal.UNKNOWN_INTEGRATION, Refusal.WRONG_SECRET}
 """Refusals that a moment-old memory may have got wrong."""
 
 
+NOBODY: Final = bytes(32)
+"""No secret has this hash: it is compared where an integration has none, to take as long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """The hash of a webhook secret, and until when it works."""
@@ -60,18 +64,20 @@ class Entrance:
 def judge(entrance: Entrance | None, presented: Sequence[str], now: datetime) -> Refusal | None:
     """Decide whether a request is let in; None means yes. Pure.
 
-    A disabled integration says so only to those who know its secret.
+    A disabled integration says so only to those who know its secret. Every secret that is
+    presented is hashed and compared at least once, for an integration that does not exist too.
     """
+    active = [
+        secret.sha256
+        for secret in (entrance.secrets if entrance else ())
+        if secret.expires_at is None or secret.expires_at > now
+    ]
+    is_known = bool([secret for secret in presented if matches_any(secret, active or (NOBODY,))])
     if entrance is None:
         return Refusal.UNKNOWN_INTEGRATION
     if not presented:
         return Refusal.MISSING_SECRET
-    active = [
-        secret.sha256
-        for secret in entrance.secrets
-        if secret.expires_at is None or secret.expires_at > now
-    ]
-    if not [secret for secret in presented if matches_any(secret, active)]:
+    if not is_known:
         return Refusal.WRONG_SECRET
     return None if entrance.enabled else Refusal.INTEGRATION_DISABLED
 
@@ -94,15 +100,17 @@ class Door:
     async def check(self, integration_id: UUID, presented: Sequence[str]) -> Refusal | None:
         """Return why a request is refused, or None when it is let in.
 
-        A secret that was made before the request came is always known: nobody is refused by
-        what is in memory alone.
+        A secret that was made before the request came is always known: nobody who has one is
+        refused by what is in memory alone. Strangers learn nothing from the time that it takes:
+        without a secret memory answers, with a wrong one the database is read, whether there is
+        such an integration or not.
 
         Raises:
             Exception: the database is away, and would have to be asked.
         """
         asked_at = monotonic()
         refusal = self._judge(integration_id, presented)
-        if refusal in ASK_AGAIN:
+        if presented and refusal in ASK_AGAIN:
             await self._read_after(asked_at)
             refusal = self._judge(integration_id, presented)
         return refusal

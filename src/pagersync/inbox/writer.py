@@ -16,7 +16,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.base import new_id
-from pagersync.database.engine import Connection, is_unreachable, raw_connection
+from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.trouble import is_unreachable
 from pagersync.errors import BusyError
 from pagersync.settings import Settings
 

@@ -12,13 +12,16 @@ from pagersync.paging.models import OperationKind, OperationState
 from pagersync.paging.step import End, Work, unchanged
 from pagersync.paging.store import Account
 
+ACCOUNT_ENDED: Final = "the account "
+"""Begins the reason of a page that was canceled because its account was disabled or removed."""
+
 WAIT_S: Final = 10.0
 """How long an operation waits before it looks again whether its account can be called."""
 
 
 def without_account(work: Work, account: Account) -> End:
     """Return the end of a turn at an operation whose account cannot be called."""
-    name = f"the account {account.name!r}"
+    name = f"{ACCOUNT_ENDED}{account.name!r}"
     if account.is_removed:
         return _after_removal(work, f"{name} was removed")
     if account.is_enabled:

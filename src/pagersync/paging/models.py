@@ -82,7 +82,7 @@ class Page(UpdatedAt, Base):
         standby_for: the alert that pages the same people already: it is sent only if nobody
             acknowledges that.
         fallback_of: the dropped page that this one is for.
-        repeat_of: the page that this one may repeat: it stayed `unknown` for too long.
+        repeat_of: the page that reached nobody, as far as anybody knows, and for which this one is.
         is_elsewhere: whether that page is one of another account.
         notes: what was cut, dropped or replaced so that the page could go out, one sentence each.
         resolve_wanted_by: who wants its alert resolved, should PagerTree turn out to have it.
@@ -250,6 +250,13 @@ class Operation(QueueColumns, CreatedAt, Base):
             "state",
             "id",
             postgresql_where=text("state NOT IN ('queued', 'running', 'done')"),
+        ),
+        Index(
+            "operations_ended_create_idx",
+            "finished_at",
+            postgresql_where=text(
+                "kind = 'create_alert' AND state IN ('failed', 'dead', 'canceled')"
+            ),
         ),
         Index(
             "operations_account_idx",

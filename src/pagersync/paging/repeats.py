@@ -1,15 +1,18 @@
-"""What follows when a page stays `unknown`: perhaps nobody is paged for it.
+"""Pages that reach nobody: somebody is paged once more.
 
-Each account's `when_unknown` says whether such a page goes out once more, with a title that says
-so. After `PAGERSYNC_UNKNOWN_ELSEWHERE_S` another account pages its default targets. Each happens
-once for a page: a unique index says so. Nothing happens for an incident that is over, or for a page
-that somebody wants resolved.
+A page that stays `unknown` goes out again, if its account's `when_unknown` says so, with a title
+that says that it may be a repeat. The default targets of another account are paged when a page is
+`unknown` or waits for an account that cannot be called for `PAGERSYNC_UNKNOWN_ELSEWHERE_S`, and at
+once when it failed or its account was disabled or removed. Each happens once for a page: a unique
+index says so. Nothing happens for an incident that is over, or for a page that somebody wants
+resolved.
 """
 
 import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -20,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection, create_sessions
 from pagersync.database.session import driver_connection
+from pagersync.events.publish import happened, publish
 from pagersync.fitting import cut
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.integrations.models import Integration
@@ -27,21 +31,26 @@ from pagersync.integrations.resolving import resolve_each
 from pagersync.integrations.target_params import Targets
 from pagersync.integrations.targets import TargetReference
 from pagersync.paging.models import Page
+from pagersync.paging.page_targets import names_of
+from pagersync.paging.repeats_due import Due, list_due, lock_due
+from pagersync.paging.repeats_texts import Told, told_again, told_elsewhere
 from pagersync.paging.requests import DESCRIPTION_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
+from pagersync.paging.task_account import list_able, why_cannot_page
 from pagersync.settings import Settings
 
-PREFIX: Final = "(may be a repeat) "
 CHECK_EVERY_S: Final = 1.0
 PAGES_AT_ONCE: Final = 20
 
-Elsewhere: TypeAlias = tuple[Integration, list[dict[str, Any]]] | None
-"""Another account that can page, and its default targets; None: there is none."""
+EVENT: Final = "page.paged_elsewhere"
+
+Elsewhere: TypeAlias = tuple[Integration, list[dict[str, Any]]]
+"""Another account that can page, and its default targets."""
 
 log = structlog.get_logger()
 
 
 class RepeatChecker:
-    """Looks for pages that have been unknown for too long, and has somebody paged for them.
+    """Looks for pages that reach nobody, and has somebody paged for them.
 
     Args:
         engine: of the database.
@@ -58,7 +67,7 @@ class RepeatChecker:
             try:
                 await self.check_due()
             except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-                log.warning("unknown pages could not be checked", error=repr(error))
+                log.warning("pages that reach nobody could not be checked", error=repr(error))
             try:
                 async with asyncio.timeout(CHECK_EVERY_S):
                     await stop.wait()
@@ -66,71 +75,54 @@ class RepeatChecker:
                 continue
 
     async def check_due(self) -> int:
-        """Page again for what has been unknown for too long; return how many pages that made.
+        """Page once more for what is due; return how many pages that made.
 
-        All that is due is looked at: a page for which nothing can be done stays due.
+        All that is due is looked at, a transaction each: a page for which nothing can be done, or
+        that cannot be read, holds no other back.
         """
-        made, after, elsewhere = 0, UUID(int=0), dict[UUID, Elsewhere]()
+        made, after = 0, UUID(int=0)
         while True:
-            async with self._sessions.begin() as session:
+            async with self._sessions() as session:
                 connection = await driver_connection(session)
-                due = await connection.fetch(_DUE, self._elsewhere_s, PAGES_AT_ONCE, after)
-                made += await _repeat_each(session, connection, due, elsewhere)
+                due = await list_due(
+                    connection, self._elsewhere_s, after=after, rows_max=PAGES_AT_ONCE
+                )
+            for each in due:
+                made += await self._repeat_alone(each.id)
             if len(due) < PAGES_AT_ONCE:
                 return made
-            after = due[-1]["id"]
+            after = due[-1].id
+
+    async def _repeat_alone(self, page_id: UUID) -> int:
+        try:
+            async with self._sessions.begin() as session:
+                connection = await driver_connection(session)
+                due = await lock_due(connection, self._elsewhere_s, page_id)
+                made = 0 if due is None else await _repeat(session, connection, due)
+                if made:
+                    await connection.execute("SELECT pg_notify('pagersync', 'operations')")
+                return made
+        except Exception:
+            log.exception("a page that reaches nobody was passed over", page_id=str(page_id))
+            return 0
 
 
-async def _repeat_each(
-    session: AsyncSession,
-    connection: Connection,
-    due: Sequence[Any],
-    elsewhere: dict[UUID, Elsewhere],
-) -> int:
-    """Make the pages that are due for pages; return how many.
-
-    Args:
-        session: inside a transaction.
-        connection: the session's own.
-        due: those pages, locked.
-        elsewhere: which other account pages for one, as far as this check has asked already.
-    """
-    # Pages are locked; an incident that is being resolved right now is over, or waits.
-    await connection.execute(_LOCK_INCIDENTS, [row["id"] for row in due])
-    made = 0
-    for row in due:
-        account_id = row["integration_id"]
-        if row["elsewhere"] and account_id not in elsewhere:
-            elsewhere[account_id] = await _find_elsewhere(session, account_id)
-        made += await _repeat(session, connection, row, elsewhere.get(account_id))
-    if made:
-        await connection.execute("SELECT pg_notify('pagersync', 'operations')")
-    return made
-
-
-async def _repeat(
-    session: AsyncSession, connection: Connection, due: Any, elsewhere: Elsewhere
-) -> int:
-    """Make the pages that are due for one page; return how many."""
-    pages_elsewhere = due["elsewhere"] and elsewhere is not None
-    if not due["again"] and not pages_elsewhere:
+async def _repeat(session: AsyncSession, connection: Connection, due: Due) -> int:
+    """Make the pages that are due for one page, which is locked; return how many."""
+    other = await _find_elsewhere(session, due) if due.elsewhere else None
+    if not due.again and other is None:
         return 0
-    page = (await session.scalars(select(Page).where(Page.id == due["id"]))).one()
+    page = (await session.scalars(select(Page).where(Page.id == due.id))).one()
     made = 0
-    for_s = round(due["unknown_s"])
-    if due["again"]:
-        note = (
-            f"page {page.id} may not have arrived: for {for_s} s nobody could tell whether "
-            "PagerTree has it"
-        )
-        made += await _insert(connection, page, page.integration_id, page.targets, note)
-    if pages_elsewhere and elsewhere is not None:
-        account, targets = elsewhere
-        note = (
-            f"page {page.id} of another account may not have arrived: for {for_s} s nobody could "
-            f"tell whether PagerTree has it, so the default targets of {account.name!r} are paged"
-        )
-        made += await _insert(connection, page, account.id, targets, note)
+    if due.again:
+        told = told_again(page.id, due.for_s)
+        made += await _insert(connection, page, page.integration_id, page.targets, told)
+    if other is not None:
+        account, targets = other
+        own = await session.get_one(Integration, page.integration_id)
+        problem = await why_cannot_page(session, own)
+        told = told_elsewhere(due, page, own.name, account.name, problem)
+        made += await _insert(connection, page, account.id, targets, told)
     return made
 
 
@@ -139,60 +131,75 @@ async def _insert(
     page: Page,
     integration_id: UUID,
     targets: Sequence[dict[str, Any]],
-    note: str,
+    told: Told,
 ) -> int:
     """Ask for one more page for a page; return 1, or 0 where there is one already."""
-    description = f"{note}.\n\n{page.description or ''}".rstrip()
+    is_elsewhere = integration_id != page.integration_id
+    description = f"{told.note}.\n\n{page.description or ''}".rstrip()
     page_id = new_id()
     row = await connection.fetchrow(
         _PAGE,
         page_id,
         page.id,
         integration_id,
-        cut(PREFIX + page.title, TITLE_CHARACTERS_MAX),
+        cut(told.prefix + page.title, TITLE_CHARACTERS_MAX),
         cut(description, DESCRIPTION_CHARACTERS_MAX),
         json.dumps(list(targets)),
-        [*page.notes, note],
-        integration_id != page.integration_id,
+        [*page.notes, told.note],
+        is_elsewhere,
     )
     if row is None:
         return 0
-    await connection.execute(_OPERATION, new_id(), page_id, f"page {page_id}")
-    paged = [target for target in targets if not target.get("skipped")]
-    names = ", ".join(f"{target['kind']} {target['name']}" for target in paged)
-    said = f"Paged {names} for {page.title!r}, perhaps again: {note}."
-    await connection.execute(_NOTE_FIRST, page.id, f"{names} was paged for it, perhaps again")
-    await connection.execute(_NOTE_RUN, page.id, said)
-    if row["incident_id"] is not None:
-        activity = Activity(
-            incident_id=row["incident_id"],
-            event=said,
-            source="system",
-            occurred_at=row["created_at"],
-            page_id=page_id,
-            workflow_run_id=row["workflow_run_id"],
-        )
-        await add_activity(connection, [activity])
-    log.warning("paged again for an unknown page", page_id=str(page.id), repeat_id=str(page_id))
+    await connection.execute(_OPERATION, new_id(), page_id, f"page {page_id}", page.send_at)
+    await _tell(connection, page, page_id, row, names_of(targets), told)
+    if is_elsewhere:
+        data = {"page_id": str(page_id), "reason": told.note}
+        fact = happened(EVENT, page.id, data, integration_id=page.integration_id, depth=page.depth)
+        await publish(connection, [fact])
+    log.warning("paged once more", page_id=str(page.id), new_id=str(page_id), reason=told.note)
     return 1
 
 
-async def _find_elsewhere(session: AsyncSession, integration_id: UUID) -> Elsewhere:
-    """Return another account that can page, and its default targets; the default account first."""
-    statement = (
-        select(Integration)
-        .where(
-            Integration.id != integration_id,
-            Integration.enabled,
-            Integration.removed_at.is_(None),
-            Integration.api_key_encrypted.is_not(None),
-        )
-        .order_by(Integration.is_default.desc(), Integration.id)
+async def _tell(
+    connection: Connection, page: Page, page_id: UUID, row: Any, names: str, told: Told
+) -> None:
+    """Tell the first page, the run that asked for it, and the incident's timeline."""
+    said = f"Paged {names} for {page.title!r}{told.perhaps}: {told.note}."
+    await connection.execute(_NOTE_FIRST, page.id, f"{names} was paged for it{told.perhaps}")
+    await connection.execute(_NOTE_RUN, page.id, said)
+    if row["incident_id"] is None:
+        return
+    activity = Activity(
+        incident_id=row["incident_id"],
+        event=said,
+        source="system",
+        occurred_at=row["created_at"],
+        page_id=page_id,
+        workflow_run_id=row["workflow_run_id"],
     )
-    for account in await session.scalars(statement):
+    await add_activity(connection, [activity])
+
+
+async def _find_elsewhere(session: AsyncSession, due: Due) -> Elsewhere | None:
+    """Return another account that can page, and its default targets; the default account first."""
+    own = await session.get_one(Integration, due.integration_id)
+    for account in await list_able(session, own.id):
+        if _fails_as_well(own, account, due):
+            continue
         if targets := await _default_targets(session, account):
             return account, targets
     return None
+
+
+def _fails_as_well(own: Integration, other: Integration, due: Due) -> bool:
+    """Tell whether a PagerTree that fails for one account must be thought to fail for another.
+
+    It is known to work if it is another one, or answered the other account since.
+    """
+    if due.failing_s is None or own.pagertree_url != other.pagertree_url:
+        return False
+    synced_at = other.directory_synced_at
+    return synced_at is None or (datetime.now(UTC) - synced_at).total_seconds() > due.failing_s
 
 
 async def _default_targets(session: AsyncSession, account: Integration) -> list[dict[str, Any]]:
@@ -209,47 +216,14 @@ async def _default_targets(session: AsyncSession, account: Integration) -> list[
     return [asdict(target) for target in dict.fromkeys(found)]
 
 
-_DUE = """
-SELECT p.id, p.integration_id, extract(epoch FROM now() - c.last_sent_at)::float8 AS unknown_s,
-    due.again, due.elsewhere
-FROM pages p
-JOIN operations c ON c.page_id = p.id AND c.kind = 'create_alert'
-JOIN integrations i ON i.id = p.integration_id
-LEFT JOIN incidents n ON n.id = p.incident_id
-CROSS JOIN LATERAL (SELECT
-    i.when_unknown = 'page_again' AND i.enabled AND i.removed_at IS NULL
-        AND c.last_sent_at <= now() - make_interval(secs => i.page_again_after_s)
-        AND NOT EXISTS (SELECT FROM pages r WHERE r.repeat_of = p.id AND NOT r.is_elsewhere)
-        AS again,
-    $1::float8 > 0 AND c.last_sent_at <= now() - make_interval(secs => $1)
-        AND NOT EXISTS (SELECT FROM pages r WHERE r.repeat_of = p.id AND r.is_elsewhere)
-        AND EXISTS (SELECT FROM integrations o
-                    WHERE o.id <> i.id AND o.enabled AND o.removed_at IS NULL
-                      AND o.api_key_encrypted IS NOT NULL
-                      AND jsonb_path_exists(o.default_targets, '$.*[*]'))
-        AS elsewhere
-) AS due
-WHERE p.status = 'unknown' AND c.may_have_been_sent AND p.repeat_of IS NULL
-  AND p.resolve_wanted_by IS NULL AND (p.expires_at IS NULL OR p.expires_at > now())
-  AND (n.id IS NULL OR n.status NOT IN ('resolved', 'closed', 'cancelled'))
-  AND (due.again OR due.elsewhere) AND p.id > $3
-ORDER BY p.id LIMIT $2
-FOR UPDATE OF p SKIP LOCKED
-"""
-"""Only what is due is locked."""
-
-_LOCK_INCIDENTS = """
-SELECT FROM incidents WHERE id IN (SELECT incident_id FROM pages WHERE id = ANY($1::uuid[]))
-ORDER BY id FOR SHARE
-"""
-
 _PAGE = """
 INSERT INTO pages (id, integration_id, alert_id, incident_id, title, description, urgency, severity,
     is_incident, tags, targets, fallback_targets, requested_by, workflow_run_id, depth, expires_at,
-    notes, repeat_of, is_elsewhere)
+    notes, repeat_of, is_elsewhere, send_at)
 SELECT $1, $3, p.alert_id, p.incident_id, $4, $5, p.urgency, p.severity, p.is_incident, p.tags,
     $6::jsonb, CASE WHEN $8 THEN NULL ELSE p.fallback_targets END, p.requested_by,
-    p.workflow_run_id, p.depth + 1, p.expires_at, $7::text[], p.id, $8
+    p.workflow_run_id, p.depth + 1, p.expires_at, $7::text[], p.id, $8,
+    CASE WHEN p.send_at > now() THEN p.send_at END
 FROM pages p LEFT JOIN incidents i ON i.id = p.incident_id
 WHERE p.id = $2 AND (i.id IS NULL OR i.status NOT IN ('resolved', 'closed', 'cancelled'))
 ON CONFLICT (repeat_of, is_elsewhere) WHERE repeat_of IS NOT NULL DO NOTHING
@@ -259,8 +233,9 @@ RETURNING incident_id, created_at, workflow_run_id
 
 _OPERATION = """
 INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, workflow_run_id,
-    lock_key)
-SELECT $1, integration_id, id, alert_id, 'create_alert', requested_by, workflow_run_id, $3
+    lock_key, run_at)
+SELECT $1, integration_id, id, alert_id, 'create_alert', requested_by, workflow_run_id, $3,
+    greatest(now(), $4::timestamptz)
 FROM pages WHERE id = $2
 """
 

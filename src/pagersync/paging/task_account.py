@@ -1,10 +1,12 @@
 """Through which account a workflow's task pages: the one that it asks for, or another that can.
 
 An account that is gone, disabled, without an API key, or whose key PagerTree refuses never keeps a
-workflow from paging: the default targets of another account are paged instead, with a note.
+workflow from paging: the default targets of another account are paged instead, with a note. What
+comes over an account while its pages wait already is the business of `repeats.py`.
 """
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -41,7 +43,7 @@ async def account_for_task(session: AsyncSession, reference: str | None) -> Task
         InvalidError: neither it nor another account can page.
     """
     asked = await _asked(session, reference)
-    problem = await _problem(session, asked, reference)
+    problem = await why_cannot_page(session, asked, reference)
     if asked is not None and problem is None:
         return TaskAccount(asked)
     other = await _other(session, asked)
@@ -63,12 +65,14 @@ async def _asked(session: AsyncSession, reference: str | None) -> Integration | 
         return None
 
 
-async def _problem(
-    session: AsyncSession, account: Integration | None, reference: str | None
+async def why_cannot_page(
+    session: AsyncSession, account: Integration | None, reference: str | None = None
 ) -> str | None:
-    """Return why an account cannot page now."""
+    """Return why an account cannot page now; None if it can, as far as anybody knows."""
     if account is None:
         return f"there is no account {reference!r}" if reference else "no account is connected"
+    if account.removed_at is not None:
+        return f"the account {account.name!r} was removed"
     if not account.enabled:
         return f"the account {account.name!r} is disabled"
     if account.api_key_encrypted is None:
@@ -79,13 +83,23 @@ async def _problem(
     return None
 
 
-async def _other(session: AsyncSession, asked: Integration | None) -> Integration | None:
-    """Return another account that can page its default targets, the default account first."""
+async def list_able(session: AsyncSession, but: UUID | None) -> list[Integration]:
+    """Return the accounts that can page their default targets now, the default account first.
+
+    Args:
+        session: to look things up.
+        but: an account that is left out.
+    """
     able = [
         one
         for one in await list_integrations(session)
-        if (asked is None or one.id != asked.id)
+        if one.id != but
         and any(one.default_targets.values())
-        and await _problem(session, one, None) is None
+        and await why_cannot_page(session, one) is None
     ]
-    return pick(able)
+    return sorted(able, key=lambda one: not one.is_default)
+
+
+async def _other(session: AsyncSession, asked: Integration | None) -> Integration | None:
+    able = await list_able(session, asked.id if asked else None)
+    return able[0] if able else None

@@ -19,7 +19,9 @@ from pagersync.integrations.service import (
     list_integrations,
     remove_integration,
 )
+from pagersync.paging.account_end import ACCOUNT_ENDED
 from pagersync.paging.account_pages import cancel_waiting
+from pagersync.paging.task_account import list_able
 from pagersync.workflows.account_workflows import (
     alarm,
     list_naming,
@@ -58,7 +60,7 @@ async def disable_account(session: AsyncSession, integration_id: UUID) -> list[s
     if not account.enabled:
         return []
     await change_integration(session, integration_id, enabled=False)
-    return await _end(session, account, f"the account {account.name!r} is disabled")
+    return await _end(session, account, f"{ACCOUNT_ENDED}{account.name!r} is disabled")
 
 
 async def remove_account(session: AsyncSession, integration_id: UUID) -> list[str]:
@@ -70,7 +72,7 @@ async def remove_account(session: AsyncSession, integration_id: UUID) -> list[st
     account = await get_integration(session, integration_id, lock=True)
     was_default = account.is_default
     await remove_integration(session, integration_id)
-    notes = await _end(session, account, f"the account {account.name!r} was removed")
+    notes = await _end(session, account, f"{ACCOUNT_ENDED}{account.name!r} was removed")
     left = await list_integrations(session)  # none, for a caller who was bound to this one
     default = next((one for one in left if one.is_default), None)
     if was_default and default is not None:
@@ -106,9 +108,13 @@ async def _end(session: AsyncSession, account: Integration, reason: str) -> list
         spare = await switch_on_spare_defaults(session)
         notes = [_counted(off, "switched off")] if off else []
         if canceled:
-            notes.append(f"{len(canceled)} pages that wait to be sent are canceled.")
+            one = "1 page that waits to be sent is canceled."
+            many = f"{len(canceled)} pages that wait to be sent are canceled."
+            notes.append(one if len(canceled) == 1 else many)
         if not tells_all:
             return notes
+        if canceled and (able := await list_able(session, account.id)):
+            notes.append(f"The default targets of the account {able[0].name!r} are paged instead.")
         notes += [_counted(spare, "switched on instead")] if spare else []
         return [*notes, *await _replaced(session, account), *await alarm(session)]
 

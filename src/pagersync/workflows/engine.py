@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from pagersync.database.caller import CALLER, SYSTEM, Caller
+from pagersync.database.capacity import share_out
 from pagersync.database.engine import create_sessions, raw_connection
 from pagersync.database.queue import Outcome, Queue
 from pagersync.database.session import driver_connection
@@ -25,6 +26,7 @@ from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
 from pagersync.metrics import WORKFLOW_RUNS
 from pagersync.settings import Settings
+from pagersync.threads import RENDERING, run_in
 from pagersync.workflows import http_calls, runs
 from pagersync.workflows.context import NotYetError, TaskContext, open_context
 from pagersync.workflows.http_task import HttpClientParams
@@ -78,6 +80,8 @@ class Engine:
         self._queue = queue
         self._http = http
         self._settings = settings
+        # So that runs that wait for each other's rows leave connections to the sender.
+        self._at_once = asyncio.Semaphore(share_out(settings.database_connections_max).runs)
 
     async def take(self, token: UUID, run_id: UUID) -> None:
         """Execute a run that is held under `token`, task by task, until it ends."""
@@ -94,7 +98,7 @@ class Engine:
 
     async def _step(self, token: UUID, run_id: UUID) -> bool:
         """Execute one task, or end the run; tell whether it goes on."""
-        async with self._sessions.begin() as session:
+        async with self._at_once, self._sessions.begin() as session:
             run = await self._hold(session, token, run_id)
             if run is None:
                 log.warning("a workflow run was taken over", run_id=str(run_id))
@@ -165,8 +169,8 @@ class Engine:
         """Return a task's parameters, rendered and made to fit, and keep them on it."""
         variables = await variables_of(context, self._settings, task.task_params)
         remarks = Remarks(notes=context.notes, empty=context.empty)
-        params, rendered = await asyncio.to_thread(
-            render_task, task.task_params, variables, remarks
+        params, rendered = await run_in(
+            RENDERING, render_task, task.task_params, variables, remarks
         )
         task.rendered_params = shown_params(params, rendered)
         return params
@@ -176,7 +180,7 @@ class Engine:
     ) -> None:
         """Call, with no transaction open, and record what came of it."""
         result, error = await http_calls.make(self._http, params, self._settings)
-        async with self._sessions.begin() as session:
+        async with self._at_once, self._sessions.begin() as session:
             run = await self._hold(session, token, run_id)
             if run is None:
                 return  # whoever holds it now has seen that this task had begun

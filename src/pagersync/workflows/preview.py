@@ -3,7 +3,6 @@
 Nothing is done: the transaction cannot write while a workflow is previewed.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from pagersync.events.publish import NO_INTEGRATION
 from pagersync.outbound import check_host, parse_url
 from pagersync.paging.page_targets import paged
 from pagersync.settings import Settings
+from pagersync.threads import INTERACTIVE, run_in
 from pagersync.workflows.conditions import conditions_of
 from pagersync.workflows.context import TaskContext, open_context
 from pagersync.workflows.http_task import HOSTS_SETTING, HttpClientParams
@@ -135,8 +135,8 @@ async def _task(look: _Look, task: WorkflowTask) -> TaskPreview:
     context = replace(look.context, notes=[], empty=[])
     remarks = Remarks(notes=context.notes, empty=context.empty)
     try:
-        params, rendered = await asyncio.to_thread(
-            render_task, task.task_params, look.variables, remarks
+        params, rendered = await run_in(
+            INTERACTIVE, render_task, task.task_params, look.variables, remarks
         )
         shown = shown_params(params, rendered)
         would = await _would(replace(look, context=context), params)

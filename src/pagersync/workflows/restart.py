@@ -1,6 +1,5 @@
 """Whether anybody is paged when an incident starts again."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,6 +11,7 @@ from pagersync.events.triggers import triggers_of
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.incidents.models import Incident
 from pagersync.integrations.models import Integration
+from pagersync.threads import INTERACTIVE, run_in
 from pagersync.workflows.conditions import conditions_of
 from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.subjects import load_subjects
@@ -75,7 +75,7 @@ async def _why_not(
         conditions = [conditions_of(workflow.trigger_params) for workflow in workflows]
         return [each.first_failed(subject, now) for each in conditions]
 
-    return await asyncio.to_thread(look)
+    return await run_in(INTERACTIVE, look)
 
 
 def _nobody(incident: Incident, switched_off: list[Workflow]) -> str:

@@ -32,6 +32,7 @@ PAGE_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "page.stuck": "PagerTree has it, and still pages nobody",
         "page.failed": "It was not sent",
         "page.unknown": "Nobody can tell whether PagerTree has it",
+        "page.paged_elsewhere": "The default targets of another account are paged instead",
         "page.canceled": "It was canceled before it was sent",
         "page.expired": "It expired before it was sent",
     }

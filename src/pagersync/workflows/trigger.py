@@ -5,7 +5,6 @@ and the end of the events are committed together. An event and a workflow make o
 unique constraint says so, however many workers look, and however often.
 """
 
-import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from pagersync.database.queue import Batch, Outcome, Queue
 from pagersync.database.unhurried import commit_unhurried
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.settings import Settings
+from pagersync.threads import MATCHING, run_in
 from pagersync.workflows import store
 from pagersync.workflows.conditions import Subject
 from pagersync.workflows.listeners import Listener, Listeners
@@ -76,7 +76,7 @@ class Trigger:
             await commit_unhurried(connection)  # a crash looks at the events again
             listeners = await self._listeners.load(connection)
             subjects = await _load(connection, listeners, rows)
-            verdicts = await asyncio.to_thread(self._look, subjects, listeners, rows)
+            verdicts = await run_in(MATCHING, self._look, subjects, listeners, rows)
             unusual = await start_runs(connection, verdicts)
             new_sets = self._sets.of(each.refused for each in verdicts)
             await store.insert_verdict_sets(connection, new_sets)
