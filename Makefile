@@ -29,8 +29,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## Watch alerts come in and a team being paged (ONCE=1 ends by itself)
 	@$(BIN)/pagersync demo $(if $(ONCE),--once)
 
-test: $(STAMP) ## Run the tests (ARGS="-k inbox" to choose)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## Run the tests but the long ones (ARGS="-k inbox" to choose, "-m flood")
+	$(BIN)/python -m pytest -m "not long and not flood" $(ARGS)
 
 check: $(STAMP) ## Everything CI runs: format, lint, types, layers, tests
 	$(BIN)/ruff format --check .

@@ -32,12 +32,15 @@ from pagersync.integrations.service import add_integration
 from pagersync.integrations.vault import open_vault
 from pagersync.paging.models import Operation, marker_of
 from pagersync.paging.service import NewPage, create_page
+from pagersync.paging.settle import SAMPLES_MIN
 
 API_KEY: Final = "bench"
 LAG_S: Final = 0.8
 PAGES_PER_S: Final = 2.0
-WARM_UP_PAGES: Final = 30
-"""Enough to know the lag; they go out before anything fails."""
+WARM_UP_PAGES: Final = 10
+"""So many go out before anything fails, and as many again until the account's lag is known."""
+
+WARM_UP_PAGES_MAX: Final = 200
 
 ALL_THERE_TIMEOUT_S: Final = 240.0
 WELL: Final = {
@@ -94,6 +97,12 @@ class Stage:
             for tag in set(alert["tags"]) & self.asked_at.keys():
                 made.setdefault(tag, []).append(datetime.fromisoformat(alert["created_at"]))
         return made
+
+    async def samples(self) -> int:
+        """Return how often it was measured how far the search lags behind."""
+        async with self.database.connection() as connection:
+            statement = "SELECT count(*) FROM search_lags WHERE found_ms IS NOT NULL"
+            return int(await connection.fetchval(statement))
 
     async def all_there(self) -> dict[str, list[datetime]]:
         """Wait until each page is in PagerTree, and no more can follow."""
@@ -155,7 +164,10 @@ def measure_slower(database: Database, log: Path, *, mode: str, times: int, page
 async def _page(stage: Stage, pages: int, *, before: float, after: float, lag_s: float) -> None:
     """Let the lag become known; then ask for pages while things go wrong."""
     await stage.change(**WELL, search_lag_s=LAG_S)
-    await stage.ask(WARM_UP_PAGES, per_s=PAGES_PER_S)
+    while await stage.samples() < SAMPLES_MIN:
+        if len(stage.asked_at) >= WARM_UP_PAGES_MAX:
+            raise RuntimeError("the lag of the search stays unknown")
+        await stage.ask(WARM_UP_PAGES, per_s=PAGES_PER_S)
     await stage.all_there()
     stage.asked_at.clear()
     await stage.change(

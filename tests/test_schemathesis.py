@@ -12,6 +12,8 @@ import pytest
 from tests.support import schemathesis_hooks
 from tests.support.account import Account
 
+pytestmark = pytest.mark.long
+
 CONFIG: Final = """
 hooks = "{hooks}"
 

@@ -53,6 +53,7 @@ from pagersync.ops_port import OpsPort
 from pagersync.paging import operation_routes as operations
 from pagersync.paging import routes as pages
 from pagersync.request_id import RequestId
+from pagersync.secrets import routes as secrets
 from pagersync.settings import Settings
 from pagersync.webhooks import delivery_routes as webhook_deliveries
 from pagersync.webhooks import routes as webhook_endpoints
@@ -109,6 +110,7 @@ PARTS: Final = (
     webhook_endpoints,
     webhook_deliveries,
     api_keys,
+    secrets,
     audit,
     doctor_routes,
     health,

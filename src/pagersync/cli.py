@@ -12,6 +12,7 @@ from pagersync.integrations import cli as integrations
 from pagersync.integrations import directory_cli as directory
 from pagersync.integrations import key_cli, secret_key_cli
 from pagersync.paging import cli as paging
+from pagersync.secrets import cli as secrets
 from pagersync.simulator import cli as simulator
 from pagersync.workflows import account_cli, connect_cli, restart_cli, why_cli
 from pagersync.workflows import cli as workflows
@@ -26,6 +27,8 @@ app.add_typer(integrations.app, name="integrations")
 app.add_typer(directory.app, name="directory")
 app.add_typer(keys.app, name="keys")
 app.add_typer(secret_key_cli.app, name="secret-key")
+app.add_typer(secrets.app, name="secrets")
+secrets.app.command("rotate-key")(secret_key_cli.rotate)
 app.add_typer(paging.app, name="operations")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(workflows.app, name="workflows")

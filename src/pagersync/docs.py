@@ -1,5 +1,6 @@
 """The API's own documentation: `/docs`, `/redoc` without a CDN, and the document they show."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -34,6 +35,9 @@ CSP: Final = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Both pages write styles into their elements, and ReDoc searches in a worker of its own."""
+
+_MAKING: Final = asyncio.Lock()
+"""Making the document takes a second: many who ask at once must not make it many times."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -92,9 +96,9 @@ async def asset(name: str) -> FileResponse:
 async def openapi(request: Request) -> Response:
     """Answer the document, made once for each path that the service stands under."""
     root = request.scope.get("root_path", "")
-    return Response(
-        await run_in(INTERACTIVE, _body, request.app, root), media_type="application/json"
-    )
+    async with _MAKING:
+        body = await run_in(INTERACTIVE, _body, request.app, root)
+    return Response(body, media_type="application/json")
 
 
 @lru_cache(maxsize=4)

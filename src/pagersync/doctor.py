@@ -12,6 +12,7 @@ from pagersync.database.engine import Sessions
 from pagersync.findings import Finding, Level
 from pagersync.integrations.findings import find_account_problems
 from pagersync.paging.findings import find_page_problems
+from pagersync.secrets.findings import find_secret_problems
 from pagersync.settings import Settings
 from pagersync.unpaged.findings import find_stops, find_unpaged
 from pagersync.workflows.findings import find_workflow_problems
@@ -25,6 +26,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     find_page_problems,
     find_workflow_problems,
     find_reference_problems,
+    find_secret_problems,
     find_stops,
 )
 

@@ -4,6 +4,7 @@
     ├── RequestError                the caller can mend it
     │   ├── ImpossibleError         400
     │   ├── MalformedError          400
+    │   ├── BadRequestError         400
     │   ├── UnauthorizedError       401
     │   ├── ForbiddenError          403
     │   ├── NotFoundError           404
@@ -12,9 +13,11 @@
     │   ├── ConflictError           409
     │   ├── PreconditionFailedError 412
     │   ├── TooLargeError           413
+    │   ├── UrlTooLongError         414
     │   ├── InvalidError            422
     │   │   └── ManyInvalidError    422, everything that is wrong at once
-    │   └── RateLimitedError        429, comes with Retry-After
+    │   ├── RateLimitedError        429, comes with Retry-After
+    │   └── HeadTooLargeError       431
     ├── BusyError                   503, comes with Retry-After
     └── PagerTreeError              what a call to PagerTree ended in
         ├── Unavailable             try again: PagerTree did not act
@@ -148,6 +151,30 @@ class TooLargeError(RequestError):
     code = "body_too_large"
     status = 413
     title = "Body too large"
+
+
+class BadRequestError(RequestError):
+    """The bytes that were sent are no HTTP request."""
+
+    code = "bad_request"
+    status = 400
+    title = "Bad request"
+
+
+class UrlTooLongError(RequestError):
+    """The URL of the request is over the limit."""
+
+    code = "url_too_long"
+    status = 414
+    title = "URL too long"
+
+
+class HeadTooLargeError(RequestError):
+    """The request line and headers are over the limit, together or by their number."""
+
+    code = "head_too_large"
+    status = 431
+    title = "Request head too large"
 
 
 class InvalidError(RequestError):

@@ -164,6 +164,11 @@ SELECT s.kind, (SELECT count(*) FROM (SELECT 1 FROM unpaged u
 FROM unnest($2::text[]) AS s (kind)
 """
 
+_RUNS_WAITING = """
+SELECT count(*) FROM (
+    SELECT 1 FROM workflow_runs WHERE is_over_limit AND state = 'queued' LIMIT $1) AS counted
+"""
+
 _GATES = """
 SELECT CASE WHEN $1 THEN integration_id::text ELSE '' END AS integration_id, reason,
     count(*) AS accounts
@@ -203,7 +208,8 @@ async def _read_database(engine: AsyncEngine, *, names: bool) -> "DatabaseMetric
         gates = await connection.fetch(_GATES, names)
         refusals = await connection.fetch(_REFUSALS, names)
         unpaged = await _unpaged(connection)
-    return DatabaseMetrics(queues, pages, gates, refusals, unpaged)
+        waiting = await connection.fetchval(_RUNS_WAITING, ROWS_COUNTED_MAX)
+    return DatabaseMetrics(queues, pages, gates, refusals, unpaged, runs_waiting=waiting)
 
 
 class DatabaseMetrics(Collector):
@@ -216,12 +222,15 @@ class DatabaseMetrics(Collector):
         gates: Iterable[Any],
         refusals: Iterable[Any],
         unpaged: dict[str, int],
+        *,
+        runs_waiting: int,
     ) -> None:
         self._queues = queues
         self._pages = pages
         self._gates = gates
         self._refusals = refusals
         self._unpaged = unpaged
+        self._runs_waiting = runs_waiting
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
@@ -263,4 +272,9 @@ class DatabaseMetrics(Collector):
         )
         for kind, count in self._unpaged.items():
             unpaged.add_metric([kind], count)
-        yield from (lag, rows, refused, pages, shut, unpaged)
+        waiting = GaugeMetricFamily(
+            "pagersync_workflow_runs_waiting",
+            "Workflow runs that wait because of their workflow's limit of runs a minute.",
+            value=self._runs_waiting,
+        )
+        yield from (lag, rows, refused, pages, shut, unpaged, waiting)

@@ -33,3 +33,8 @@ WEBHOOK_ATTEMPTS = Counter(
     ["outcome"],
 )
 OPERATION_SECONDS = Histogram("pagersync_operation_seconds", "Time for one turn at an operation.")
+CONNECTIONS_REFUSED = Counter(
+    "pagersync_connections_refused",
+    "HTTP connections that were refused or closed because of a limit, by reason.",
+    ["reason"],
+)

@@ -14,19 +14,22 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing.process import BaseProcess
-from threading import Thread, Timer
-from time import monotonic
+from threading import Thread
+from time import monotonic, sleep
 from types import FrameType
 from typing import Final
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess
 
 from pagersync.database.engine import create_engine, create_engines, dispose
 from pagersync.database.notify import Listener
 from pagersync.errors import PagersyncError
+from pagersync.front.limits import Limits
+from pagersync.front.listening import let_nobody_new_in, raise_open_files
+from pagersync.front.server import FrontConfig, FrontServer
 from pagersync.integrations.secret_key import open_checked_vault
 from pagersync.settings import Settings
 from pagersync.worker import create_clients, run_workers
@@ -49,8 +52,22 @@ class ListenError(PagersyncError):
     title = "Listen"
 
 
-class OneServer(uvicorn.Server):
-    """The only process: says where it serves once it does, and ends when it is told to."""
+class ServingProcess(FrontServer):
+    """A process that serves, and ends in time when it is told to."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Make what ends this process for sure, then start."""
+        self._watchdog = Watchdog()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end, and see to it that it does end."""
+        self._watchdog.bark()
+        super().handle_exit(sig, frame)
+
+
+class OneServer(ServingProcess):
+    """The only process: says where it serves once it does."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
@@ -62,14 +79,37 @@ class OneServer(uvicorn.Server):
             )
             log.info("pagersync is ready", **urls, pid=os.getpid())
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end, and see to it that it does end."""
-        end_for_sure()
-        super().handle_exit(sig, frame)
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody new in, then end."""
+        for each in sockets or []:
+            let_nobody_new_in(each)
+        await super().shutdown(sockets)
 
 
-class SeveralServers(Multiprocess):
+class OneOfSeveral(multiprocess.Process):
+    """A process of `SeveralServers`: uvicorn's serves with uvicorn's own server."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        """What serves in this process."""
+        if self._server is None:
+            self._server = ServingProcess(config=self.config)
+        return self._server
+
+
+class SeveralServers(multiprocess.Multiprocess):
     """Several processes that end together, in time."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+
+    def _end(self, number: int, _frame: FrameType | None) -> None:
+        """Let nobody new in at once: where all processes got the signal, the others end already."""
+        for each in self.sockets:
+            let_nobody_new_in(each)
+        self.signal_queue.append(number)
 
     def join_all(self) -> None:
         """Wait until all have ended; kill those that hang."""
@@ -81,19 +121,28 @@ class SeveralServers(Multiprocess):
                 child.process.kill()
 
 
-def end_for_sure() -> None:
-    """End this process in a few seconds even if it cannot finish, say because PostgreSQL hangs.
+class Watchdog:
+    """Ends this process in a few seconds even if it cannot finish, say because PostgreSQL hangs.
 
-    Nothing is lost: what was in flight was not answered, or comes back when its lease runs out.
+    Nothing is lost: what was in flight was not answered, or comes back when its lease runs out. Its
+    thread is made at once: when memory is short, no thread can be started.
     """
-    timer = Timer(END_S, _give_up)
-    timer.daemon = True
-    timer.start()
 
+    def __init__(self) -> None:
+        self._hear, self._speak = os.pipe()
+        Thread(target=self._wait, daemon=True, name="watchdog").start()
 
-def _give_up() -> None:
-    log.error(HANGS, pid=os.getpid())
-    os._exit(0)
+    def bark(self) -> None:
+        """Begin to count. May be called in a signal handler: it takes no lock."""
+        os.write(self._speak, b"!")
+
+    def _wait(self) -> None:
+        os.read(self._hear, 1)
+        sleep(END_S)
+        try:
+            log.error(HANGS, pid=os.getpid())
+        finally:
+            os._exit(0)
 
 
 HANGS: Final = "could not finish in time: ended all the same, what was in flight comes back"
@@ -126,6 +175,7 @@ def serve(
         with _shared_environment(settings):
             log.info("pagersync starts", processes=processes, **chosen)
             config = _uvicorn_config(settings, factory, processes=processes)
+            multiprocess.Process = OneOfSeveral  # type: ignore[misc] # uvicorn has no other way
             SeveralServers(config, sockets=sockets).run()
 
 
@@ -147,7 +197,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ListenError(f"cannot listen on {host}:{port}: {reason}") from None
 
 
-class ProcessConfig(uvicorn.Config):
+class ProcessConfig(FrontConfig):
     """Makes a process that is one of several end when the one that started it is gone."""
 
     def load(self) -> None:
@@ -169,6 +219,7 @@ def _uvicorn_config(
 ) -> uvicorn.Config:
     return ProcessConfig(
         app,
+        limits=Limits.of(settings, open_files_max=raise_open_files()),
         factory=True,
         workers=processes,
         proxy_headers=settings.trusted_proxies is not None,
@@ -176,7 +227,6 @@ def _uvicorn_config(
         log_config=None,
         access_log=False,  # the webhook's secret stands in its URL
         server_header=False,
-        ws="none",
         lifespan="on",
         timeout_graceful_shutdown=REQUESTS_FINISH_S,
         timeout_worker_healthcheck=PROCESS_ANSWERS_S,
@@ -236,6 +286,7 @@ async def work(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    watchdog = Watchdog()
     engines = create_engines(settings)
     vault = await open_checked_vault(engines.paging, settings)
     gc.freeze()  # as `ProcessConfig.load`
@@ -248,7 +299,7 @@ async def work(settings: Settings) -> None:
     )
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-    end_for_sure()
+    watchdog.bark()
     await asyncio.wait([working], timeout=WORK_FINISHES_S)
     for task in (working, stopping, listening):
         task.cancel()

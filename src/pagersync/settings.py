@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from pagersync.front_settings import FrontSettings
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -21,12 +22,8 @@ def default_data_dir() -> Path:
     return Path(home) / "pagersync"
 
 
-class Settings(BaseSettings):
+class Settings(FrontSettings):
     """Everything an operator can set. Sizes, counts and times carry their unit in the name."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="PAGERSYNC_", env_ignore_empty=True, frozen=True, extra="ignore"
-    )
 
     data_dir: Path = Field(
         default_factory=default_data_dir,

@@ -11,6 +11,7 @@ import pagersync.integrations.gate
 import pagersync.integrations.models
 import pagersync.paging.lags
 import pagersync.paging.models
+import pagersync.secrets.models
 import pagersync.webhooks.models
 import pagersync.workflows.models
 from pagersync.database.base import Base

@@ -36,6 +36,7 @@ from pagersync.paging.confirm import Checker
 from pagersync.paging.repeats import RepeatChecker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
+from pagersync.secrets.existing import run_sealing
 from pagersync.settings import Settings
 from pagersync.threads import WORKFLOW_LOOKUPS
 from pagersync.unpaged.sweep import run_sweeps
@@ -146,7 +147,10 @@ async def run_workers(
             )
         group.create_task(Sender(turns, settings).run(listener.subscribe("operations"), stop))
         group.create_task(_look_at_events(engine, listener, settings, stop))
-        group.create_task(_run_workflows(engine, listener, settings, stop, clients.outbound))
+        executing = Engine(
+            engine, runs_queue(settings), http=clients.outbound, settings=settings, vault=vault
+        )
+        group.create_task(_run_workflows(engine, listener, settings, stop, executing))
         webhooks = WebhookSender(
             engines.background,
             webhooks_queue(),
@@ -158,6 +162,7 @@ async def run_workers(
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
         group.create_task(RepeatChecker(engine, settings).run(stop))
         group.create_task(_run_retention(engines.background, settings, stop))
+        group.create_task(run_sealing(engines.background, vault, stop))
         if settings.unpaged_s:
             group.create_task(run_sweeps(engine, settings.unpaged_s, stop))
         syncing = run_directory(
@@ -188,13 +193,12 @@ async def _run_workflows(
     listener: Listener,
     settings: Settings,
     stop: asyncio.Event,
-    outbound: AsyncClient,
+    executing: Engine,
 ) -> None:
-    queue = runs_queue(settings)
     pool = Pool(
         engine,
-        queue,
-        by_id(Engine(engine, queue, http=outbound, settings=settings).take),
+        runs_queue(settings),
+        by_id(executing.take),
         concurrency=settings.workflow_concurrency,
         poll_s=POLL_S,
     )

@@ -20,6 +20,7 @@ from tests.support.program import Setup
 from tests.support.wait import eventually
 
 AUDITED = {
+    "secrets",
     "api_keys",
     "incident_alerts",
     "incident_events",
@@ -59,6 +60,7 @@ NOT_AUDITED = {
     "verdict_sets": "what conditions came to",
     "unpaged": "what the check found; the timeline and an event say so",
     "webhook_refusals": "a count",
+    "sealed_values": "what a mask stands for; what has the mask is audited",
     "workflow_minutes": "a count",
     "workflow_task_runs": "what a run did",
 }

@@ -22,6 +22,8 @@ from tests.support.program import Setup
 from tests.support.server import running_server
 from tests.support.wait import eventually
 
+pytestmark = pytest.mark.long
+
 
 async def test_a_webhook_is_503_while_the_database_is_away_and_202_when_it_is_back(
     settings: Settings,

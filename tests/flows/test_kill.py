@@ -19,6 +19,8 @@ from tests.support.traffic import (
     wait_until_applied,
 )
 
+pytestmark = pytest.mark.long
+
 KILLS = 12
 
 

@@ -26,6 +26,8 @@ from tests.support.traffic import (
 )
 from tests.support.wait import eventually
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def setup(settings: Settings, tmp_path: Path) -> Setup:

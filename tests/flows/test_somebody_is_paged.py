@@ -23,6 +23,8 @@ from tests.support.people import World, declare, play
 from tests.support.server import running_server
 from tests.support.wait import eventually
 
+pytestmark = pytest.mark.long
+
 SEQUENCES: Final = 60
 BY_DAY: Final = 10
 MOVES_MAX: Final = 7

@@ -26,6 +26,8 @@ from tests.support.hurry import hurrying
 from tests.support.server import running_server
 from tests.support.workers import Stage
 
+pytestmark = pytest.mark.long
+
 PAGES = 100
 SETTLE_S = 60
 SEEDS = 24

@@ -25,6 +25,8 @@ from tests.support.kill_points import Gallows, Job, Moment, running_gallows
 from tests.support.server import running_server
 from tests.support.wait import eventually
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def kill_settings(settings: Settings) -> Settings:

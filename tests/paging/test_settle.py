@@ -22,6 +22,7 @@ from pagersync.paging.settle import (
     high_quantile,
     is_settled,
     is_timely,
+    may_settle,
     next_look_s,
     next_probe_s,
     settle_of,
@@ -120,6 +121,25 @@ def test_when_an_empty_search_may_be_believed(
 ) -> None:
     wait = Settle(wait_s=3.0, looks_min=LOOKS_MIN, in_order_s=1.0, longest_s=20.0)
     assert is_settled(wait, looks=looks, waited_s=waited_s, sees_later=sees_later) == expected
+
+
+@given(
+    st.floats(0, 20),
+    st.none() | st.floats(0, 20),
+    st.integers(0, 4),
+    st.floats(0, 25),
+    st.booleans(),
+)
+def test_nothing_is_believed_that_only_one_call_looked_for(
+    wait_s: float,
+    in_order_s: float | None,
+    looks: int,
+    waited_s: float,
+    sees_later: bool,  # noqa: FBT001 - drawn
+) -> None:
+    wait = Settle(wait_s, LOOKS_MIN, in_order_s, longest_s=20.0)
+    if not may_settle(wait, looks=looks, waited_s=waited_s):
+        assert not is_settled(wait, looks=looks, waited_s=waited_s, sees_later=sees_later)
 
 
 def test_a_later_alert_says_nothing_where_no_order_was_seen() -> None:

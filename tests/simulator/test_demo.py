@@ -33,6 +33,8 @@ from pagersync.simulator.demo_text import check_lines, one_history, sent_and_kep
 from pagersync.simulator.demo_traffic import write_demo_script
 from pagersync.simulator.life import LifeOptions, life_along
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 

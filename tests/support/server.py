@@ -11,12 +11,15 @@ import uvicorn
 from pydantic import SecretStr
 
 from pagersync.app import create_service
+from pagersync.front.limits import Limits
+from pagersync.front.server import FrontConfig
 from pagersync.request_id import RequestId
 from pagersync.serve import listen
 from pagersync.settings import Settings
 
 LOOK_EVERY_S = 0.003
 REQUESTS_FINISH_S = 2
+OPEN_FILES = 20_000
 SERVICES_MAX = 8
 
 _services: OrderedDict[tuple[object, ...], RequestId] = OrderedDict()
@@ -24,7 +27,7 @@ _services: OrderedDict[tuple[object, ...], RequestId] = OrderedDict()
 
 
 class Server(uvicorn.Server):
-    """Starts and ends as uvicorn does, without its pauses of a tenth of a second."""
+    """Starts and ends as `serve` does, without its pauses of a tenth of a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -75,7 +78,10 @@ async def serving(app: Any) -> AsyncIterator[str]:
     listening = listen("127.0.0.1", 0)
     # asyncio sets this only where the protocol is named; without it each answer takes 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="auto"))
+    limits = Limits.of(Settings(), open_files_max=OPEN_FILES)
+    server = Server(
+        FrontConfig(app, limits=limits, log_config=None, access_log=False, lifespan="auto")
+    )
     port = listening.getsockname()[1]
     task = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 - `serve` would take over the signals
     while not server.started:

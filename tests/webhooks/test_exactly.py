@@ -26,6 +26,8 @@ from tests.support.wait import eventually
 from tests.support.workers import Workers
 from tests.webhooks.conftest import Hooks
 
+pytestmark = pytest.mark.long
+
 PERSON = Cause("Ada", "api")
 
 

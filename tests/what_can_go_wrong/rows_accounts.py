@@ -84,6 +84,22 @@ ROWS: Final = [
         f"{ACCOUNTS}::test_the_last_workflow_that_pages_is_not_removed_or_switched_off_silently",
     ),
     Row(
+        "A named secret is removed by force, or cannot be decrypted, and a call before the paging "
+        "task needs it.",
+        "colleague",
+        "There were no named secrets.",
+        "That call fails and says why. The tasks behind it are executed, and `doctor` says "
+        "`secret_missing`.",
+        "tests/secrets/test_canary.py::test_a_secret_that_is_gone_keeps_nobody_from_being_paged",
+    ),
+    Row(
+        "PAGERSYNC_SECRET_KEY is rotated while pages go out.",
+        "operator",
+        "Everything was locked in one transaction, and answers kept for Idempotency-Key were lost.",
+        "Row by row, pages go out all the while; `doctor` says what still needs the old key.",
+        "tests/secrets/test_rotation.py::test_the_key_is_rotated_while_pages_go_out",
+    ),
+    Row(
         "The file of the secret key is lost.",
         "operator",
         "A new key was made silently. Each page failed after some attempts.",

@@ -42,6 +42,8 @@ from tests.support.server import running_server
 from tests.support.workers import Stage
 from tests.workflows.conftest import PERSON, Flows
 
+pytestmark = pytest.mark.long
+
 INCIDENTS = 40
 SETTLE_S = 60
 SEEDS = 12

@@ -27,6 +27,8 @@ from tests.support.kill_points import Gallows, Job, Moment, running_gallows
 from tests.workflows.conftest import PERSON, Called, Flows
 from tests.workflows.looking import execute, look_once
 
+pytestmark = pytest.mark.long
+
 PRINT: dict[str, Any] = {"task_type": "print", "message": "{{ incident.title }}"}
 MUCH = 100_000
 """Runs a minute: no limit."""

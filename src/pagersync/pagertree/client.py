@@ -8,8 +8,9 @@ with the alert; success is any 2xx, perhaps without a body. What an answer means
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
@@ -85,6 +86,18 @@ class PagerTree:
         self._timeout_s = timeout_s
         self._record = record
         self._reads_max = reads_max
+
+    def recorded_by(self, record: Callable[[Exchange], None]) -> "PagerTree":
+        """Return the same account, whose exchanges somebody else is told of."""
+        other = copy(self)
+        other._record = record  # noqa: SLF001 - a copy of this one
+        return other
+
+    def record(self, exchanges: Iterable[Exchange]) -> None:
+        """Record exchanges that were made for this caller by another."""
+        for each in exchanges:
+            if self._record is not None:
+                self._record(each)
 
     async def list_alerts(
         self,

@@ -8,13 +8,24 @@ is not even looked at, however long it is.
 from pagersync.database.queue import NOT_BEHIND_ANOTHER
 
 
-def claimable(calls_per_s: float) -> str:
+def claimable(calls_per_s: float, *, looks: bool) -> str:
     """Return SQL that locks up to `$1` operations that can be worked, oldest first.
 
     Expired pages need no call, so the rate limiter does not hold them back. Nor do pages of a
     disabled account that were not sent: they are canceled.
+
+    Args:
+        calls_per_s: the rate of an account.
+        looks: only what is to be looked for, because it may have been sent; else only the rest.
     """
-    return _CLAIMABLE.format(calls_per_s=f"{calls_per_s:f}", not_behind=NOT_BEHIND_ANOTHER)
+    return _CLAIMABLE.format(
+        calls_per_s=f"{calls_per_s:f}",
+        not_behind=NOT_BEHIND_ANOTHER,
+        wanted=_TO_BE_LOOKED_FOR if looks else f"NOT ({_TO_BE_LOOKED_FOR})",
+    )
+
+
+_TO_BE_LOOKED_FOR = "q.kind = 'create_alert' AND q.may_have_been_sent"
 
 
 _CLAIMABLE = """
@@ -36,7 +47,7 @@ accounts AS MATERIALIZED (
         SELECT q.id, q.leased_until IS NOT NULL AS was_lost FROM operations q
         WHERE q.integration_id = a.id AND q.state = 'queued' AND q.run_at <= now()
           AND (NOT a.is_disabled OR q.kind = 'create_alert' AND NOT q.may_have_been_sent)
-          AND {not_behind}
+          AND {wanted} AND {not_behind}
         ORDER BY q.id LIMIT least($1::bigint, a.room)
         FOR UPDATE OF q SKIP LOCKED
     ) q
@@ -45,7 +56,7 @@ accounts AS MATERIALIZED (
     FROM pages p JOIN operations q ON q.page_id = p.id
     WHERE p.expires_at <= now() AND p.status = 'queued' AND q.kind = 'create_alert'
       AND NOT q.may_have_been_sent AND q.state = 'queued' AND q.run_at <= now()
-      AND {not_behind}
+      AND {wanted} AND {not_behind}
     LIMIT $1
     FOR UPDATE OF q SKIP LOCKED
 ), head AS MATERIALIZED (

@@ -23,7 +23,7 @@ from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.pagertree.resources import RemoteAlert
 from pagersync.paging.models import marks_of, operation_of
 from pagersync.paging.record import Shown
-from pagersync.paging.status import PageState, Seen, see, seen_in
+from pagersync.paging.status import DROPPED, PageState, Seen, see, seen_in
 from pagersync.paging.store import (
     Account,
     Change,
@@ -108,7 +108,8 @@ async def note_sightings(
     found = await find_pages(connection, keys, marked)
     if not found:
         return {}
-    locked = await lock_pages(connection, found.values())
+    dropped = [found[s.key] for s in sightings if s.key in found and s.seen.status == DROPPED]
+    locked = await lock_pages(connection, found.values(), dropped=dropped)
     told: defaultdict[UUID, list[Sighting]] = defaultdict(list)
     for each in sightings:
         if each.key in found:
@@ -189,7 +190,8 @@ class Checker:
             if error is not None and gate.is_working(error):
                 await connection.execute("UPDATE pages SET check_at = NULL WHERE id = $1", page_id)
             return
-        page = (await lock_pages(connection, [page_id]))[page_id]
+        dropped = [page_id] if remote.status == DROPPED else []
+        page = (await lock_pages(connection, [page_id], dropped=dropped))[page_id]
         now = datetime.now(UTC)
         state = self._stuck_or_not(page, see(page.state, seen_in(remote, now)), now)
         await write_pages(connection, [Change(page, state, now)])

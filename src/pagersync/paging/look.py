@@ -23,13 +23,17 @@ from pagersync.paging.lags import (
     sees_later,
 )
 from pagersync.paging.models import marker_of
-from pagersync.paging.search import Search, find_marked
-from pagersync.paging.settle import Settle, settle_of
+from pagersync.paging.newest import NewestAlerts
+from pagersync.paging.search import Search, find_by_id, find_marked, search_of
+from pagersync.paging.settle import Settle, may_settle, settle_of
 from pagersync.paging.step import End, Work
 from pagersync.settings import Settings
 
-READS_MAX: Final = 6
+READS_MAX: Final = 8
 """How often one call of a search is tried within a turn."""
+
+SEARCHES: Final = 4
+"""So many operations are looked for while one call is made that changes something."""
 
 LONG_S: Final = 86_400.0
 """How long ago a call ended of which nobody knows when it did."""
@@ -48,6 +52,11 @@ class Looking:
         self._mode = settings.search_settle
         self._upper_s = settings.search_settle_s
         self._attempts_max = settings.operation_attempts_max
+        self._newest = NewestAlerts()
+
+    async def aclose(self) -> None:
+        """Break off the listings that are under way."""
+        await self._newest.aclose()
 
     async def look(
         self, pagertree: PagerTree, work: Work, *, delayed_s: float
@@ -61,11 +70,12 @@ class Looking:
         """
         # Counted to the beginning of the search: what it finds is as old as that.
         waited_s = LONG_S if work.sent_ago_s is None else work.sent_ago_s + delayed_s
+        wait = await self._settle(work)
         try:
-            search = await self._search(pagertree, work)
+            search = await self._search(pagertree, work, wait, waited_s)
             if search.alert is not None:
                 return End(Outcome.done(work.id)), search.alert, None
-            return await self._after_empty(pagertree, work, search, waited_s), None, None
+            return await self._after_empty(pagertree, work, search, wait, waited_s), None, None
         except PagerTreeError as error:
             return self._after_failure(work, error, waited_s), None, error
 
@@ -86,9 +96,19 @@ class Looking:
         grace_s = took_s - (monotonic() - began_s)  # the search took its part of it
         return replace(end, outcome=outcome, grace_s=grace_s), remote, error
 
-    async def _search(self, pagertree: PagerTree, work: Work) -> Search:
+    async def _search(
+        self, pagertree: PagerTree, work: Work, wait: Settle, waited_s: float
+    ) -> Search:
+        """Search by one call; by all that there is where an empty answer may be believed."""
+        marker = marker_of(work.id)
+        found = await find_by_id(pagertree, marker)
+        if found.alert is not None or not may_settle(
+            wait, looks=work.lookups + 1, waited_s=waited_s
+        ):
+            return found
         sent_after = work.first_sent_at or work.created_at
-        return await find_marked(pagertree, marker_of(work.id), sent_after=sent_after)
+        recent = await self._newest.list(pagertree, work.integration_id, sent_after=sent_after)
+        return search_of(recent, marker)
 
     def _after_failure(self, work: Work, error: PagerTreeError, waited_s: float) -> End:
         return step.after_failed_lookup(
@@ -100,9 +120,8 @@ class Looking:
         )
 
     async def _after_empty(
-        self, pagertree: PagerTree, work: Work, search: Search, waited_s: float
+        self, pagertree: PagerTree, work: Work, search: Search, wait: Settle, waited_s: float
     ) -> End:
-        wait = await self._settle(work)
         sees_later = await self._sees_later(work, search, wait)
         finds_others = None
         if settle.is_settled(

@@ -39,10 +39,26 @@ async def find_marked(pagertree: PagerTree, marker: str, *, sent_after: datetime
     Raises:
         PagerTreeError: the search did not end in an answer.
     """
-    found = await pagertree.list_alerts(thirdparty_id=marker, rows_max=100)
-    if alert := _oldest(found, marker):
-        return Search(alert, is_filtered=all(each.thirdparty_id == marker for each in found))
+    found = await find_by_id(pagertree, marker)
+    if found.alert is not None:
+        return found
     recent = await pagertree.list_alerts(created_after=sent_after - CLOCKS_APART)
+    return search_of(recent, marker)
+
+
+async def find_by_id(pagertree: PagerTree, marker: str) -> Search:
+    """Look for the alert that carries `marker` by its third-party id alone: one call.
+
+    Raises:
+        PagerTreeError: the search did not end in an answer.
+    """
+    found = await pagertree.list_alerts(thirdparty_id=marker, rows_max=100)
+    is_filtered = bool(found) and all(each.thirdparty_id == marker for each in found)
+    return Search(_oldest(found, marker), is_filtered=is_filtered, is_whole=False)
+
+
+def search_of(recent: list[RemoteAlert], marker: str) -> Search:
+    """Return what the newest alerts say of the one that carries `marker`. Pure."""
     return Search(
         _oldest(recent, marker),
         is_whole=len(recent) < ALERT_ROWS_MAX,

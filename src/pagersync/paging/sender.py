@@ -15,6 +15,7 @@ from pagersync.database.queue import Queue
 from pagersync.metrics import OPERATION_SECONDS
 from pagersync.paging.batches import CLAIMED, loaded
 from pagersync.paging.claim import claimable
+from pagersync.paging.look import SEARCHES
 from pagersync.paging.store import show_lost
 from pagersync.paging.turn import Turns
 from pagersync.paging.waiting import tell_waits
@@ -41,14 +42,19 @@ def _wake_in(loop: asyncio.AbstractEventLoop, wake: asyncio.Event, delay_s: floa
         loop.call_later(delay_s, wake.set)
 
 
-def operations_queue(settings: Settings) -> Queue:
-    """Return the queue of calls that PagerTree must see."""
+def operations_queue(settings: Settings, *, looks: bool = False) -> Queue:
+    """Return the queue of calls that PagerTree must see.
+
+    Args:
+        settings: limits.
+        looks: claims what is to be looked for, because it may have been sent, instead of the rest.
+    """
     return Queue(
         "operations",
         columns=(),
         attempts_max=NEVER_BURIED,
         lease_s=settings.operation_lease_s,
-        head=claimable(settings.pagertree_calls_per_s),
+        head=claimable(settings.pagertree_calls_per_s, looks=looks),
         shown=CLAIMED,
     )
 
@@ -59,10 +65,21 @@ async def _tidy_up(connection: Connection) -> None:
 
 
 class Sender:
-    """Works the operations of all integrations until it is told to stop."""
+    """Works the operations of all integrations until it is told to stop.
+
+    What may have been sent is looked for beside all the rest: while PagerTree fails, this takes
+    long, and holds up no new page.
+    """
 
     def __init__(self, turns: Turns, settings: Settings) -> None:
         self._turns = turns
+        self._looks = Pool(
+            turns.engine,
+            operations_queue(settings, looks=True),
+            self._take_turn,
+            concurrency=SEARCHES * settings.operation_concurrency,
+            poll_s=POLL_S,
+        )
         self._pool = Pool(
             turns.engine,
             turns.queue,
@@ -75,9 +92,11 @@ class Sender:
     async def run(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was claimed by then is finished first."""
         self._turns.lags.start()
-        self._turns.call_back = partial(_wake_in, asyncio.get_running_loop(), wake)
+        loop, look = asyncio.get_running_loop(), asyncio.Event()
+        self._turns.call_back = partial(_wake_in, loop, wake)
+        self._turns.look_back = partial(_wake_in, loop, look)
         try:
-            await self._pool.run(wake, stop)
+            await asyncio.gather(self._pool.run(wake, stop), self._looks.run(look, stop))
         finally:
             await self._turns.lags.aclose()
             await self._turns.aclose()

@@ -101,6 +101,20 @@ def high_quantile(seen_s: Sequence[float]) -> float:
     return ordered[len(ordered) - 1 - int(len(ordered) * SHARE_LEFT_OUT)]
 
 
+def may_settle(settle: Settle, *, looks: int, waited_s: float) -> bool:
+    """Tell whether an empty search could be believed, whatever else it shows.
+
+    Before that, only finding the alert says anything, and one call is enough to try.
+
+    Args:
+        settle: when that may be.
+        looks: searches that found nothing, this one included.
+        waited_s: from the end of the call until this search began.
+    """
+    soonest_s = settle.wait_s if settle.in_order_s is None else settle.in_order_s
+    return looks >= settle.looks_min and waited_s >= min(soonest_s, settle.wait_s)
+
+
 def is_settled(settle: Settle, *, looks: int, waited_s: float, sees_later: bool) -> bool:
     """Tell whether an empty search could mean that nothing is there.
 

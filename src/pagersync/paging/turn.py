@@ -34,10 +34,11 @@ from pagersync.paging.batches import Loaded
 from pagersync.paging.calls import call, is_refusal_of_state, new_alert
 from pagersync.paging.failed_calls import revive_due
 from pagersync.paging.lag_meter import LagMeter
-from pagersync.paging.look import READS_MAX, Looking
+from pagersync.paging.look import READS_MAX, SEARCHES, Looking
 from pagersync.paging.models import OperationKind, OperationState, marker_of
 from pagersync.paging.permits import Held, Permits
 from pagersync.paging.record import Ended, ReadBack, record
+from pagersync.paging.refused import send_to_others_if_refused
 from pagersync.paging.standby import why_needless
 from pagersync.paging.step import End, Step, Work
 from pagersync.paging.store import Account
@@ -93,6 +94,7 @@ class Turns:
     Attributes:
         lags: measures how far the searches of accounts lag behind.
         call_back: called with the seconds after which an operation can be claimed again.
+        look_back: the same, where it is then to be looked for.
     """
 
     def __init__(
@@ -113,10 +115,12 @@ class Turns:
         self.read_back = read_back
         self.lags = LagMeter(engine, settings, self.open)
         self.call_back: Callable[[float], None] = lambda _delay_s: None
+        self.look_back: Callable[[float], None] = lambda _delay_s: None
         self._attempts_max = settings.operation_attempts_max
         self._looking = Looking(engine, settings)
         self._calling = asyncio.Semaphore(settings.operation_concurrency)
         self.permits = Permits(engine, settings)
+        self._searching = asyncio.Semaphore(SEARCHES * settings.operation_concurrency)
         self._recording = Group(engine, self._record_all)
 
     async def take(self, token: UUID, loaded: Loaded) -> None:
@@ -146,7 +150,8 @@ class Turns:
     async def _take(self, token: UUID, loaded: Loaded) -> Ended | None:
         work = loaded.work
         if (what := self._next_step(work)) in CALLING:
-            async with self._calling:  # so that few are announced at a time
+            # Few are announced at a time; to look for what was lost holds up nothing new.
+            async with self._searching if what is Step.LOOK else self._calling:
                 return await self._call_now(token, loaded)
         return Ended(token, work, step.end_without_call(work, what))
 
@@ -187,7 +192,8 @@ class Turns:
         await self._record(Ended(token, work, step.unchanged(work, again)))
 
     async def aclose(self) -> None:
-        """Break off what is still under way in the database."""
+        """Break off what is still under way in the database, and listings."""
+        await self._looking.aclose()
         await self.permits.aclose()
         await self._recording.aclose()
 
@@ -271,6 +277,8 @@ class Turns:
             turn.error = error
             if new.urgency is None and isinstance(error, Rejected) and is_urgency_demanded(error):
                 return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
+            if (end := await send_to_others_if_refused(self.engine, work, error)) is not None:
+                return end
             return await self._after_failed_create(turn, error)
         return End(Outcome.done(work.id))
 
@@ -337,7 +345,8 @@ class Turns:
         if await self._recording.do(ended):
             OPERATIONS.labels(kind=ended.work.kind.value, state=outcome.state).inc()
             if outcome.state == OperationState.QUEUED:
-                self.call_back(outcome.delay_s)
+                again = self.look_back if ended.end.may_have_been_sent else self.call_back
+                again(outcome.delay_s)
 
     async def _record_all(self, connection: Connection, ended: Sequence[Ended]) -> list[bool]:
         return await record(connection, self.queue, self.read_back, ended)

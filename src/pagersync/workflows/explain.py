@@ -1,17 +1,22 @@
 """Why somebody was paged, or was not: the answer in words, and the tree that it is made of."""
 
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts.models import Alert
 from pagersync.incidents.models import Incident
-from pagersync.paging.models import Page
+from pagersync.paging.models import OperationKind, Page
+from pagersync.paging.waiting import Waits
 from pagersync.workflows.trace import trace_alert, trace_incident, trace_page
 from pagersync.workflows.trace_story import NODES_MAX, Key, Story, link
 from pagersync.workflows.trace_summary import summarise, summarise_page
 from pagersync.workflows.trace_tree import TraceNode, build_tree, count_nodes
+
+UNLIMITED: Final = 1e9
+"""A rate limit that nothing waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class Explanation:
 async def explain_page(session: AsyncSession, page: Page) -> Explanation:
     """Return why a page was asked for, and what became of it."""
     story = await trace_page(session, page)
+    await _load_waits(session, story)
     causes = link(story)
     return _explanation(page.id, summarise_page(story, causes, page), story, causes)
 
@@ -41,6 +47,7 @@ async def explain_page(session: AsyncSession, page: Page) -> Explanation:
 async def explain_incident(session: AsyncSession, incident: Incident) -> Explanation:
     """Return why somebody was paged for an incident, or why nobody was."""
     story = await trace_incident(session, incident)
+    await _load_waits(session, story)
     causes = link(story)
     return _explanation(incident.id, summarise(story, causes), story, causes)
 
@@ -51,9 +58,16 @@ async def explain_alert(session: AsyncSession, alert: Alert) -> Explanation:
     PagerTree pages people about its own alerts by itself: this is about pagersync.
     """
     story = await trace_alert(session, alert)
+    await _load_waits(session, story)
     causes = link(story)
     about = f"alert {alert.short_id}"
     return _explanation(alert.id, summarise(story, causes, about=about), story, causes)
+
+
+async def _load_waits(session: AsyncSession, story: Story) -> None:
+    """Let a story know why pages wait; that they wait for their turn is not worth a word."""
+    creates = [each for each in story.each("operation") if each.kind == OperationKind.CREATE_ALERT]
+    story.waits = await Waits(UNLIMITED).of(session, creates)
 
 
 def _explanation(

@@ -17,10 +17,13 @@ from pagersync.errors import PagersyncError
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.outbound import check_host, parse_url
 from pagersync.paging.page_targets import paged
+from pagersync.secrets.literals import hide_literals
+from pagersync.secrets.references import MARKER, mark
 from pagersync.settings import Settings
 from pagersync.threads import INTERACTIVE, run_in
 from pagersync.workflows.conditions import conditions_of
 from pagersync.workflows.context import TaskContext, open_context
+from pagersync.workflows.http_secrets import is_call
 from pagersync.workflows.http_task import HOSTS_SETTING, HttpClientParams
 from pagersync.workflows.linked import find_linked
 from pagersync.workflows.manual import About, load_subject
@@ -135,14 +138,18 @@ async def _task(look: _Look, task: WorkflowTask) -> TaskPreview:
     context = replace(look.context, notes=[], empty=[])
     remarks = Remarks(notes=context.notes, empty=context.empty)
     try:
-        params, rendered = await run_in(
-            INTERACTIVE, render_task, task.task_params, look.variables, remarks
-        )
+        told = _without_secrets(task.task_params)
+        params, rendered = await run_in(INTERACTIVE, render_task, told, look.variables, remarks)
         shown = shown_params(params, rendered)
         would = await _would(replace(look, context=context), params)
     except PagersyncError as error:
         return TaskPreview(task, shown, error.detail, notes=context.remarks)
     return TaskPreview(task, shown, would=would, notes=context.remarks)
+
+
+def _without_secrets(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task's parameters with nothing that a preview may not show."""
+    return mark(hide_literals(params)) if is_call(params) else dict(params)
 
 
 async def _would(look: _Look, params: BaseModel) -> dict[str, Any]:
@@ -155,7 +162,8 @@ async def _would(look: _Look, params: BaseModel) -> dict[str, Any]:
         return summary(await find_linked(look.context, params.pagertree_alert_id))
     if isinstance(params, HttpClientParams):
         hosts = look.settings.http_client_hosts.split(",")
-        check_host(parse_url(params.url.strip()), hosts, setting=HOSTS_SETTING)
+        if not MARKER.match(params.url.strip()):  # the host of a secret address shows in the call
+            check_host(parse_url(params.url.strip()), hosts, setting=HOSTS_SETTING)
     if not isinstance(params, PagerTreeAlertParams):
         return {}
     if look.is_example and params.title is None:

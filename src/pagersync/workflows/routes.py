@@ -88,7 +88,9 @@ async def create_workflow(
     body: NewDocument[Literal["workflows"], NewWorkflow],
 ) -> Document[WorkflowAttributes]:
     values = await with_severity_ids(session, body.data.attributes.kept())
-    workflow = await service.create_workflow(session, values, requested_by=requester(request))
+    workflow = await service.create_workflow(
+        session, values, requested_by=requester(request), vault=request.state.vault
+    )
     _check_hosts(request, values)
     return await _shown(session, response, workflow)
 
@@ -161,7 +163,8 @@ async def update_workflow(
     check_if_match(if_match, workflow.version)
     values = await with_severity_ids(session, values, workflow.trigger_params)
     if values:
-        workflow = await service.change_workflow(session, workflow, values)
+        vault = request.state.vault
+        workflow = await service.change_workflow(session, workflow, values, vault=vault)
     _check_hosts(request, values)
     shown = await _shown(session, response, workflow)
     if values.get("enabled") is False:

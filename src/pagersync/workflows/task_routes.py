@@ -61,7 +61,7 @@ async def create_workflow_task(
 ) -> Document[TaskAttributes]:
     values = body.data.attributes.model_dump(exclude_none=True)
     workflow = await service.get_workflow(session, workflow_id, lock=True)
-    task = await service.add_task(session, workflow, values)
+    task = await service.add_task(session, workflow, values, request.state.vault)
     _check_host(request, values)
     return _shown(response, task)
 
@@ -121,7 +121,7 @@ async def update_workflow_task(
     task, workflow = await service.get_task(session, id, lock=True)
     check_if_match(if_match, version_of(task.updated_at))
     if values:
-        task = await service.change_task(session, task, workflow, values)
+        task = await service.change_task(session, task, workflow, values, request.state.vault)
     if "task_params" in values:
         _check_host(request, {"task_params": task.task_params})
     return _shown(response, task)

@@ -32,6 +32,10 @@ PARAMS_NESTED_MAX: Final = 20
 TEMPLATES_CACHED_MAX: Final = 256
 
 VARIABLES: Final = frozenset({"incident", "alert", "page", "workflow", "event", "context"})
+NO_SECRETS: Final = (
+    "secrets can stand only in url, headers, params and body of http_client, each alone and "
+    "without a filter: {{ secrets.NAME }}"
+)
 CLOCK: Final = frozenset({"now", "today"})
 
 
@@ -236,6 +240,8 @@ def _compile(source: str) -> BoundTemplate:
         if name not in _LIQUID.filters:
             raise TemplateError(f"{place(source, spans[0].index)}: unknown filter '{name}'")
     for name, uses in analysis.globals.items():
+        if name == "secrets":
+            raise TemplateError(f"{place(source, uses[0].span.index)}: {NO_SECRETS}")
         if name not in VARIABLES | CLOCK:
             raise TemplateError(
                 f"{place(source, uses[0].span.index)}: unknown variable '{name}': there are "

@@ -43,6 +43,7 @@ class Story:
         people: names of those whom PagerTree names by their ids.
         task_types: of the workflows that are named.
         silent: workflows that are off or removed, and would have listened.
+        waits: why operations that create alerts wait.
     """
 
     rows: dict[Kind, dict[UUID, Any]] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Story:
     people: dict[Named, str] = field(default_factory=dict)
     task_types: dict[UUID, set[str]] = field(default_factory=dict)
     silent: Sequence[Workflow] = ()
+    waits: dict[UUID, str] = field(default_factory=dict)
 
     @property
     def room(self) -> int:
