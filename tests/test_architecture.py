@@ -43,6 +43,8 @@ EDGES = {
     "workflows/engine.py",  # a transaction for each task of a run
     "workflows/trigger.py",  # the worker's transaction around a batch of events
     "webhooks/sender.py",  # an endpoint is called between the claim and the record
+    "backup/tools.py",  # a snapshot that pg_dump shares
+    "retention/sweep.py",  # a transaction for each batch of old rows
     "integrations/secret_key.py",  # commands of an operator, and what is checked at start
     "workflows/account_cli.py",  # what would follow is shown first, and rolled back
     "workflows/account_routes.py",  # a change asks PagerTree between reading and writing

@@ -1,6 +1,7 @@
 """Every kind of failure, the framework's included, in the one shape of `jsonapi.py`."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from re import Pattern
@@ -28,6 +29,7 @@ from pagersync.errors import (
     wording,
 )
 from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, internal_error, to_error
+from pagersync.kept import explained
 from pagersync.log import warn_rarely
 
 DATABASE_RETRY_AFTER_S: Final = 5
@@ -46,8 +48,10 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
-async def _answer_own(_: Request, error: Exception) -> Response:
+async def _answer_own(request: Request, error: Exception) -> Response:
     assert isinstance(error, PagersyncError)  # noqa: S101 - registered for it alone
+    if isinstance(error, NotFoundError):
+        error.detail = explained(error, request.state.settings, datetime.now(UTC))
     return error_response(error)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import structlog
@@ -21,6 +21,7 @@ from pagersync.database.shared_pool import SHARE, Share
 from pagersync.integrations.secret_key import key_problem
 from pagersync.integrations.vault import Vault
 from pagersync.ops_port import is_ops, is_public
+from pagersync.retention.metrics import read_metrics
 
 ANSWER_S: Final = 2
 """Whoever watches waits no longer than this for the database."""
@@ -208,14 +209,17 @@ async def _read_database(engine: AsyncEngine, *, names: bool) -> "DatabaseMetric
         gates = await connection.fetch(_GATES, names)
         refusals = await connection.fetch(_REFUSALS, names)
         unpaged = await _unpaged(connection)
+        retention = await read_metrics(connection)
         waiting = await connection.fetchval(_RUNS_WAITING, ROWS_COUNTED_MAX)
-    return DatabaseMetrics(queues, pages, gates, refusals, unpaged, runs_waiting=waiting)
+    return DatabaseMetrics(
+        queues, pages, gates, refusals, unpaged, runs_waiting=waiting, retention=retention
+    )
 
 
 class DatabaseMetrics(Collector):
     """What the database says, as metrics."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is what one query found
         self,
         queues: dict[str, QueueHealth],
         pages: Iterable[Any],
@@ -224,6 +228,7 @@ class DatabaseMetrics(Collector):
         unpaged: dict[str, int],
         *,
         runs_waiting: int,
+        retention: Sequence[Metric],
     ) -> None:
         self._queues = queues
         self._pages = pages
@@ -231,6 +236,7 @@ class DatabaseMetrics(Collector):
         self._refusals = refusals
         self._unpaged = unpaged
         self._runs_waiting = runs_waiting
+        self._retention = retention
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
@@ -277,4 +283,4 @@ class DatabaseMetrics(Collector):
             "Workflow runs that wait because of their workflow's limit of runs a minute.",
             value=self._runs_waiting,
         )
-        yield from (lag, rows, refused, pages, shut, unpaged, waiting)
+        yield from (lag, rows, refused, pages, shut, unpaged, waiting, *self._retention)

@@ -132,14 +132,43 @@ class Settings(FrontSettings):
     )
     retention_days: Positive = Field(
         default=90,
-        description="Applied and ignored deliveries, domain events and workflow runs older than "
-        "this are removed.",
+        description="Days to keep what was done: deliveries, domain events, workflow runs, webhook "
+        "deliveries and attempts. `docs/data.md` has the whole table.",
+    )
+    deliveries_days: Positive | None = Field(
+        default=None,
+        description="Days to keep deliveries that were applied or ignored. Unset: "
+        "`PAGERSYNC_RETENTION_DAYS`.",
+    )
+    attention_days: NotNegative = Field(
+        default=365,
+        description="Days to keep deliveries, events and webhook deliveries that failed and wait "
+        "for a person; 0: for ever.",
+    )
+    pages_days: NotNegative = Field(
+        default=730,
+        description="Days to keep pages that have ended, and operations; 0: for ever. Pages of an "
+        "incident are kept as long as the incident.",
+    )
+    alerts_days: NotNegative = Field(
+        default=730,
+        description="Days to keep resolved alerts; 0: for ever. Attached alerts are kept as long "
+        "as the incident.",
+    )
+    incidents_days: NotNegative = Field(
+        default=3650,
+        description="Days to keep incidents after their last change; 0: for ever. Open ones stay.",
     )
     audit_days: Positive = Field(
         default=365, description="How long the audit log keeps its entries."
     )
     idempotency_days: Positive = Field(
         default=30, description="How long the answer to an `Idempotency-Key` is kept."
+    )
+    backup_age_days: NotNegative = Field(
+        default=7,
+        description="`pagersync doctor` warns if the last backup of the embedded database is older "
+        "than these days; 0: never.",
     )
     secret_grace_hours: float = Field(
         default=24,

@@ -26,7 +26,6 @@ from pagersync.database.notify import Listener
 from pagersync.database.pool import Pool, by_id
 from pagersync.database.queue import Batch, Queue
 from pagersync.http import AsyncClient
-from pagersync.inbox.retention import remove_old_rows
 from pagersync.integrations.directory_schedule import sync_due
 from pagersync.integrations.vault import Vault
 from pagersync.metrics import BATCH_ROWS, BATCH_SECONDS
@@ -36,6 +35,7 @@ from pagersync.paging.confirm import Checker
 from pagersync.paging.repeats import RepeatChecker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
+from pagersync.retention.sweep import remove_old_rows
 from pagersync.secrets.existing import run_sealing
 from pagersync.settings import Settings
 from pagersync.threads import WORKFLOW_LOOKUPS
@@ -301,15 +301,7 @@ async def _run_retention(engine: AsyncEngine, settings: Settings, stop: asyncio.
     while not stop.is_set():
         try:
             async with raw_connection(engine) as connection:
-                rows = await remove_old_rows(
-                    connection,
-                    days=settings.retention_days,
-                    idempotency_days=settings.idempotency_days,
-                    audit_days=settings.audit_days,
-                    stop=stop,
-                )
-            if rows:
-                log.info("removed old rows", rows=rows)
+                await remove_old_rows(connection, settings, stop)
         except Exception as error:  # noqa: BLE001 - tried again in an hour
             log.warning("old rows could not be removed", error=repr(error))
         await _wait(stop, RETENTION_EVERY_S)

@@ -53,6 +53,8 @@ NOT_AUDITED = {
     "incident_numbers": "a count",
     "directory_watches": "what is doubted and broken in a directory, as the last sync found it",
     "integration_gates": "how PagerTree's API is doing",
+    "retention_runs": "what retention did last",
+    "last_backup": "when a backup was made",
     "search_lags": "how PagerTree's search is doing",
     "request_counts": "a count",
     "secret_key_fingerprint": "made of the secret key, by commands that an operator runs",

@@ -96,7 +96,7 @@ async def list_audit(
 async def get_audit(session: SessionDep, id: UUID) -> Document[AuditAttributes]:
     entry = await session.get(AuditEntry, id)
     if entry is None:
-        raise NotFoundError(f"there is no entry {id} of the audit log")
+        raise NotFoundError(f"there is no entry {id} of the audit log", noun="audit entry", id_=id)
     return Document(data=_resource(entry))
 
 

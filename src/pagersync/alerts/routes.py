@@ -92,7 +92,7 @@ async def find_alert(session: AsyncSession, reference: str) -> Alert:
     """
     alert = await session.scalar(select(Alert).where(_is_called(reference)))
     if alert is None:
-        raise NotFoundError(f"there is no alert {reference}")
+        raise NotFoundError(f"there is no alert {reference}", noun="alert", id_=reference)
     return alert
 
 

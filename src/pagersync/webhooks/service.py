@@ -178,7 +178,9 @@ async def get_delivery(
         statement = statement.with_for_update(key_share=True)
     delivery = await session.scalar(statement)
     if delivery is None:
-        raise NotFoundError(f"there is no webhook delivery {delivery_id}")
+        raise NotFoundError(
+            f"there is no webhook delivery {delivery_id}", noun="webhook delivery", id_=delivery_id
+        )
     return delivery
 
 

@@ -144,7 +144,9 @@ async def _get(session: AsyncSession, event_id: UUID, *, lock: bool = False) -> 
     statement = select(DomainEvent).where(DomainEvent.id == event_id)
     row = await session.scalar(statement.with_for_update(of=DomainEvent) if lock else statement)
     if row is None:
-        raise NotFoundError(f"there is no domain event {event_id}")
+        raise NotFoundError(
+            f"there is no domain event {event_id}", noun="domain event", id_=event_id
+        )
     return row
 
 
