@@ -26,6 +26,7 @@ from pagersync.errors import (
     NotFoundError,
     PagersyncError,
     TooLargeError,
+    out_of_memory,
     wording,
 )
 from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, internal_error, to_error
@@ -45,6 +46,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http)
     for kind in MAYBE_UNREACHABLE:
         app.add_exception_handler(kind, _answer_unreachable)
+    app.add_exception_handler(MemoryError, _answer_out_of_memory)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
@@ -79,6 +81,8 @@ def _to_invalid(problem: dict[str, Any]) -> InvalidError:
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    if isinstance(error.__cause__, MemoryError):  # the framework says that the body is at fault
+        return error_response(out_of_memory())
     if error.status_code in FRAMEWORK:
         return error_response(FRAMEWORK[error.status_code](request, error))
     log.error("the framework answers what is in no document", status=error.status_code)
@@ -128,6 +132,10 @@ def unreachable_response(error: Exception) -> Response:
     trouble = trouble_of(error) or AWAY
     warn_rarely("a request failed for the database", reason=trouble, error=repr(cause_of(error)))
     return error_response(BusyError(trouble, retry_after_s=DATABASE_RETRY_AFTER_S))
+
+
+async def _answer_out_of_memory(_: Request, _error: Exception) -> Response:
+    return error_response(out_of_memory())
 
 
 async def _answer_unexpected(_: Request, _error: Exception) -> Response:

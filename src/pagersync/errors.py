@@ -242,6 +242,11 @@ class BusyError(PagersyncError):
         self.retry_after_s = retry_after_s
 
 
+def out_of_memory() -> BusyError:
+    """Return what is answered when memory is short: the request itself may be fine."""
+    return BusyError("pagersync is out of memory: send this request again", retry_after_s=2)
+
+
 class PagerTreeError(PagersyncError):
     """A call to PagerTree's API did not end in a value.
 

@@ -21,8 +21,8 @@ from pagersync.errors import (
     MethodNotAllowedError,
     PagersyncError,
     TooLargeError,
-    TooSlowError,
     UnauthorizedError,
+    out_of_memory,
 )
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.inbox.credentials import presented_secrets
@@ -35,7 +35,6 @@ from pagersync.metrics import WEBHOOK_REQUESTS
 from pagersync.pagertree.payloads import UnreadableError, read_webhook
 
 PREFIX: Final = "/webhooks/pagertree/"
-BODY_TIMEOUT_S: Final = 15
 
 UNAUTHORIZED: Final = (
     "the webhook secret is missing or wrong: PagerTree must call the URL that pagersync gave, "
@@ -77,6 +76,8 @@ class WebhookEndpoint:
         except asyncio.CancelledError:  # the service ends before the request does
             await _send(send, *_stopping())
             raise
+        except MemoryError:
+            status, body, headers = _refusal(out_of_memory())
         except Exception:
             log.exception("a webhook request failed")
             status, body, headers = 500, internal_error(), []
@@ -88,12 +89,7 @@ class WebhookEndpoint:
             raise MethodNotAllowedError("a webhook is sent by POST", allowed=("POST",))
         integration_id = await self._let_in(scope)
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                body = await _read_body(scope, receive, self._body_bytes_max)
-        except TimeoutError:
-            raise TooSlowError(
-                f"the body was not complete after {BODY_TIMEOUT_S} seconds: send it again"
-            ) from None
+            body = await _read_body(scope, receive, self._body_bytes_max)
         except TooLargeError:
             _refusals(scope).count(integration_id, Refusal.BODY_TOO_LARGE)
             raise
