@@ -24,7 +24,7 @@ from pagersync.database.engine import (
     raw_connection,
 )
 from pagersync.database.notify import Listener
-from pagersync.database.pool import Pool
+from pagersync.database.pool import Pool, by_id
 from pagersync.database.queue import Batch, Queue
 from pagersync.http import AsyncClient
 from pagersync.integrations.directory_schedule import sync_due
@@ -199,7 +199,7 @@ async def _run_workflows(
     pool = Pool(
         engine,
         runs_queue(settings),
-        executing.take,
+        by_id(executing.take),
         concurrency=settings.workflow_concurrency,
         poll_s=POLL_S,
     )
@@ -212,7 +212,7 @@ async def _send_webhooks(
     pool = Pool(
         sender.engine,
         sender.queue,
-        sender.take,
+        by_id(sender.take),
         concurrency=settings.webhook_concurrency,
         poll_s=POLL_S,
     )

@@ -108,6 +108,21 @@ ROWS: Final = [
         "test_a_lost_key_stops_serve_until_it_is_restored_or_given_up",
     ),
     Row(
+        "The database is restored to an earlier moment.",
+        "operator",
+        "Pages that had gone out since that moment went out again.",
+        "Each is looked for in PagerTree first, and adopted. What is not there goes out.",
+        "tests/backup/test_restored.py::"
+        "test_a_page_that_was_sent_after_the_moment_is_found_and_not_sent_again",
+    ),
+    Row(
+        "A backup is restored without the secret key.",
+        "operator",
+        "There was no backup: each page would have failed.",
+        "`backup` and `restore` warn, and `serve` does not start until the key is there.",
+        "tests/backup/test_backup.py::test_a_restore_without_a_key_warns_and_serve_does_not_start",
+    ),
+    Row(
         "PAGERSYNC_SECRET_KEY is another one than before.",
         "operator",
         "Each page failed after some attempts.",

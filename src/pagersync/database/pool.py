@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Final, TypeAlias
 from uuid import UUID
 
+import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,8 +23,18 @@ AFTER_FAILURE_S: Final = 1.0
 
 log = structlog.get_logger()
 
-Take: TypeAlias = Callable[[UUID, UUID], Awaitable[None]]
-"""Works one row, given the lease token and the row's id. It raises nothing."""
+Take: TypeAlias = Callable[[UUID, asyncpg.Record], Awaitable[None]]
+"""Works one row, given the lease token and what was claimed. It raises nothing."""
+
+
+def by_id(take: Callable[[UUID, UUID], Awaitable[None]]) -> Take:
+    """Return what works a row of which it is given the id."""
+
+    def take_row(token: UUID, row: asyncpg.Record) -> Awaitable[None]:
+        return take(token, row["id"])
+
+    return take_row
+
 
 AfterExpiry: TypeAlias = Callable[[Connection], Awaitable[None]]
 """Called after rows of silent workers were given back."""
@@ -91,7 +102,7 @@ class Pool:
 
     def _start(self, batch: Batch) -> None:
         for row in batch.rows:
-            task = asyncio.ensure_future(self._take(batch.token, row["id"]))
+            task = asyncio.ensure_future(self._take(batch.token, row))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

@@ -159,7 +159,7 @@ class Checker:
             account = await load_account(connection, integration_id)
             permit = None
             if account.can_be_called and self._turns.has_key_of(account):
-                permit = await self._turns.ask_gate(connection, integration_id)
+                permit = await self._turns.permits.ask(connection, integration_id)
         if permit is None:
             return
         await asyncio.sleep(permit.wait_s)
@@ -167,7 +167,7 @@ class Checker:
         async with raw_connection(self._turns.engine) as connection:
             async with connection.transaction():
                 await self._write(connection, page_id, remote, error)
-            await self._turns.tell_gate(connection, account, permit, error)
+            await self._turns.permits.tell(connection, account, permit, error)
 
     async def _ask(
         self, account: Account, target: str
