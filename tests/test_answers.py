@@ -25,7 +25,7 @@ async def every_kind(api: AsyncClient, account: Account) -> list[Response]:
     key = {"data": {"type": "api_keys", "attributes": {"name": "n", "scopes": ["read"]}}}
     bad = {"Authorization": "Bearer x"}
     return [
-        *[await api.get(path) for path in PATHS],
+        *[await api.get(path, timeout=30) for path in PATHS],
         await api.get("/v1/alerts"),
         await api.get("/v1/alerts", headers=bad),
         await api.get("/v1/nowhere"),

@@ -22,6 +22,8 @@ EDGES = {
     "database/migrate.py",
     "database/session.py",
     "incidents/cli.py",
+    "secrets/cli.py",
+    "secrets/existing.py",  # the worker's transaction around a batch of old rows
     "integrations/cli.py",
     "integrations/directory.py",  # a sync asks PagerTree between reading and writing
     "integrations/directory_schedule.py",  # a claim is committed before the sync it is for
@@ -35,11 +37,14 @@ EDGES = {
     "paging/repeats.py",  # a worker's check of pages that stay unknown
     "paging/confirm.py",  # PagerTree is asked between the claim and the record
     "paging/record.py",  # what turns came to
+    "paging/refused.py",  # whom a refused page goes to, before it is sent again
     "workflows/connect_cli.py",
     "workflows/restart_cli.py",
     "workflows/engine.py",  # a transaction for each task of a run
     "workflows/trigger.py",  # the worker's transaction around a batch of events
     "webhooks/sender.py",  # an endpoint is called between the claim and the record
+    "backup/tools.py",  # a snapshot that pg_dump shares
+    "retention/sweep.py",  # a transaction for each batch of old rows
     "integrations/secret_key.py",  # commands of an operator, and what is checked at start
     "workflows/account_cli.py",  # what would follow is shown first, and rolled back
     "workflows/account_routes.py",  # a change asks PagerTree between reading and writing

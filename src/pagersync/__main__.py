@@ -1,6 +1,10 @@
 """`pagersync` and `python -m pagersync`."""
 
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pagersync.errors import NotFoundError
 
 
 def main() -> None:
@@ -13,12 +17,23 @@ def main() -> None:
 
 def _run() -> None:
     from pagersync.cli import app
-    from pagersync.errors import PagersyncError
+    from pagersync.errors import NotFoundError, PagersyncError
 
     try:
         app()
+    except NotFoundError as error:
+        sys.exit(f"pagersync: {_explained(error)}")
     except PagersyncError as error:
         sys.exit(f"pagersync: {error.detail}")
+
+
+def _explained(error: "NotFoundError") -> str:
+    from datetime import UTC, datetime
+
+    from pagersync.command import load_settings
+    from pagersync.kept import explained
+
+    return explained(error, load_settings(), datetime.now(UTC))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 import typer
 
 from pagersync.access import cli as keys
+from pagersync.backup import cli as backups
 from pagersync.command import load_settings
 from pagersync.doctor_cli import doctor
 from pagersync.incidents import cli as incidents
@@ -12,6 +13,8 @@ from pagersync.integrations import cli as integrations
 from pagersync.integrations import directory_cli as directory
 from pagersync.integrations import key_cli, secret_key_cli
 from pagersync.paging import cli as paging
+from pagersync.retention import cli as database
+from pagersync.secrets import cli as secrets
 from pagersync.simulator import cli as simulator
 from pagersync.workflows import account_cli, connect_cli, restart_cli, why_cli
 from pagersync.workflows import cli as workflows
@@ -26,13 +29,20 @@ app.add_typer(integrations.app, name="integrations")
 app.add_typer(directory.app, name="directory")
 app.add_typer(keys.app, name="keys")
 app.add_typer(secret_key_cli.app, name="secret-key")
+app.add_typer(secrets.app, name="secrets")
+secrets.app.command("rotate-key")(secret_key_cli.rotate)
 app.add_typer(paging.app, name="operations")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(workflows.app, name="workflows")
+app.add_typer(database.app, name="database")
 app.add_typer(simulator.app, name="simulator")
 app.command()(paging.page)
 app.command()(why_cli.why)
 app.command()(doctor)
+app.command()(backups.backup)
+app.command()(backups.restore)
+database.app.command()(backups.restored)
+database.app.command()(backups.upgrade)
 incidents.app.command()(restart_cli.restart)
 integrations.app.command()(connect_cli.add)
 for account_command in (account_cli.disable, account_cli.enable, account_cli.remove):

@@ -14,7 +14,12 @@ from pydantic import ValidationError
 
 from pagersync.database.access import open_database
 from pagersync.database.caller import CALLER, Caller
-from pagersync.database.engine import Sessions, create_engine, create_sessions
+from pagersync.database.engine import (
+    COMMAND_TIMEOUT_S,
+    Sessions,
+    create_engine,
+    create_sessions,
+)
 from pagersync.errors import InvalidError, PagersyncError
 from pagersync.log import configure_logging
 from pagersync.pagertree.payloads import storable
@@ -58,10 +63,15 @@ def load_settings() -> Settings:
     return settings
 
 
-def run(action: Callable[[Context], Awaitable[T]]) -> T:
-    """Run a short command's action against the database, beside a running `serve` or without."""
+def run(action: Callable[[Context], Awaitable[T]], *, unhurried: bool = False) -> T:
+    """Run a short command's action against the database, beside a running `serve` or without.
+
+    Args:
+        action: what it does.
+        unhurried: whether a statement of it may take as long as it takes.
+    """
     with open_database(load_settings()) as settings:
-        return asyncio.run(_run(settings, action))
+        return asyncio.run(_run(settings, action, unhurried=unhurried))
 
 
 def checked(what: str, check: Callable[[T], T], value: T) -> T:
@@ -76,10 +86,13 @@ def checked(what: str, check: Callable[[T], T], value: T) -> T:
         raise InvalidError(f"{what} {error}") from None
 
 
-async def _run(settings: Settings, action: Callable[[Context], Awaitable[T]]) -> T:
+async def _run(
+    settings: Settings, action: Callable[[Context], Awaitable[T]], *, unhurried: bool
+) -> T:
     async with AsyncExitStack() as stack:
         CALLER.set(_caller())
-        engine = create_engine(settings)
+        timeout_s = None if unhurried else COMMAND_TIMEOUT_S
+        engine = create_engine(settings, command_timeout_s=timeout_s)
         stack.push_async_callback(engine.dispose)
         return await action(Context(settings, create_sessions(engine)))
 

@@ -8,10 +8,14 @@ from typing import Final, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.backup.findings import find_backup_problems
 from pagersync.database.engine import Sessions
+from pagersync.database.findings import find_database_problems
 from pagersync.findings import Finding, Level
 from pagersync.integrations.findings import find_account_problems
 from pagersync.paging.findings import find_page_problems
+from pagersync.retention.findings import find_retention_problems
+from pagersync.secrets.findings import find_secret_problems
 from pagersync.settings import Settings
 from pagersync.unpaged.findings import find_stops, find_unpaged
 from pagersync.workflows.findings import find_workflow_problems
@@ -25,7 +29,11 @@ CHECKS: Final[tuple[Check, ...]] = (
     find_page_problems,
     find_workflow_problems,
     find_reference_problems,
+    find_secret_problems,
     find_stops,
+    find_database_problems,
+    find_retention_problems,
+    find_backup_problems,
 )
 
 

@@ -1,6 +1,7 @@
 """Every kind of failure, the framework's included, in the one shape of `jsonapi.py`."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from re import Pattern
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from pagersync.database.trouble import AWAY, MAYBE_UNREACHABLE, cause_of, trouble_of
+from pagersync.database.writes import WRITES
 from pagersync.errors import (
     BusyError,
     InvalidError,
@@ -25,9 +27,11 @@ from pagersync.errors import (
     NotFoundError,
     PagersyncError,
     TooLargeError,
+    out_of_memory,
     wording,
 )
 from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, internal_error, to_error
+from pagersync.kept import explained
 from pagersync.log import warn_rarely
 
 DATABASE_RETRY_AFTER_S: Final = 5
@@ -43,11 +47,14 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http)
     for kind in MAYBE_UNREACHABLE:
         app.add_exception_handler(kind, _answer_unreachable)
+    app.add_exception_handler(MemoryError, _answer_out_of_memory)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
-async def _answer_own(_: Request, error: Exception) -> Response:
+async def _answer_own(request: Request, error: Exception) -> Response:
     assert isinstance(error, PagersyncError)  # noqa: S101 - registered for it alone
+    if isinstance(error, NotFoundError):
+        error.detail = explained(error, request.state.settings, datetime.now(UTC))
     return error_response(error)
 
 
@@ -75,6 +82,8 @@ def _to_invalid(problem: dict[str, Any]) -> InvalidError:
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    if isinstance(error.__cause__, MemoryError):  # the framework says that the body is at fault
+        return error_response(out_of_memory())
     if error.status_code in FRAMEWORK:
         return error_response(FRAMEWORK[error.status_code](request, error))
     log.error("the framework answers what is in no document", status=error.status_code)
@@ -122,8 +131,13 @@ async def _answer_unreachable(_: Request, error: Exception) -> Response:
 def unreachable_response(error: Exception) -> Response:
     """Return the answer while the database is away, ill or too busy."""
     trouble = trouble_of(error) or AWAY
+    WRITES.failed(error)
     warn_rarely("a request failed for the database", reason=trouble, error=repr(cause_of(error)))
     return error_response(BusyError(trouble, retry_after_s=DATABASE_RETRY_AFTER_S))
+
+
+async def _answer_out_of_memory(_: Request, _error: Exception) -> Response:
+    return error_response(out_of_memory())
 
 
 async def _answer_unexpected(_: Request, _error: Exception) -> Response:

@@ -37,6 +37,7 @@ One handler turns all of them into the same JSON; see `error_handlers.py`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
+from uuid import UUID
 
 
 class PagersyncError(Exception):
@@ -98,11 +99,23 @@ class ForbiddenError(RequestError):
 
 
 class NotFoundError(RequestError):
-    """Nothing with that identifier exists."""
+    """Nothing with that identifier exists.
+
+    Attributes:
+        noun: what kind of thing, as `kept.py` has it, if retention removes such things.
+        id: its id: it tells how old the thing would be.
+    """
 
     code = "not_found"
     status = 404
     title = "Not found"
+
+    def __init__(
+        self, detail: str, *, noun: str | None = None, id_: UUID | str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.noun = noun
+        self.id = _as_uuid(id_)
 
 
 class MethodNotAllowedError(RequestError):
@@ -229,6 +242,11 @@ class BusyError(PagersyncError):
         self.retry_after_s = retry_after_s
 
 
+def out_of_memory() -> BusyError:
+    """Return what is answered when memory is short: the request itself may be fine."""
+    return BusyError("pagersync is out of memory: send this request again", retry_after_s=2)
+
+
 class PagerTreeError(PagersyncError):
     """A call to PagerTree's API did not end in a value.
 
@@ -292,3 +310,13 @@ def wording(problem: Mapping[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         return "there is no such attribute"
     return str(problem["msg"])
+
+
+def _as_uuid(reference: UUID | str | None) -> UUID | None:
+    """Return what is a UUID as one: many things have other names, too."""
+    if reference is None or isinstance(reference, UUID):
+        return reference
+    try:
+        return UUID(reference)
+    except ValueError:
+        return None

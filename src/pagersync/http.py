@@ -6,7 +6,7 @@ Replacing the library is a change of this file alone.
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 from httpx import (
     URL,
@@ -29,6 +29,8 @@ from httpx import (
     create_ssl_context,
 )
 
+from pagersync.http_stream import CountingBackend
+
 __all__ = [
     "URL",
     "USER_AGENT",
@@ -37,6 +39,7 @@ __all__ = [
     "AsyncClient",
     "AsyncHTTPTransport",
     "BasicAuth",
+    "BoundedTransport",
     "ConnectError",
     "ConnectTimeout",
     "HTTPError",
@@ -55,5 +58,15 @@ if find_spec("sniffio") is None:
     # httpcore imports it several times for every request, and does without it where it is missing.
     # Python looks through the whole path each time, which costs more than the rest of a request.
     sys.modules["sniffio"] = None  # type: ignore[assignment] # "not there", in Python's own words
+
+
+class BoundedTransport(AsyncHTTPTransport):
+    """A transport that fails when a server sends interim answers without end."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trust_env=False, **options)
+        pool: Any = self._pool
+        pool._network_backend = CountingBackend(pool._network_backend)  # noqa: SLF001 - httpx hands none through
+
 
 USER_AGENT: Final = f"pagersync/{version('pagersync')}"

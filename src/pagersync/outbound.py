@@ -21,7 +21,7 @@ from pagersync.http import (
     USER_AGENT,
     AsyncBaseTransport,
     AsyncClient,
-    AsyncHTTPTransport,
+    BoundedTransport,
     ConnectError,
     ConnectTimeout,
     HTTPError,
@@ -228,7 +228,7 @@ class _CheckedTransport(AsyncBaseTransport):
         self._setting = setting
         self._resolve = resolve
         limits = Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=0)
-        self._http = AsyncHTTPTransport(trust_env=False, limits=limits)
+        self._http = BoundedTransport(limits=limits)
 
     async def handle_async_request(self, request: Request) -> Response:
         """Resolve, check, and call the first address that can be reached."""

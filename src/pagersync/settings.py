@@ -130,16 +130,63 @@ class Settings(FrontSettings):
         description="Longest time that one database statement of an API request takes; over it: "
         "503.",
     )
+    disk_free_mib_min: NotNegative = Field(
+        default=256,
+        description="Free MiB on the embedded database's disk. With less, changes that page nobody "
+        "are answered 503; with half of it, webhooks and all changes are. 0: no check.",
+    )
+    preview_cpu_s: float = Field(
+        default=3,
+        gt=0,
+        le=10,
+        description="Computing time that a preview, or the check of a workflow's templates, may "
+        "take. It has a process of its own, and does one at a time.",
+    )
+    preview_cpu_s_per_minute: float = Field(
+        default=20,
+        gt=0,
+        description="Computing time that the previews of one API key may take in a minute; over "
+        "it: 429.",
+    )
     retention_days: Positive = Field(
         default=90,
-        description="Applied and ignored deliveries, domain events and workflow runs older than "
-        "this are removed.",
+        description="Days to keep what was done: deliveries, domain events, workflow runs, webhook "
+        "deliveries and attempts. `docs/data.md` has the whole table.",
+    )
+    deliveries_days: Positive | None = Field(
+        default=None,
+        description="Days to keep deliveries that were applied or ignored. Unset: "
+        "`PAGERSYNC_RETENTION_DAYS`.",
+    )
+    attention_days: NotNegative = Field(
+        default=365,
+        description="Days to keep deliveries, events and webhook deliveries that failed and wait "
+        "for a person; 0: for ever.",
+    )
+    pages_days: NotNegative = Field(
+        default=730,
+        description="Days to keep pages that have ended, and operations; 0: for ever. Pages of an "
+        "incident are kept as long as the incident.",
+    )
+    alerts_days: NotNegative = Field(
+        default=730,
+        description="Days to keep resolved alerts; 0: for ever. Attached alerts are kept as long "
+        "as the incident.",
+    )
+    incidents_days: NotNegative = Field(
+        default=3650,
+        description="Days to keep incidents after their last change; 0: for ever. Open ones stay.",
     )
     audit_days: Positive = Field(
         default=365, description="How long the audit log keeps its entries."
     )
     idempotency_days: Positive = Field(
         default=30, description="How long the answer to an `Idempotency-Key` is kept."
+    )
+    backup_age_days: NotNegative = Field(
+        default=7,
+        description="`pagersync doctor` warns if the last backup of the embedded database is older "
+        "than these days; 0: never.",
     )
     secret_grace_hours: float = Field(
         default=24,

@@ -2,6 +2,7 @@
 
 import pagersync.access.models
 import pagersync.alerts.models
+import pagersync.backup.models
 import pagersync.events.models
 import pagersync.inbox.models
 import pagersync.incidents.models
@@ -11,6 +12,8 @@ import pagersync.integrations.gate
 import pagersync.integrations.models
 import pagersync.paging.lags
 import pagersync.paging.models
+import pagersync.retention.models
+import pagersync.secrets.models
 import pagersync.webhooks.models
 import pagersync.workflows.models
 from pagersync.database.base import Base

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts.apply import CLAIMED_COLUMNS, apply_batch
 from pagersync.alerts.read_back import read_back
+from pagersync.database.complaints import complain
 from pagersync.database.engine import (
     Connection,
     Engines,
@@ -23,10 +24,9 @@ from pagersync.database.engine import (
     raw_connection,
 )
 from pagersync.database.notify import Listener
-from pagersync.database.pool import Pool
+from pagersync.database.pool import Pool, by_id
 from pagersync.database.queue import Batch, Queue
 from pagersync.http import AsyncClient
-from pagersync.inbox.retention import remove_old_rows
 from pagersync.integrations.directory_schedule import sync_due
 from pagersync.integrations.vault import Vault
 from pagersync.metrics import BATCH_ROWS, BATCH_SECONDS
@@ -36,6 +36,8 @@ from pagersync.paging.confirm import Checker
 from pagersync.paging.repeats import RepeatChecker
 from pagersync.paging.sender import Sender, operations_queue
 from pagersync.paging.turn import Turns
+from pagersync.retention.sweep import remove_old_rows
+from pagersync.secrets.existing import run_sealing
 from pagersync.settings import Settings
 from pagersync.threads import WORKFLOW_LOOKUPS
 from pagersync.unpaged.sweep import run_sweeps
@@ -146,7 +148,10 @@ async def run_workers(
             )
         group.create_task(Sender(turns, settings).run(listener.subscribe("operations"), stop))
         group.create_task(_look_at_events(engine, listener, settings, stop))
-        group.create_task(_run_workflows(engine, listener, settings, stop, clients.outbound))
+        executing = Engine(
+            engine, runs_queue(settings), http=clients.outbound, settings=settings, vault=vault
+        )
+        group.create_task(_run_workflows(engine, listener, settings, stop, executing))
         webhooks = WebhookSender(
             engines.background,
             webhooks_queue(),
@@ -158,6 +163,7 @@ async def run_workers(
         group.create_task(Checker(turns, stuck_s=settings.page_stuck_s).run(stop))
         group.create_task(RepeatChecker(engine, settings).run(stop))
         group.create_task(_run_retention(engines.background, settings, stop))
+        group.create_task(run_sealing(engines.background, vault, stop))
         if settings.unpaged_s:
             group.create_task(run_sweeps(engine, settings.unpaged_s, stop))
         syncing = run_directory(
@@ -188,13 +194,12 @@ async def _run_workflows(
     listener: Listener,
     settings: Settings,
     stop: asyncio.Event,
-    outbound: AsyncClient,
+    executing: Engine,
 ) -> None:
-    queue = runs_queue(settings)
     pool = Pool(
         engine,
-        queue,
-        Engine(engine, queue, http=outbound, settings=settings).take,
+        runs_queue(settings),
+        by_id(executing.take),
         concurrency=settings.workflow_concurrency,
         poll_s=POLL_S,
     )
@@ -207,7 +212,7 @@ async def _send_webhooks(
     pool = Pool(
         sender.engine,
         sender.queue,
-        sender.take,
+        by_id(sender.take),
         concurrency=settings.webhook_concurrency,
         poll_s=POLL_S,
     )
@@ -240,7 +245,7 @@ async def run_queue(
             async with raw_connection(engine) as connection:
                 await work_on(connection)
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-            log.warning("work was interrupted", queue=queue.table, error=repr(error))
+            complain("work was interrupted", error, queue=queue.table)
             await _wait(stop, AFTER_FAILURE_S)
 
 
@@ -264,7 +269,7 @@ async def run_directory(
             while await check_due(sessions):
                 pass
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-            log.warning("syncing directories was interrupted", error=repr(error))
+            complain("syncing directories was interrupted", error)
             await asyncio.sleep(AFTER_FAILURE_S)
         else:
             await _wait(wake, DIRECTORY_POLL_S)
@@ -297,17 +302,9 @@ async def _run_retention(engine: AsyncEngine, settings: Settings, stop: asyncio.
     while not stop.is_set():
         try:
             async with raw_connection(engine) as connection:
-                rows = await remove_old_rows(
-                    connection,
-                    days=settings.retention_days,
-                    idempotency_days=settings.idempotency_days,
-                    audit_days=settings.audit_days,
-                    stop=stop,
-                )
-            if rows:
-                log.info("removed old rows", rows=rows)
+                await remove_old_rows(connection, settings, stop)
         except Exception as error:  # noqa: BLE001 - tried again in an hour
-            log.warning("old rows could not be removed", error=repr(error))
+            complain("old rows could not be removed", error)
         await _wait(stop, RETENTION_EVERY_S)
 
 

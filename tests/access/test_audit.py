@@ -20,6 +20,7 @@ from tests.support.program import Setup
 from tests.support.wait import eventually
 
 AUDITED = {
+    "secrets",
     "api_keys",
     "incident_alerts",
     "incident_events",
@@ -52,6 +53,8 @@ NOT_AUDITED = {
     "incident_numbers": "a count",
     "directory_watches": "what is doubted and broken in a directory, as the last sync found it",
     "integration_gates": "how PagerTree's API is doing",
+    "retention_runs": "what retention did last",
+    "last_backup": "when a backup was made",
     "search_lags": "how PagerTree's search is doing",
     "request_counts": "a count",
     "secret_key_fingerprint": "made of the secret key, by commands that an operator runs",
@@ -59,6 +62,7 @@ NOT_AUDITED = {
     "verdict_sets": "what conditions came to",
     "unpaged": "what the check found; the timeline and an event say so",
     "webhook_refusals": "a count",
+    "sealed_values": "what a mask stands for; what has the mask is audited",
     "workflow_minutes": "a count",
     "workflow_task_runs": "what a run did",
 }

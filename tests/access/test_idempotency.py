@@ -13,8 +13,9 @@ from pagersync.access.keys import create_key, list_keys, revoke_key
 from pagersync.access.models import IdempotencyKey, Scope
 from pagersync.database.engine import Sessions, raw_connection
 from pagersync.http import AsyncClient, Response
-from pagersync.inbox.retention import remove_old_rows
 from pagersync.integrations.models import Integration, WebhookSecret
+from pagersync.retention.sweep import remove_old_rows
+from pagersync.settings import Settings
 from tests.support.account import Account, event
 from tests.support.faults import refusing
 from tests.support.wait import eventually
@@ -257,7 +258,7 @@ async def test_other_methods_do_not_know_the_header(
 
 
 async def test_a_key_is_free_again_when_retention_has_removed_it(
-    api: AsyncClient, engine: AsyncEngine, sessions: Sessions
+    api: AsyncClient, engine: AsyncEngine, sessions: Sessions, settings: Settings
 ) -> None:
     await api.post(INTEGRATIONS, json=new(), headers=KEY)
     await api.post(INTEGRATIONS, json=new("b"), headers={"Idempotency-Key": "a day younger"})
@@ -269,9 +270,9 @@ async def test_a_key_is_free_again_when_retention_has_removed_it(
         await session.execute(young.values(created_at=age + timedelta(days=2)))
     async with raw_connection(engine) as connection:
         removed = await remove_old_rows(
-            connection, days=1, idempotency_days=30, audit_days=365, stop=asyncio.Event()
+            connection, settings.model_copy(update={"retention_days": 1}), asyncio.Event()
         )
-    assert removed == 1
+    assert removed["answers to `Idempotency-Key`s"].removed == 1
     again = await api.post(INTEGRATIONS, json=new(), headers=KEY)
     assert (again.status_code, code(again)) == (409, "conflict")
     kept = {"Idempotency-Key": "a day younger"}

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select, update
 
 from pagersync.alerts.repeats import Known, decide
 from pagersync.http import AsyncClient
+from pagersync.paging.models import Operation, Page
 from tests.paging.conftest import (
     Paging,
     directory,
@@ -61,6 +64,7 @@ STANDING = st.builds(
     urgency=st.sampled_from(LEVELS),
     severity=st.sampled_from(LEVELS),
     is_paged=st.booleans(),
+    ended=st.sampled_from([None, "failed", "canceled", "expired"]),
 )
 
 
@@ -76,6 +80,7 @@ def test_a_repeat_that_pages_nobody_is_of_an_alert_that_pages_or_says_so(
     decision = decide(before, urgency=urgency, severity=severity, targets=targets)
     is_quiet = not decision.pages and not decision.notes
     assert not is_quiet or (before.status != "acknowledged" and (before.is_paged or not targets))
+    assert not is_quiet or before.is_paged or before.ended is None
     after = replace(
         before,
         urgency=decision.urgency or before.urgency,
@@ -213,3 +218,43 @@ async def test_a_repeat_with_targets_pages_for_an_alert_that_paged_nobody(
 
 async def _there(paging: Paging) -> list[Any]:
     return list(paging.simulator.alerts())
+
+
+@pytest.mark.parametrize(
+    ("change", "note", "pages"),
+    [
+        ({"state": "failed"}, "failed: the same targets are paged again", 2),
+        ({"state": "canceled"}, "Nobody is paged by this: the page of alert", 1),
+    ],
+)
+async def test_a_repeat_without_targets_of_an_alert_whose_page_ended_pages_again_or_says_so(
+    service_api: AsyncClient,
+    paging: Paging,
+    change: dict[str, str],
+    note: str,
+    pages: int,
+) -> None:
+    paging.simulator.change(key_refused=True)  # so that the page waits
+    alert_id, _ = await again(service_api)
+    (page,) = await paging_pages(paging, alert_id)
+
+    async def is_refused() -> bool:
+        (create,) = await paging.operations(page.id)
+        return create.state == "queued" and create.last_error is not None
+
+    await eventually(is_refused)
+    async with paging.sessions.begin() as session:
+        of_page = update(Operation).where(Operation.page_id == page.id)
+        if change["state"] == "failed":
+            await session.execute(of_page.values(state="running"))
+        await session.execute(of_page.values(**change))
+        await session.execute(update(Page).where(Page.id == page.id).values(status=change["state"]))
+    same, notes = await again(service_api, teams=[])
+    assert (same, len(await pages_of(service_api, alert_id))) == (alert_id, pages)
+    assert any(note in each for each in notes)
+
+
+async def paging_pages(paging: Paging, alert_id: str) -> list[Page]:
+    async with paging.sessions() as session:
+        found = await session.scalars(select(Page).where(Page.alert_id == UUID(alert_id)))
+        return list(found.all())

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import resource
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -103,3 +104,16 @@ async def test_who_has_asked_before_the_end_is_answered(
         await asyncio.gather(*tasks)
     assert crowd.cut == []
     assert crowd.closes > 0
+
+
+async def test_it_ends_in_time_when_no_memory_is_left_for_a_thread(
+    setup: Setup, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    del engine
+    anew = replace(setup, is_quick=False, directory=tmp_path)
+    async with anew.running("serve", "--no-workers") as program:
+        await program.url()
+        status = Path(f"/proc/{program.process.pid}/status").read_text()
+        taken = int(status.partition("VmSize:")[2].split()[0]) * 1024
+        resource.prlimit(program.process.pid, resource.RLIMIT_AS, (taken, taken))
+        assert await program.terminate() == 0

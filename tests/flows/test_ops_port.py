@@ -47,7 +47,7 @@ async def test_with_a_port_of_its_own_the_public_one_tells_strangers_nothing(
     ops = setup.having(PAGERSYNC_OPS_PORT="0")
     async with (
         ops.running("serve", "--processes", processes) as program,
-        AsyncClient(trust_env=False) as client,
+        AsyncClient(trust_env=False, timeout=30) as client,
     ):
         public, internal = await addresses(program, processes)
         await eventually(lambda: answers(client, f"{public}/livez"), timeout_s=40)

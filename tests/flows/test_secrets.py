@@ -14,6 +14,9 @@ from tests.support.program import Setup
 API_KEY = "planted-pagertree-api-key-7f3a9c"
 WRONG_SECRET = "planted-wrong-secret-51be0d"
 
+PATIENCE_S = 30
+"""The API's document takes a second of a processor."""
+
 PATHS = (
     "/v1/integrations",
     "/v1/deliveries",
@@ -61,7 +64,7 @@ async def everything_that_can_go_wrong(url: str, made: dict[str, Any], token: st
     """Return every answer of a run that uses each secret rightly and wrongly."""
     secret = made["webhook_secret"]
     hook = f"{url}/webhooks/pagertree/{made['id']}"
-    async with AsyncClient(trust_env=False) as pagertree:
+    async with AsyncClient(trust_env=False, timeout=PATIENCE_S) as pagertree:
         answers = [
             await pagertree.post(hook, params={"secret": secret}, json=event()),
             await pagertree.post(hook, params={"secret": secret}, content=b"nonsense"),
@@ -77,7 +80,10 @@ async def everything_that_can_go_wrong(url: str, made: dict[str, Any], token: st
             ),
         ]
     async with AsyncClient(
-        base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False
+        base_url=url,
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=PATIENCE_S,
     ) as api:
         refused = {"name": "x", "api_key": API_KEY, "pagertree_url": "http://127.0.0.1:9/"}
         wrong = {"name": 7, "api_key": API_KEY, "surprise": API_KEY[:3]}

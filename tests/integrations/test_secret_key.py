@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Sessions, raw_connection
 from pagersync.integrations import service
+from pagersync.integrations.resealing import reseal
 from pagersync.integrations.secret_key import (
     accept_key,
     key_problem,
     open_any_vault,
     open_checked_vault,
-    reseal,
 )
 from pagersync.integrations.vault import KEY_FILE, SecretKeyError, Vault, new_secret_key
 from pagersync.settings import Settings
@@ -90,7 +90,7 @@ async def test_a_rotated_key_is_right_and_the_old_one_can_go_when_everything_is_
     with pytest.raises(SecretKeyError):
         await open_checked_vault(engine, with_key(settings, new))
     async with raw_connection(engine) as connection:
-        assert await reseal(connection, both) == 1
+        assert (await reseal(connection, both)).rows == 1
     await open_checked_vault(engine, with_key(settings, new))
 
 

@@ -14,7 +14,7 @@ from pagersync.integrations import service as integrations
 from pagersync.integrations.vault import open_vault
 from pagersync.pagertree.client import create_http_client
 from pagersync.paging.account_pages import cancel_waiting
-from pagersync.paging.batches import mark_sending
+from pagersync.paging.batches import loaded, mark_sending
 from pagersync.paging.models import Operation, OperationKind, Page, marker_of
 from pagersync.paging.sender import operations_queue
 from pagersync.paging.service import get_page, request_operation
@@ -193,9 +193,11 @@ async def test_a_page_that_a_webhook_settles_while_it_is_announced_is_not_sent(
 async def test_a_page_that_cannot_be_written_down_for_pagertree_was_not_sent(
     idle: Paging, paging_settings: Settings
 ) -> None:
-    page_id = await idle.page(severity="of no kind that there is")
+    page_id = await idle.page()
     settings = paging_settings.model_copy(update={"operation_attempts_max": 1})
     async with running_server(settings):
+        await idle.reaches(page_id, "sent", "confirmed")  # the account's rate limiter is there now
+        page_id = await idle.page(severity="of no kind that there is")
         await idle.reaches(page_id, "failed")
     assert not (await idle.operations(page_id))[0].may_have_been_sent
 
@@ -232,7 +234,7 @@ async def test_a_worker_that_lost_an_operation_changes_nothing_when_it_goes_on(
         await let_leases_run_out(connection, "operations")
         await queue.expire(connection)
         holder = await queue.claim(connection, rows_max=1)
-        await turns.take(late.token, late.rows[0]["id"])
+        await turns.take(late.token, loaded(late.rows[0]))
     (create,) = await idle.operations(page_id)
     assert (create.state, create.lease_token, create.lookups) == ("running", holder.token, 0)
     assert [attempt.method for attempt in await idle.attempts(page_id)] == ["GET"]

@@ -28,6 +28,7 @@ UNKNOWNS: dict[str, tuple[Any, ...]] = {
     "duplicate_thirdparty_id": ("new", "deduplicated"),
     "retry_after": ("absent", "present"),
     "prefix_id_destinations": ("accepted", "refused"),
+    "refused_destination": ("named", "unnamed"),
 }
 
 SEARCH_LAG_S = 0.1

@@ -17,6 +17,7 @@ from pagersync.alerts.read_back import read_back
 from pagersync.database.engine import raw_connection
 from pagersync.database.queue import Queue
 from pagersync.integrations.vault import open_vault
+from pagersync.paging.batches import CLAIMED
 from pagersync.paging.confirm import Checker
 from pagersync.paging.sender import NEVER_BURIED, Sender
 from pagersync.paging.turn import Turns
@@ -102,7 +103,7 @@ async def _run(tools: Tools, run_id: UUID) -> None:
         await engine.take(batch.token, row["id"])
 
 
-def _queue(tools: Tools, table: str, where: str, *columns: str) -> Queue:
+def _queue(tools: Tools, table: str, where: str, *columns: str, shown: str | None = None) -> Queue:
     return Queue(
         table,
         columns=columns,
@@ -110,13 +111,14 @@ def _queue(tools: Tools, table: str, where: str, *columns: str) -> Queue:
         lease_s=tools.settings.operation_lease_s,
         where=where,
         order_by="q.id",
+        shown=shown,
     )
 
 
 def _turns(tools: Tools, page_id: UUID) -> Turns:
     return Turns(
         tools.engine,
-        _queue(tools, "operations", f"q.page_id = '{page_id}'"),
+        _queue(tools, "operations", f"q.page_id = '{page_id}'", shown=CLAIMED),
         http=tools.clients.pagertree,
         vault=open_vault(tools.settings),
         settings=tools.settings,

@@ -47,6 +47,9 @@ offs = st.builds(
     is_on_now=st.booleans(),
     reason=st.none() | st.just("there is nobody to page"),
     is_spare=st.booleans(),
+    is_removed=st.booleans(),
+    is_alone=st.booleans(),
+    account=st.none() | st.just("acme"),
 )
 evidence = st.builds(
     Evidence,
@@ -54,7 +57,6 @@ evidence = st.builds(
     runs=st.lists(runs, max_size=3),
     waiting=st.booleans(),
     dead=st.none() | st.just("boom"),
-    listened=st.booleans(),
     off=st.lists(offs, max_size=2),
 )
 
@@ -120,11 +122,38 @@ def test_events_that_nobody_looked_at_are_a_problem() -> None:
 
 
 def test_a_workflow_that_is_off_is_a_problem_where_no_other_one_decided() -> None:
-    assert reason(listened=False, off=[OFF]) == "workflow_off"
-    assert reason(listened=True, off=[OFF]) is None
+    assert reason(off=[replace(OFF, is_alone=True)]) == "workflow_off"
+    assert reason(off=[OFF]) is None
     by_pagersync = replace(OFF, reason="there is nobody to page")
-    assert reason(listened=True, off=[by_pagersync]) == "workflow_off"
-    assert reason(listened=True, off=[replace(by_pagersync, is_spare=True)]) is None
+    assert reason(off=[by_pagersync]) == "workflow_off"
+    assert reason(off=[replace(by_pagersync, is_spare=True)]) is None
+
+
+@pytest.mark.parametrize(
+    ("off", "remedy"),
+    [
+        (OFF, "pagersync workflows enable page && pagersync workflows run page --incident 7"),
+        (
+            replace(OFF, account="acme"),
+            "pagersync integrations enable acme && pagersync workflows run page --incident 7",
+        ),
+        (replace(OFF, is_on_now=True), "pagersync workflows run page --incident 7"),
+        (replace(OFF, kind="alert", is_on_now=True), "pagersync workflows run page --alert 7"),
+        (replace(OFF, is_removed=True), "page by hand: pagersync page --team NAME --title TITLE"),
+    ],
+)
+def test_the_remedy_is_what_pages_somebody(off: OffSeen, remedy: str) -> None:
+    problem = find_problem(Evidence(off=[replace(off, is_alone=True)]))
+    assert problem is not None
+    assert problem.remedy == remedy
+
+
+@pytest.mark.parametrize("status", ["dropped", "stuck", "canceled"])
+def test_a_page_that_operations_list_does_not_show_has_another_remedy(status: str) -> None:
+    page = PageSeen(status=status, error="the account 'acme' is disabled")
+    problem = find_problem(Evidence(pages=[page]))
+    assert problem is not None
+    assert "pagersync page --team" in problem.remedy
 
 
 @given(evidence)
@@ -143,7 +172,7 @@ def test_nothing_is_silent_but_what_is_paged_decided_or_asked_of_nobody(found: E
         assert not any(run.status == "failed" for run in found.runs)
         assert not found.waiting
         assert found.dead is None
-        assert found.listened or not found.off
+        assert not any(off.is_alone for off in found.off)
 
 
 @given(evidence, pages)

@@ -1,5 +1,8 @@
 """An incident or alert that nobody was paged for is found, whatever the reason, and told once."""
 
+import asyncio
+import re
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +23,7 @@ from pagersync.settings import Settings
 from pagersync.unpaged.store import find_candidates, gather
 from pagersync.unpaged.sweep import Sweep, sweep
 from tests.paging.conftest import Paging
+from tests.paging.test_races import disk_alert
 from tests.support.wait import eventually
 from tests.workflows.conftest import Flows
 from tests.workflows.looking import execute, let_waits_end, look_once
@@ -226,3 +230,73 @@ async def test_many_are_looked_at_in_pages(
         await flows.declare()
     assert len(await reasons(engine)) == 5
     assert await reasons(engine) == []
+
+
+async def test_a_workflow_for_another_trigger_that_is_off_is_found(
+    flows: Flows, sessions: Sessions, engine: AsyncEngine
+) -> None:
+    await flows.add(PAGE, name="Created", conditions=CRITICAL)
+    await flows.add(PAGE, name="Raised", triggers=["severity_updated"], enabled=False)
+    incident_id = await flows.declare(severity="low")
+    await look_once(sessions)
+    assert await reasons(engine) == []
+    await flows.rate(incident_id, "high")
+    await look_once(sessions)
+    assert await reasons(engine) == ["workflow_off"]
+    row = await noted(sessions, incident_id)
+    assert row.detail == "the workflow 'Raised' is off"
+
+
+async def test_an_old_incident_is_looked_at_again_when_it_changes(
+    flows: Flows, engine: AsyncEngine
+) -> None:
+    incident_id = await flows.declare(severity="low")
+    await asyncio.sleep(0.002)  # ids have milliseconds
+    a_day_ago = new_id()
+    async with raw_connection(engine) as connection:
+        none, last = UUID(int=0), UUID(int=2**128 - 1)
+        assert await find_candidates(connection, a_day_ago, last, none, 10) == []
+        await flows.rate(incident_id, "high")
+        found = await find_candidates(connection, a_day_ago, last, none, 10)
+    assert [each.id for each in found] == [incident_id]
+
+
+async def test_removing_a_workflow_does_not_hide_what_it_missed(
+    flows: Flows, sessions: Sessions, engine: AsyncEngine
+) -> None:
+    workflow_id = await flows.add(PAGE, name="Page", enabled=False)
+    incident_id = await flows.declare()
+    assert await reasons(engine) == ["workflow_off"]
+    await flows.change(workflow_id, removed_at=datetime.now(UTC))
+    assert (await look(engine)).ended == {}
+    row = await noted(sessions, incident_id)
+    assert row.detail == "the workflow 'Page' was off at that time, and is removed now"
+    await flows.declare()
+    assert await reasons(engine) == [], "a workflow that is gone misses nothing"
+
+
+async def test_an_alert_that_a_workflow_would_have_paged_for_is_found_if_pagersync_switched_it_off(
+    flows: Flows, idle: Paging, engine: AsyncEngine
+) -> None:
+    for_alerts: dict[str, Any] = {"trigger_type": "alert", "triggers": ["alert_created"]}
+    await flows.add(PAGE, name="By a person", enabled=False, **for_alerts)
+    await disk_alert(idle)
+    assert await reasons(engine) == []
+    off: dict[str, Any] = {"off_reason": "there is nobody to page", "enabled": False}
+    await flows.add(PAGE, name="Page", **off, **for_alerts)
+    await disk_alert(idle)
+    ((alert, problem),) = (await look(engine)).found
+    assert (alert.kind, problem.reason) == ("alert", "workflow_off")
+    assert problem.remedy.endswith(f"workflows run page --{alert.name}")
+    assert await reasons(engine) == []
+
+
+async def test_runs_that_wait_at_the_limit_are_a_metric(
+    flows: Flows, sessions: Sessions, api: AsyncClient
+) -> None:
+    await flows.add(PAGE, name="Page", runs_per_minute_max=0)
+    for _ in range(3):
+        await flows.declare()
+        await look_once(sessions)
+    metrics = (await api.get("/metrics")).text
+    assert re.search(r"^pagersync_workflow_runs_waiting [1-3]\.0$", metrics, re.MULTILINE)

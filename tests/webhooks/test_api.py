@@ -118,9 +118,10 @@ async def test_a_name_is_taken_until_its_endpoint_is_removed(quiet: Hooks) -> No
 
 async def test_an_endpoint_is_changed_but_for_its_url_and_secret(quiet: Hooks) -> None:
     made = await quiet.add(custom_headers=[AUTH])
-    assert made["custom_headers"] == [AUTH]
+    hidden = AUTH | {"value": "[hidden]"}
+    assert made["custom_headers"] == [hidden]
     changed = await quiet.change(made, name="new", event_types=["page.*"], enabled=False)
-    assert changed["custom_headers"] == [AUTH]
+    assert changed["custom_headers"] == [hidden]
     assert (changed["name"], changed["event_types"], changed["enabled"]) == (
         "new",
         ["page.*"],
@@ -149,18 +150,16 @@ async def test_a_change_of_another_version_is_refused(quiet: Hooks) -> None:
     assert (await quiet.api.post(rotate, headers=second)).status_code == 412
 
 
-async def test_what_logs_in_at_a_receiver_is_for_administrators(quiet: Hooks) -> None:
+async def test_what_logs_in_at_a_receiver_is_shown_to_nobody(quiet: Hooks) -> None:
     made = await quiet.add("/hook?token=in-the-query", name="Board", custom_headers=[AUTH])
     for path in (ENDPOINTS, f"{ENDPOINTS}/{made['id']}"):
-        for scope in (Scope.READ, Scope.WRITE):
+        for scope in Scope:
             headers = await quiet.client_with(scope)
             answer = await quiet.api.get(path, headers=headers)
             assert answer.status_code == 200
             assert AUTH["name"] in answer.text
             assert AUTH["value"] not in answer.text
             assert "in-the-query" not in answer.text
-    assert "in-the-query" in (await quiet.api.get(ENDPOINTS)).text
-    assert AUTH["value"] in (await quiet.api.get(ENDPOINTS)).text
     assert made["secret"] not in (await quiet.api.get(ENDPOINTS)).text
 
 

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import raw_connection
 from pagersync.events.publish import Cause
-from pagersync.inbox import retention
 from pagersync.incidents.service import NewIncident, create_incident
 from pagersync.integrations.vault import open_vault
+from pagersync.retention import sweep
 from pagersync.settings import Settings
 from pagersync.webhooks.models import WebhookState
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
@@ -166,16 +166,17 @@ async def test_an_event_that_was_removed_first_is_no_reason_to_try_for_ever(
 
 @pytest.mark.parametrize("rows_max", [1, 1000])
 async def test_what_was_delivered_goes_after_a_while_and_the_rest_stays(
-    quiet: Hooks, monkeypatch: pytest.MonkeyPatch, rows_max: int
+    quiet: Hooks, settings: Settings, monkeypatch: pytest.MonkeyPatch, rows_max: int
 ) -> None:
-    monkeypatch.setattr(retention, "ROWS_MAX", rows_max)
+    monkeypatch.setattr(sweep, "ROWS_MAX", rows_max)
     made = await quiet.add(event_types=["incident.created"])
     states = [state.value for state in WebhookState]
     for state in (*states, "done"):
         await declare(quiet, state)
     await quiet.execute(
         """
-        UPDATE webhook_deliveries SET id = ('018' || substr(id::text, 4))::uuid;
+        UPDATE webhook_deliveries
+        SET id = ('018' || substr(id::text, 4))::uuid, updated_at = now() - interval '31 days';
         UPDATE webhook_deliveries w SET state = d.data ->> 'title'
         FROM domain_events d WHERE d.id = w.domain_event_id;
         INSERT INTO webhook_attempts (id, delivery_id, started_at, duration_ms)
@@ -183,9 +184,8 @@ async def test_what_was_delivered_goes_after_a_while_and_the_rest_stays(
         """
     )
     async with raw_connection(quiet.engine) as connection:
-        await retention.remove_old_rows(
-            connection, days=30, idempotency_days=30, audit_days=30, stop=asyncio.Event()
-        )
+        for_ever = settings.model_copy(update={"retention_days": 30, "attention_days": 0})
+        await sweep.remove_old_rows(connection, for_ever, asyncio.Event())
     kept = {delivery["state"] for delivery in await quiet.deliveries(made)}
     assert kept == set(states) - {"done", "canceled"}
     assert len(await rows(quiet.engine, "SELECT FROM webhook_attempts")) == len(kept)

@@ -84,12 +84,43 @@ ROWS: Final = [
         f"{ACCOUNTS}::test_the_last_workflow_that_pages_is_not_removed_or_switched_off_silently",
     ),
     Row(
+        "A named secret is removed by force, or cannot be decrypted, and a call before the paging "
+        "task needs it.",
+        "colleague",
+        "There were no named secrets.",
+        "That call fails and says why. The tasks behind it are executed, and `doctor` says "
+        "`secret_missing`.",
+        "tests/secrets/test_canary.py::test_a_secret_that_is_gone_keeps_nobody_from_being_paged",
+    ),
+    Row(
+        "PAGERSYNC_SECRET_KEY is rotated while pages go out.",
+        "operator",
+        "Everything was locked in one transaction, and answers kept for Idempotency-Key were lost.",
+        "Row by row, pages go out all the while; `doctor` says what still needs the old key.",
+        "tests/secrets/test_rotation.py::test_the_key_is_rotated_while_pages_go_out",
+    ),
+    Row(
         "The file of the secret key is lost.",
         "operator",
         "A new key was made silently. Each page failed after some attempts.",
         "`serve` and `worker` do not start. They say how to restore the key or to give it up.",
         "tests/flows/test_secret_key.py::"
         "test_a_lost_key_stops_serve_until_it_is_restored_or_given_up",
+    ),
+    Row(
+        "The database is restored to an earlier moment.",
+        "operator",
+        "Pages that had gone out since that moment went out again.",
+        "Each is looked for in PagerTree first, and adopted. What is not there goes out.",
+        "tests/backup/test_restored.py::"
+        "test_a_page_that_was_sent_after_the_moment_is_found_and_not_sent_again",
+    ),
+    Row(
+        "A backup is restored without the secret key.",
+        "operator",
+        "There was no backup: each page would have failed.",
+        "`backup` and `restore` warn, and `serve` does not start until the key is there.",
+        "tests/backup/test_backup.py::test_a_restore_without_a_key_warns_and_serve_does_not_start",
     ),
     Row(
         "PAGERSYNC_SECRET_KEY is another one than before.",

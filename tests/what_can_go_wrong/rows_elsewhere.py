@@ -48,4 +48,59 @@ ROWS: Final = [
         "It is passed over and logged; the others are sent.",
         f"{HERE}test_a_page_that_cannot_be_read_holds_no_other_back",
     ),
+    Row(
+        "PagerTree refuses one of several targets of a page.",
+        "PagerTree admin",
+        "The page failed for all of them.",
+        "That target is skipped, with PagerTree's words; the others are paged.",
+        "tests/paging/test_refused.py::"
+        "test_the_target_that_pagertree_names_is_skipped_and_the_others_are_paged",
+    ),
+    Row(
+        "PagerTree refuses a page and does not say because of which target.",
+        "PagerTree",
+        "The page failed.",
+        "The default targets of the account are tried once, and the page says so.",
+        "tests/paging/test_refused.py::"
+        "test_where_nobody_else_is_left_or_known_the_default_targets_are_paged_once",
+    ),
+    Row(
+        "A workflow that pages when the severity is raised is switched off.",
+        "colleague",
+        "Nobody was paged, and the check did not look at it.",
+        "The incident is found, and `doctor` names the workflow.",
+        "tests/unpaged/test_sweep.py::test_a_workflow_for_another_trigger_that_is_off_is_found",
+    ),
+    Row(
+        "A workflow that missed an incident is removed.",
+        "colleague",
+        "The finding ended, as if somebody had been paged.",
+        "It stays until somebody is paged or the incident is over.",
+        "tests/unpaged/test_sweep.py::test_removing_a_workflow_does_not_hide_what_it_missed",
+    ),
+    Row(
+        "PagerTree goes on failing while an alert is to be acknowledged or changed.",
+        "PagerTree",
+        "Nobody was told before all attempts were over.",
+        "After a minute the timeline and an event say so; it is still tried.",
+        "tests/workflows/test_failed_calls.py::"
+        "test_another_call_that_goes_on_failing_is_told_before_its_attempts_are_over",
+    ),
+    Row(
+        "An alert is asked for again whose page failed or was canceled.",
+        "integrator",
+        "Nobody was paged, and the answer said nothing.",
+        "The targets of the failed page are paged again. After a cancel the answer says that "
+        "nobody is paged.",
+        "tests/alerts/test_repeats.py::"
+        "test_a_repeat_without_targets_of_an_alert_whose_page_ended_pages_again_or_says_so",
+    ),
+    Row(
+        "Two people change what belongs together at the same moment.",
+        "colleague",
+        "PostgreSQL could end one of them as a deadlock.",
+        "Locks are taken in one order.",
+        "tests/paging/test_lock_order.py::"
+        "test_who_learns_that_a_page_was_dropped_holds_no_page_while_it_waits_for_an_incident",
+    ),
 ]

@@ -16,7 +16,7 @@ from pagersync.alerts.models import Alert
 from pagersync.database.engine import raw_connection
 from pagersync.events.publish import Cause
 from pagersync.http import AsyncClient
-from pagersync.paging.failed_calls import PAUSE_FIRST_S, PAUSE_MAX_S, pause_s, tell_late_resolves
+from pagersync.paging.failed_calls import PAUSE_FIRST_S, PAUSE_MAX_S, pause_s, tell_late
 from pagersync.paging.findings import find_page_problems
 from pagersync.paging.models import Operation, OperationKind, Page
 from pagersync.paging.service import get_page, request_operation
@@ -129,7 +129,7 @@ async def test_a_resolve_that_goes_on_failing_is_told_before_its_attempts_are_ov
         await session.execute(update(Operation).values(created_at=before))
     call = await failed(paging, page_id, OperationKind.RESOLVE_ALERT)
     async with raw_connection(engine) as connection, connection.transaction():
-        await tell_late_resolves(connection)
+        await tell_late(connection)
     assert call.state in ("queued", "running"), "it is still tried"
     told = [each for each in await flows.timeline(incident_id) if "could not be resolved" in each]
     assert len(told) == 1, "once"
@@ -142,6 +142,47 @@ async def test_a_resolve_that_goes_on_failing_is_told_before_its_attempts_are_ov
     async with paging.sessions() as session:
         codes = {finding.code for finding in await find_page_problems(session, settings)}
     assert "resolve_failed" in codes
+
+
+@pytest.mark.parametrize(
+    ("kind", "path_end", "event", "said"),
+    [
+        (
+            OperationKind.ACKNOWLEDGE_ALERT,
+            "/acknowledge",
+            "page.acknowledge_failed",
+            "acknowledged",
+        ),
+        (OperationKind.UPDATE_ALERT, "", "page.update_failed", "changed"),
+    ],
+)
+async def test_another_call_that_goes_on_failing_is_told_before_its_attempts_are_over(  # noqa: PLR0913, PLR0917 - fixtures and what is asked
+    paging: Paging,
+    flows: Flows,
+    engine: AsyncEngine,
+    kind: OperationKind,
+    path_end: str,
+    event: str,
+    said: str,
+) -> None:
+    incident_id, page_id = await paged_for(paging, flows)
+    method = "POST" if path_end else "PUT"
+    fault = "internal_error"
+    paging.simulator.fail_next(fault, method=method, path_end=path_end, times=100)
+    await _ask(paging, page_id, kind)
+    await eventually(lambda: call_of(paging, page_id, kind), tried)
+    async with paging.sessions.begin() as session:
+        before = func.now() - timedelta(minutes=2)
+        await session.execute(update(Page).values(sent_at=before))
+        await session.execute(update(Operation).values(created_at=before))
+    call = await failed(paging, page_id, kind)
+    async with raw_connection(engine) as connection, connection.transaction():
+        await tell_late(connection)
+    assert call.state in ("queued", "running"), "it is still tried"
+    told = [each for each in await flows.timeline(incident_id) if f"could not be {said}" in each]
+    assert len(told) == 1, "once"
+    assert told[0].endswith("It is tried again.")
+    assert (await paging.events(page_id)).count(event) == 1
 
 
 def tried(call: Operation | None) -> bool:

@@ -10,6 +10,7 @@ from pagersync.database.engine import Sessions
 from pagersync.database.notify import notify
 from pagersync.doctor import examine
 from pagersync.events.models import DomainEvent
+from pagersync.findings import Level
 from pagersync.http import AsyncClient
 from pagersync.integrations.directory_models import DirectoryEntry
 from pagersync.integrations.models import Integration
@@ -118,6 +119,22 @@ async def test_doctor_and_the_account_list_what_is_broken(
     answer = await service_api.get(f"/v1/integrations/{paging.integration_id}")
     (shown,) = answer.json()["data"]["attributes"]["broken_references"]
     assert (shown["kind"], shown["name"], shown["is_paged"]) == ("team", "Gone", False)
+
+
+@pytest.mark.parametrize("what", ["a namesake", "switched off"])
+async def test_what_keeps_nobody_from_being_paged_is_a_warning(
+    flows: Flows, directory: Paging, sessions: Sessions, settings: Settings, what: str
+) -> None:
+    team, other = directory.simulator.directory.teams[:2]
+    off = what == "switched off"
+    task = {**PAGE, "teams": [{"id": team.id, "name": team.name}]}
+    await flows.add(task, name="Page SRE", enabled=not off)
+    if not off:
+        await change(sessions, other.id, name=team.name)
+    await change(sessions, team.id, missing_since=datetime.now(UTC))
+    found = [each for each in await examine(sessions, settings) if each.code == "reference_broken"]
+    assert [each.level for each in found] == [Level.WARNING]
+    assert ("of today is paged" in found[0].detail) is not off
 
 
 async def test_what_is_broken_is_found_even_if_directories_are_synced_on_demand_only(

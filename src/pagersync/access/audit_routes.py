@@ -86,7 +86,8 @@ async def list_audit(
     page: PageDep,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[AuditAttributes]:
-    found = await find(session, select(AuditEntry).where(*where), AuditEntry.id, page)
+    wide = [AuditEntry.before, AuditEntry.after]
+    found = await find(session, select(AuditEntry).where(*where), AuditEntry.id, page, wide=wide)
     return Collection(
         data=[_resource(row) for row in found.rows], links=found.links, meta=found.meta
     )
@@ -96,7 +97,7 @@ async def list_audit(
 async def get_audit(session: SessionDep, id: UUID) -> Document[AuditAttributes]:
     entry = await session.get(AuditEntry, id)
     if entry is None:
-        raise NotFoundError(f"there is no entry {id} of the audit log")
+        raise NotFoundError(f"there is no entry {id} of the audit log", noun="audit entry", id_=id)
     return Document(data=_resource(entry))
 
 

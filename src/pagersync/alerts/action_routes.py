@@ -145,9 +145,11 @@ async def resolve_alert(
     if said.resolve_related_incidents:
         _check_may_resolve_incidents(request)
     alert = await find_alert(session, id)
+    # Incidents are locked before the alert, as everybody does.
+    related = await _lock_incidents(session, alert) if said.resolve_related_incidents else ()
     resolved = await actions.resolve_alert(session, alert, cause, said.resolution_message)
-    if said.resolve_related_incidents:
-        await _resolve_incidents(session, alert, cause)
+    for incident in related:
+        await move_incident(session, incident, IncidentStatus.RESOLVED, cause)
     return await _shown(session, response, resolved, said.notes)
 
 
@@ -302,14 +304,13 @@ def _check_may_resolve_incidents(request: Request) -> None:
         )
 
 
-async def _resolve_incidents(session: AsyncSession, alert: Alert, cause: Cause) -> None:
-    """Resolve the incidents that an alert is attached to, but for those that are over."""
+async def _lock_incidents(session: AsyncSession, alert: Alert) -> Sequence[Incident]:
+    """Lock the incidents that an alert is attached to, but for those that are over."""
     of_alert = select(IncidentAlert.incident_id).where(IncidentAlert.alert_id == alert.id)
     is_open = Incident.id.in_(of_alert) & Incident.status.not_in(OVER)
     locked = select(Incident).where(is_open).order_by(Incident.id).with_for_update(key_share=True)
     found = await session.scalars(locked.execution_options(populate_existing=True))
-    for incident in found.all():
-        await move_incident(session, incident, IncidentStatus.RESOLVED, cause)
+    return found.all()
 
 
 def _named(targets: Targets) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from pagersync.alerts.fold import AlertState, Field, Version
 from pagersync.alerts.handlers import Happening
 from pagersync.alerts.models import LOCAL_PREFIX, Alert, AlertStatus
 from pagersync.alerts.notes import add_note
-from pagersync.alerts.store import AlertKey, lock_alerts
+from pagersync.alerts.store import AlertKey, lock_alerts, lock_snoozes
 from pagersync.alerts.views import is_local
 from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
@@ -295,6 +295,7 @@ async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Al
         ImpossibleError: it is resolved.
     """
     cause = Cause(page.requested_by, "api")
+    await lock_snoozes(await driver_connection(session), alert.id)
     is_later = Page.send_at.is_not(None) & (Page.status == PageStatus.QUEUED)
     about = (Page.alert_id == alert.id) & is_later
     await session.execute(select(Page.id).where(about).order_by(Page.id).with_for_update())

@@ -46,7 +46,7 @@ async def get_event(session: AsyncSession, event_id: UUID, *, lock: bool = False
     statement = select(AlertEvent).where(AlertEvent.id == event_id)
     event = await session.scalar(statement.with_for_update() if lock else statement)
     if event is None:
-        raise NotFoundError(f"there is no alert event {event_id}")
+        raise NotFoundError(f"there is no alert event {event_id}", noun="alert event", id_=event_id)
     return event
 
 

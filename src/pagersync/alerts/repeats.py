@@ -38,6 +38,7 @@ class Known:
         is_paged: whether PagerTree has it, or will have.
         paged: the names of those that it pages, as far as they are known.
         snoozed_until: when it is paged again.
+        ended: how its last page ended, if PagerTree never had it: `failed`, `canceled`, `expired`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Known:
     paged: Sequence[str] = ()
     acknowledged_at: datetime | None = None
     snoozed_until: datetime | None = None
+    ended: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def decide(known: Known, *, urgency: str, severity: str | None, targets: Sequenc
     if is_held:
         return replace(decision, notes=(f"Nobody is paged by this: it was {_held(known)}.",))
     if not known.is_paged:
-        return replace(decision, pages=bool(targets))
+        return _of_unpaged(decision, known, targets)
     notes: tuple[str, ...] = (_raised(known, decision),) if decision.raises else ()
     others = [name for name in targets if name not in known.paged] if known.paged else []
     if others:
@@ -99,6 +101,21 @@ def decide(known: Known, *, urgency: str, severity: str | None, targets: Sequenc
             f"{', '.join(others)}: not paged, since alert {known.name} pages others already.",
         )
     return replace(decision, notes=notes)
+
+
+def _of_unpaged(decision: Decision, known: Known, targets: Sequence[str]) -> Decision:
+    """Return what follows for an alert that nobody was paged for."""
+    if targets or known.ended is None:
+        return replace(decision, pages=bool(targets))
+    if known.ended == PageStatus.FAILED:
+        said = f"The page of alert {known.name} failed: the same targets are paged again."
+        return replace(decision, pages=True, notes=(said,))
+    how = "was canceled" if known.ended == PageStatus.CANCELED else known.ended
+    said = (
+        f"Nobody is paged by this: the page of alert {known.name} {how}, the request names no "
+        "targets, and the account has no default targets. Name teams, users or routers."
+    )
+    return replace(decision, notes=(said,))
 
 
 def _held(known: Known) -> str:
@@ -131,9 +148,10 @@ async def repeat(
     if alert.status == AlertStatus.RESOLVED:
         return None
     home = await actions.find_home(session, alert)
+    last = pages[-1] if pages else None
     waiting = [p for p in pages if p.send_at is not None and p.status == PageStatus.QUEUED]
     decision = decide(
-        _known(alert, home, waiting),
+        _known(alert, home, pages, waiting),
         urgency=asked.urgency,
         severity=asked.severity,
         targets=_names(asked.targets),
@@ -144,12 +162,15 @@ async def repeat(
         alert = await _raise(session, alert, home, decision, cause)
     if decision.pages and waiting:
         await _send_now(session, waiting)
-    elif decision.pages and not await _page(session, alert, asked, home, decision):
+    elif decision.pages and not await _page(session, alert, asked, home or last, decision):
         notes[-1] = f"Nobody is paged by this: alert {alert.short_id} {NO_TARGETS}."
     return alert, notes
 
 
-def _known(alert: Alert, home: Page | None, waiting: Sequence[Page]) -> Known:
+def _known(
+    alert: Alert, home: Page | None, pages: Sequence[Page], waiting: Sequence[Page]
+) -> Known:
+    ended = pages[-1].status if pages and home is None else None
     severity = severity_in(alert.data)
     return Known(
         name=alert.short_id,
@@ -160,6 +181,7 @@ def _known(alert: Alert, home: Page | None, waiting: Sequence[Page]) -> Known:
         paged=_names(home.targets) if home else (),
         acknowledged_at=alert.acknowledged_at,
         snoozed_until=max((p.send_at for p in waiting if p.send_at), default=None),
+        ended=ended,
     )
 
 

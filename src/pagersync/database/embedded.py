@@ -57,9 +57,11 @@ class EmbeddedPostgres:
     Args:
         root: the directory that holds the server's data, socket and log; made when missing.
         durable: False is faster, but a crash of the machine may lose everything; for tests only.
+        programs: the directory of PostgreSQL's programs, of another version than the installed one.
     """
 
-    def __init__(self, root: Path, *, durable: bool = True) -> None:
+    def __init__(self, root: Path, *, durable: bool = True, programs: Path | None = None) -> None:
+        self._programs = programs
         self._layout = Layout(root.resolve(), is_durable=durable)
         self._stopping = Event()
         self._keeper: Thread | None = None
@@ -72,6 +74,11 @@ class EmbeddedPostgres:
         # The port is said although it never differs: drivers would take another from PGPORT.
         host = quote(str(self._layout.run))
         return f"postgresql+asyncpg://{NAME}@/{NAME}?host={host}&port={PORT}"
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether the server that runs is ours; meaningful after `start`."""
+        return self._lock is not None
 
     def __enter__(self) -> Self:
         """Start or join as a short command does."""
@@ -165,7 +172,7 @@ class EmbeddedPostgres:
     def _boot(self, deadline: float) -> None:
         """Start a server that takes connections; only the owner calls this."""
         layout, began = self._layout, time.monotonic()
-        binaries = find_binaries(layout)
+        binaries = self._programs or find_binaries(layout)
         stale_pid = end_previous(layout)
         initialise(layout, binaries)
         for pause_s in EARLY_EXIT_PAUSES_S:

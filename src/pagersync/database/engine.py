@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import (
 
 from pagersync.database.caller import CallerSession
 from pagersync.database.capacity import share_out
+from pagersync.database.liveness import watch_connections
 from pagersync.database.shared_pool import SharedPool
 from pagersync.database.trouble import STALE, cause_of, is_unreachable
 from pagersync.settings import Settings
@@ -110,7 +111,7 @@ def create_engine(
         pool_size=connections_max or settings.database_connections_max,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_S,
-        pool_pre_ping=True,
+        pool_use_lifo=True,  # the newest knows the statements already
         hide_parameters=True,  # they hold secrets, and errors are logged and kept
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
@@ -118,6 +119,7 @@ def create_engine(
             "server_settings": {"application_name": "pagersync", "jit": "off", **server_settings},
         },
     )
+    watch_connections(engine)
     event.listen(engine.sync_engine, "handle_error", _throw_away)
     return engine
 

@@ -10,9 +10,11 @@ from time import monotonic
 from typing import Final, TypeAlias
 from uuid import UUID
 
+import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.queue import Batch, Queue
 
@@ -21,8 +23,18 @@ AFTER_FAILURE_S: Final = 1.0
 
 log = structlog.get_logger()
 
-Take: TypeAlias = Callable[[UUID, UUID], Awaitable[None]]
-"""Works one row, given the lease token and the row's id. It raises nothing."""
+Take: TypeAlias = Callable[[UUID, asyncpg.Record], Awaitable[None]]
+"""Works one row, given the lease token and what was claimed. It raises nothing."""
+
+
+def by_id(take: Callable[[UUID, UUID], Awaitable[None]]) -> Take:
+    """Return what works a row of which it is given the id."""
+
+    def take_row(token: UUID, row: asyncpg.Record) -> Awaitable[None]:
+        return take(token, row["id"])
+
+    return take_row
+
 
 AfterExpiry: TypeAlias = Callable[[Connection], Awaitable[None]]
 """Called after rows of silent workers were given back."""
@@ -68,7 +80,7 @@ class Pool:
                     free = self._concurrency - len(self._tasks)
                     claimed = await self._claim(free)
                 except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-                    log.warning("work was interrupted", queue=self._queue.table, error=repr(error))
+                    complain("work was interrupted", error, queue=self._queue.table)
                     await self._wait(wake, stop, AFTER_FAILURE_S)
                     continue
                 self._start(claimed)
@@ -90,7 +102,7 @@ class Pool:
 
     def _start(self, batch: Batch) -> None:
         for row in batch.rows:
-            task = asyncio.ensure_future(self._take(batch.token, row["id"]))
+            task = asyncio.ensure_future(self._take(batch.token, row))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

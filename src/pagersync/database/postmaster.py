@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import structlog
 
@@ -82,6 +82,11 @@ class Account:
     uid: int
     gid: int
 
+    @classmethod
+    def own(cls) -> Self:
+        """Return the OS user who runs pagersync."""
+        return cls(os.geteuid(), os.getegid())
+
     @property
     def is_other(self) -> bool:
         """Whether this is another user than the one who runs pagersync."""
@@ -133,7 +138,7 @@ class Layout:
             EmbeddedPostgresError: pagersync runs as root and there is no user `nobody`.
         """
         if os.geteuid() != 0:
-            return Account(os.geteuid(), os.getegid())
+            return Account.own()
         try:
             nobody = pwd.getpwnam("nobody")
         except KeyError:

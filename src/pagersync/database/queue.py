@@ -150,6 +150,8 @@ class Queue:
         order_by: which of the rows that can be claimed come first.
         head: SQL that finds and locks them in another way: common table expressions, the last of
             which is `head` with `id` and `was_lost`. It takes the place of `where` and `order_by`.
+        shown: SQL that reads what a claim returns, from `claimed` and what belongs to it. It takes
+            the place of `columns`.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first are named
@@ -162,20 +164,20 @@ class Queue:
         where: str = "true",
         order_by: str = "q.run_at, q.id",
         head: str | None = None,
+        shown: str | None = None,
     ) -> None:
         self.table = table
         self.attempts_max = attempts_max
         self._lease_s = lease_s
         returned = ", ".join(f"q.{column}" for column in ("id", "attempt", *columns))
+        shown = shown or f"SELECT {returned} FROM claimed q"  # noqa: S608 - names of columns
         head = head or _HEAD.format(
             table=table,
             where=where,
             order_by=order_by,
             not_behind=NOT_BEHIND_ANOTHER.replace("operations", table),
         )
-        self._claim_sql = _CLAIM.format(
-            table=table, returned=returned, head=head, unhurried=UNHURRIED
-        )
+        self._claim_sql = _CLAIM.format(table=table, shown=shown, head=head, unhurried=UNHURRIED)
         self._finish_sql = _FINISH.format(table=table, held=_HELD_BY_ONE)
         self._finish_each_sql = _FINISH.format(table=table, held=_HELD_BY_EACH)
         self._expire_sql = _EXPIRE.format(table=table)
@@ -267,13 +269,15 @@ head AS MATERIALIZED (
 _CLAIM = """
 WITH {head}, front AS (
     SELECT id, was_lost FROM (SELECT id, was_lost FROM head LIMIT 1) AS first WHERE {unhurried}
+), claimed AS (
+    UPDATE {table} q
+    SET state = 'running', attempt = q.attempt + 1, lease_token = $2,
+        leased_until = now() + make_interval(secs => $3)
+    FROM head, front
+    WHERE q.id = head.id AND (head.id = front.id OR NOT (head.was_lost OR front.was_lost))
+    RETURNING q.*
 )
-UPDATE {table} q
-SET state = 'running', attempt = q.attempt + 1, lease_token = $2,
-    leased_until = now() + make_interval(secs => $3)
-FROM head, front
-WHERE q.id = head.id AND (head.id = front.id OR NOT (head.was_lost OR front.was_lost))
-RETURNING {returned}
+{shown}
 """
 """Takes the rows in front that no worker was lost with, or else the one row in front alone.
 

@@ -81,6 +81,7 @@ class FrontProtocol(HttpToolsProtocol):
         self._is_deaf = False  # what still comes is thrown away
         self._is_between = True  # no request has begun to arrive
         self._is_in_body = False
+        self._holds = False  # in a pool
         self._is_read = False  # the application has begun to read the body
         self._counted = 0  # bytes of the head or body that is arriving
         self._body_bytes = 0  # without chunk sizes, extensions and trailers
@@ -164,9 +165,15 @@ class FrontProtocol(HttpToolsProtocol):
         else:
             pool = self.front.new_bodies
             self.flow.pause_reading()  # until the application has let it in and asks for more
+        self._holds = True
         victims = pool.hold(self, size, self.loop.time())
         for each in (self,) if victims is None else victims:
             each.refuse(Reason.BODIES_FULL)
+
+    def _release(self) -> None:
+        self._holds = False
+        for pool in self.front.pools:
+            pool.release(self)
 
     def on_headers_complete(self) -> None:
         """Begin to serve the request, unless its head or its pipeline is too long."""
@@ -212,8 +219,8 @@ class FrontProtocol(HttpToolsProtocol):
         """End a request: what comes now is another one."""
         self._is_between, self._is_in_body, self._counted = True, False, 0
         cycle = self.cycle
-        for pool in self.front.pools:
-            pool.release(self)
+        if self._holds:
+            self._release()
         if cycle.response_complete:
             self._wait()
             return
@@ -288,8 +295,7 @@ class FrontProtocol(HttpToolsProtocol):
 
     def _give_up(self, cycle: RequestResponseCycle) -> None:
         """Let a request whose body will not come have no answer from the application."""
-        for pool in self.front.pools:
-            pool.release(self)
+        self._release()
         cycle.disconnected = True
         cycle.message_event.set()
         if self.pipeline and self.pipeline[0][0] is cycle:

@@ -16,6 +16,7 @@ from pagersync.errors import (
     TooLargeError,
     TooSlowError,
     UrlTooLongError,
+    out_of_memory,
 )
 from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, to_error
 from pagersync.metrics import CONNECTIONS_REFUSED
@@ -57,9 +58,7 @@ ERRORS: Final[dict[Reason, PagersyncError]] = {
         "Too many request bodies are arriving at the same time. Send this request again.",
         retry_after_s=RETRY_AFTER_S,
     ),
-    Reason.MEMORY: BusyError(
-        "pagersync is out of memory. Send this request again.", retry_after_s=RETRY_AFTER_S
-    ),
+    Reason.MEMORY: out_of_memory(),
     Reason.HEAD_SLOW: TooSlowError("The request line and headers did not arrive in time."),
     Reason.BODY_SLOW: TooSlowError("The request body did not arrive in time. Send it again."),
     Reason.HEAD_LARGE: HeadTooLargeError(

@@ -33,7 +33,7 @@ async def get_delivery(session: AsyncSession, delivery_id: UUID) -> Delivery:
     """
     delivery = await session.scalar(select(Delivery).where(Delivery.id == delivery_id))
     if delivery is None:
-        raise NotFoundError(f"there is no delivery {delivery_id}")
+        raise NotFoundError(f"there is no delivery {delivery_id}", noun="delivery", id_=delivery_id)
     return delivery
 
 

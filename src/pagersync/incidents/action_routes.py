@@ -14,6 +14,7 @@ from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
 from pagersync.incidents import requests
+from pagersync.incidents.lifecycle import note_on_start
 from pagersync.incidents.models import IncidentStatus
 from pagersync.incidents.routes import AnswerDep, CauseDep, ToChangeDep
 from pagersync.incidents.service import mark_duplicate, move_incident, unmark_duplicate
@@ -47,7 +48,8 @@ class Move:
         before = incident.status
         message, notes = (body.message, body.notes) if body else (None, [])
         moved = await move_incident(self.session, incident, status, self.cause, message, notes)
-        return await self.answer.moved(moved, before, notes)
+        more = note_on_start(moved.number, before, moved.status)
+        return await self.answer.moved(moved, before, [*notes, *more])
 
 
 MoveDep = Annotated[Move, Depends()]

@@ -71,6 +71,13 @@ def is_restart(before: str, after: str) -> bool:
     return after == S.STARTED and before in _ENDS
 
 
+def note_on_start(number: int, before: str, after: str) -> list[str]:
+    """Return that a restart changes nothing, if the incident was started already."""
+    if not before == after == S.STARTED:
+        return []
+    return [f"Incident {number} is started already: this changes nothing and pages nobody."]
+
+
 def why_not(before: IncidentStatus, after: IncidentStatus) -> str | None:
     """Return the rule that keeps an incident from changing so; None when nothing does."""
     if after == before or after in TRANSITIONS[before]:

@@ -140,7 +140,7 @@ async def get_incident(
         statement = statement.execution_options(populate_existing=True)
     incident = await session.scalar(statement)
     if incident is None:
-        raise NotFoundError(f"there is no incident {reference}")
+        raise NotFoundError(f"there is no incident {reference}", noun="incident", id_=reference)
     return incident
 
 

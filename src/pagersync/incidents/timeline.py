@@ -65,7 +65,9 @@ async def get_entry(session: AsyncSession, reference: str, *, lock: bool = False
         )
     entry = await session.scalar(statement)
     if entry is None:
-        raise NotFoundError(f"there is no timeline event {reference!r}")
+        raise NotFoundError(
+            f"there is no timeline event {reference!r}", noun="timeline event", id_=reference
+        )
     return entry
 
 

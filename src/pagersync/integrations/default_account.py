@@ -34,7 +34,7 @@ def pick(accounts: Sequence[Integration]) -> Integration | None:
 
 async def make_default(session: AsyncSession, integration_id: UUID) -> None:
     """Make a connected account the default one; the former default stops being it."""
-    connection = await _locked(session)
+    connection = await lock_default(session)
     await connection.execute(
         "UPDATE integrations SET is_default = false WHERE is_default AND id <> $1", integration_id
     )
@@ -50,7 +50,7 @@ async def appoint_default(session: AsyncSession) -> UUID | None:
     Where there is none, the oldest enabled account becomes it, else the oldest.
     """
     await session.flush()
-    connection = await _locked(session)
+    connection = await lock_default(session)
     await connection.execute(
         "UPDATE integrations SET is_default = false WHERE is_default AND removed_at IS NOT NULL"
     )
@@ -58,10 +58,11 @@ async def appoint_default(session: AsyncSession) -> UUID | None:
     return chosen
 
 
-async def _locked(session: AsyncSession) -> Connection:
+async def lock_default(session: AsyncSession) -> Connection:
     """Return a connection that sees all accounts, also for a caller bound to one of them.
 
-    Nobody else chooses a default account until the transaction ends.
+    Nobody else chooses a default account until the transaction ends. It comes before the lock of
+    any account.
     """
     connection = await driver_connection(session)
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", _LOCK)

@@ -110,7 +110,7 @@ async def key_problem(connection: Connection, vault: Vault) -> str | None:
 
 async def list_broken(connection: Connection, vault: Vault) -> list[Sealed]:
     """Return what is stored and cannot be decrypted."""
-    return [each for each in await _list_sealed(connection) if not _opens(vault, each.encrypted)]
+    return [each for each in await list_sealed(connection) if not _opens(vault, each.encrypted)]
 
 
 async def keep_fingerprint(connection: Connection, vault: Vault) -> None:
@@ -131,28 +131,13 @@ async def accept_key(connection: Connection, vault: Vault) -> list[Sealed]:
     return broken
 
 
-async def reseal(connection: Connection, vault: Vault) -> int:
-    """Encrypt everything that is stored anew, with the first key; return how much that was.
-
-    Raises:
-        SecretKeyError: something cannot be decrypted with any of the keys.
-    """
-    async with connection.transaction():
-        sealed = await _list_sealed(connection)
-        for each in sealed:
-            fresh = vault.encrypt(vault.decrypt(each.encrypted))
-            await connection.execute(_RESEAL[each.table], each.id, fresh, each.encrypted)
-        await keep_fingerprint(connection, vault)
-    return len(sealed)
-
-
 def _without_check(settings: Settings, reason: str) -> Vault:
     return open_vault(settings) if has_key(settings) else LockedVault(reason)
 
 
 async def _missing(connection: Connection, settings: Settings) -> str | None:
     """Return why a key that is not there must not be made anew."""
-    sealed = await _list_sealed(connection)
+    sealed = await list_sealed(connection)
     if not sealed and await connection.fetchval(_READ) is None:
         return None
     source = f"the file {settings.data_dir / KEY_FILE}, or set PAGERSYNC_SECRET_KEY"
@@ -164,7 +149,7 @@ async def _mismatch(connection: Connection, vault: Vault, settings: Settings) ->
     fingerprint = await connection.fetchval(_READ)
     if fingerprint is not None and _opens(vault, fingerprint):
         return None
-    sealed = await _list_sealed(connection)
+    sealed = await list_sealed(connection)
     broken = [each for each in sealed if not _opens(vault, each.encrypted)]
     if broken or (fingerprint is not None and not sealed):
         given = settings.secret_key is not None and settings.secret_key.get_secret_value()
@@ -198,7 +183,8 @@ def _opens(vault: Vault, encrypted: bytes) -> bool:
     return True
 
 
-async def _list_sealed(connection: Connection) -> list[Sealed]:
+async def list_sealed(connection: Connection) -> list[Sealed]:
+    """Return everything that is kept encrypted and needed, but for answers to be given again."""
     return [Sealed(**row) for row in await connection.fetch(_SEALED)]
 
 
@@ -224,18 +210,14 @@ UNION ALL
 SELECT 'webhook_signing_secrets', s.id::text, 'the webhook secret', e.name, s.secret_encrypted
 FROM webhook_signing_secrets s JOIN webhook_endpoints e ON e.id = s.endpoint_id
 WHERE s.expires_at IS NULL OR s.expires_at > now()
+UNION ALL
+SELECT 'secrets', id::text, 'the secret', name, value_encrypted FROM secrets
+UNION ALL
+SELECT 'sealed_values', mask, 'a value in a call, masked', mask, value_encrypted
+FROM sealed_values
 ORDER BY 1, 4
 """
 
 _FORGET: Final = """
 UPDATE integrations SET api_key_encrypted = NULL, verified_at = NULL WHERE id = ANY($1::uuid[])
 """
-
-_RESEAL: Final = {
-    "integrations": "UPDATE integrations SET api_key_encrypted = $2 "
-    "WHERE id = $1::uuid AND api_key_encrypted = $3",
-    "webhook_endpoints": "UPDATE webhook_endpoints SET custom_headers_encrypted = $2 "
-    "WHERE id = $1::uuid AND custom_headers_encrypted = $3",
-    "webhook_signing_secrets": "UPDATE webhook_signing_secrets SET secret_encrypted = $2 "
-    "WHERE id = $1::uuid AND secret_encrypted = $3",
-}

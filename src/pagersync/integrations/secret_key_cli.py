@@ -7,6 +7,7 @@ import typer
 from pagersync.command import Context, run
 
 if TYPE_CHECKING:
+    from pagersync.integrations.resealing import Resealed
     from pagersync.integrations.secret_key import Sealed
 
 app = typer.Typer(invoke_without_command=True, help="Make, accept or rotate the secret key.")
@@ -46,6 +47,10 @@ def accept(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = 
 def _remedy(lost: "Sealed") -> str:
     if lost.table == "integrations":
         return f"`pagersync integrations set-api-key {lost.name!r}`"
+    if lost.table == "secrets":
+        return f"`pagersync secrets rotate {lost.name}`"
+    if lost.table == "sealed_values":
+        return "enter the value again where the mask stands: `pagersync workflows export` shows it"
     if lost.table == "webhook_endpoints":
         return "set `custom_headers` again, with PUT /v1/webhooks/endpoints/{id}"
     return "make a new one, with POST /v1/webhooks/endpoints/{id}/rotate_secret"
@@ -55,13 +60,28 @@ def _remedy(lost: "Sealed") -> str:
 def rotate() -> None:
     """Encrypt everything anew with the first key of PAGERSYNC_SECRET_KEY; then drop the others."""
 
-    async def action(context: Context) -> int:
+    async def action(context: Context) -> "tuple[Resealed, bool]":
         from pagersync.database.engine import raw_connection
-        from pagersync.integrations.secret_key import open_checked_vault, reseal
+        from pagersync.integrations.resealing import reseal
+        from pagersync.integrations.secret_key import open_checked_vault
 
         engine = context.sessions.kw["bind"]
         vault = await open_checked_vault(engine, context.settings)
         async with raw_connection(engine) as connection:
-            return await reseal(connection, vault)
+            return await reseal(connection, vault), vault.has_old_keys
 
-    typer.echo(f"{run(action)} credentials are encrypted with the first key.")
+    done, has_old = run(action)
+    for each in done.left:
+        typer.echo(f"{each.kind} of {each.name!r} is still encrypted with an old key.")
+    if done.left:
+        typer.echo("A process writes with an old key. Restart every process, then do this again.")
+        raise typer.Exit(1)
+    typer.echo(f"{done.rows} credentials are encrypted with the first key.")
+    typer.echo(DROP if has_old else ONE_KEY)
+
+
+DROP = "Drop the other keys from PAGERSYNC_SECRET_KEY now, and restart every process."
+ONE_KEY = (
+    "There is one key alone, so nothing was rotated. To rotate it, set PAGERSYNC_SECRET_KEY to "
+    "`NEW,OLD`, restart every process, and do this again. `pagersync secret-key` prints a new key."
+)

@@ -16,7 +16,7 @@ from pagersync.database.base import new_id
 from pagersync.database.notify import notify
 from pagersync.errors import ConflictError, NotFoundError
 from pagersync.etag import version_of_content
-from pagersync.integrations.default_account import appoint_default, make_default
+from pagersync.integrations.default_account import appoint_default, lock_default, make_default
 from pagersync.integrations.directory_store import forget_check
 from pagersync.integrations.gate import reset_gate
 from pagersync.integrations.models import Integration, WebhookRefusal, WebhookSecret
@@ -126,6 +126,7 @@ async def remove_integration(session: AsyncSession, integration_id: UUID) -> Non
     Raises:
         NotFoundError: there is no such integration.
     """
+    await lock_default(session)
     integration = await get_integration(session, integration_id, lock=True)
     integration.removed_at = datetime.now(UTC)
     integration.enabled = False

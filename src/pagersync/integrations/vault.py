@@ -35,11 +35,26 @@ class Vault:
 
     def __init__(self, keys: Sequence[str], *, source: str = "PAGERSYNC_SECRET_KEY") -> None:
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
+            fernets = [Fernet(key) for key in keys]
+            self._fernet, self._first = MultiFernet(fernets), MultiFernet(fernets[:1])
+            self._has_old_keys = len(fernets) > 1
         except ValueError:
             raise SecretKeyError(
                 f"{source} is malformed: `pagersync secret-key` prints a good one"
             ) from None
+
+    @property
+    def has_old_keys(self) -> bool:
+        """Whether there are keys beside the first."""
+        return self._has_old_keys
+
+    def is_current(self, encrypted: bytes) -> bool:
+        """Tell whether something was encrypted with the first key."""
+        try:
+            self._first.decrypt(encrypted)
+        except InvalidToken:
+            return False
+        return True
 
     def encrypt(self, plain: str) -> bytes:
         """Return `plain`, encrypted."""

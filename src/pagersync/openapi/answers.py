@@ -21,7 +21,7 @@ DETAILS: Final = MappingProxyType(
         401: "send an API key: `Authorization: Bearer KEY`",
         403: "this needs an API key with the scope 'write'",
         404: "there is no such thing: look at the list",
-        408: "the body was not complete after 15 seconds: send it again",
+        408: "The request body did not arrive in time. Send it again.",
         409: "that contradicts what is there: read it again",
         412: 'it is at version "3" by now, not "2": read it again',
         413: "a body may have at most 1000000 bytes",

@@ -36,6 +36,7 @@ TAGS: Final = MappingProxyType(
         "Webhook endpoints": "Where events are sent to.",
         "Webhook deliveries": "What was sent to endpoints, how that went, and replay.",
         "Webhooks out": "The events that pagersync sends.",
+        "Secrets": "What calls of workflows and endpoints log in with: written, never answered.",
         "API keys": "Who may use the API, and for what.",
         "Audit log": "Who changed what, when, from where.",
         "Health": "For whoever watches the service.",

@@ -13,6 +13,7 @@ from typing import Final
 from pagersync.http import (
     USER_AGENT,
     AsyncClient,
+    BoundedTransport,
     ConnectError,
     ConnectTimeout,
     HTTPError,
@@ -66,6 +67,7 @@ def create_http_client(*, timeout_s: float) -> AsyncClient:
     It follows no redirect, reads no environment and keeps no cookie: it serves many accounts.
     """
     return AsyncClient(
+        transport=BoundedTransport(),
         timeout=Timeout(timeout_s),
         follow_redirects=False,
         trust_env=False,

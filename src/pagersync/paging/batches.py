@@ -6,15 +6,16 @@ Whoever locks pages does so in the order of their ids, and locks operations afte
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
+
+import asyncpg
 
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection
 from pagersync.pagertree.client import Exchange
 from pagersync.paging.calls import PageContent
 from pagersync.paging.models import OperationKind, OperationState
-from pagersync.paging.standby import why_needless
 from pagersync.paging.step import End, Work
 from pagersync.paging.store import Account
 
@@ -33,31 +34,24 @@ class Loaded:
     at_s: float = field(default_factory=monotonic)
 
 
-async def load_many(connection: Connection, ids: Sequence[UUID]) -> list[Loaded]:
-    """Return claimed operations with what they need of their pages and accounts.
+def loaded(row: asyncpg.Record) -> Loaded:
+    """Return a claimed operation with what it needs of its page and its account.
 
     An account that is not there any more is as one that was removed.
     """
-    rows = {row["id"]: dict(row) for row in await connection.fetch(_WORK, list(ids))}
-    for row in rows.values():
-        if row["standby_for"] is not None and row["kind"] == OperationKind.CREATE_ALERT:
-            row["needless_because"] = await why_needless(connection, row["page_id"])
-    return [_loaded(rows[id_]) for id_ in ids]
-
-
-def _loaded(row: dict[str, Any]) -> Loaded:
-    texts = {name: row.pop(name) for name in PageContent.__dataclass_fields__}
-    content = PageContent(**texts) if row["page_id"] else None
+    values = dict(row)
+    texts = {name: values.pop(name) for name in PageContent.__dataclass_fields__}
+    content = PageContent(**texts) if values["page_id"] else None
     account = Account(
-        row["integration_id"],
-        row.pop("pagertree_url") or "",
-        row.pop("api_key_encrypted"),
-        row.pop("name") or "",
-        is_enabled=row.pop("is_enabled"),
-        is_removed=row.pop("is_removed"),
+        values["integration_id"],
+        values.pop("pagertree_url") or "",
+        values.pop("api_key_encrypted"),
+        values.pop("name") or "",
+        is_enabled=values.pop("is_enabled"),
+        is_removed=values.pop("is_removed"),
     )
-    kind, creation = OperationKind(row.pop("kind")), row.pop("creation")
-    work = Work(**row, kind=kind, creation=creation and OperationState(creation))
+    kind, creation = OperationKind(values.pop("kind")), values.pop("creation")
+    work = Work(**values, kind=kind, creation=creation and OperationState(creation))
     return Loaded(work, account, content)
 
 
@@ -121,7 +115,7 @@ async def insert_attempts(
         await connection.execute(_INSERT_ATTEMPTS, *columns)
 
 
-_WORK: Final = """
+CLAIMED: Final = """
 SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page_id,
     o.pagertree_alert_id,
     coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
@@ -134,12 +128,12 @@ SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page
     i.pagertree_url, i.api_key_encrypted, i.name, coalesce(i.enabled, false) AS is_enabled,
     i.id IS NULL OR i.removed_at IS NOT NULL AS is_removed,
     p.title, p.description, p.urgency, p.severity, p.tags, p.targets, p.is_incident
-FROM operations o
+FROM claimed o
 LEFT JOIN pages p ON p.id = o.page_id
 LEFT JOIN operations c ON c.page_id = o.page_id AND c.kind = 'create_alert'
 LEFT JOIN integrations i ON i.id = o.integration_id
-WHERE o.id = ANY($1::uuid[])
 """
+"""What a claim shows of operations, as it found their pages: `loaded` reads it."""
 
 _MARK_SENDING: Final = """
 WITH free AS MATERIALIZED (

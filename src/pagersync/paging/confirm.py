@@ -23,7 +23,7 @@ from pagersync.pagertree.payloads import AlertSnapshot
 from pagersync.pagertree.resources import RemoteAlert
 from pagersync.paging.models import marks_of, operation_of
 from pagersync.paging.record import Shown
-from pagersync.paging.status import PageState, Seen, see, seen_in
+from pagersync.paging.status import DROPPED, PageState, Seen, see, seen_in
 from pagersync.paging.store import (
     Account,
     Change,
@@ -108,7 +108,8 @@ async def note_sightings(
     found = await find_pages(connection, keys, marked)
     if not found:
         return {}
-    locked = await lock_pages(connection, found.values())
+    dropped = [found[s.key] for s in sightings if s.key in found and s.seen.status == DROPPED]
+    locked = await lock_pages(connection, found.values(), dropped=dropped)
     told: defaultdict[UUID, list[Sighting]] = defaultdict(list)
     for each in sightings:
         if each.key in found:
@@ -158,7 +159,7 @@ class Checker:
             account = await load_account(connection, integration_id)
             permit = None
             if account.can_be_called and self._turns.has_key_of(account):
-                permit = await self._turns.ask_gate(connection, integration_id)
+                permit = await self._turns.permits.ask(connection, integration_id)
         if permit is None:
             return
         await asyncio.sleep(permit.wait_s)
@@ -166,7 +167,7 @@ class Checker:
         async with raw_connection(self._turns.engine) as connection:
             async with connection.transaction():
                 await self._write(connection, page_id, remote, error)
-            await self._turns.tell_gate(connection, account, permit, error)
+            await self._turns.permits.tell(connection, account, permit, error)
 
     async def _ask(
         self, account: Account, target: str
@@ -189,7 +190,8 @@ class Checker:
             if error is not None and gate.is_working(error):
                 await connection.execute("UPDATE pages SET check_at = NULL WHERE id = $1", page_id)
             return
-        page = (await lock_pages(connection, [page_id]))[page_id]
+        dropped = [page_id] if remote.status == DROPPED else []
+        page = (await lock_pages(connection, [page_id], dropped=dropped))[page_id]
         now = datetime.now(UTC)
         state = self._stuck_or_not(page, see(page.state, seen_in(remote, now)), now)
         await write_pages(connection, [Change(page, state, now)])

@@ -26,7 +26,7 @@ RETRIED_FOR: Final = timedelta(days=7)
 REVIVED_AT_ONCE_MAX: Final = 100
 
 LATE_AFTER_S: Final = 60.0
-"""A resolve that PagerTree has not taken for so long is told like one that has failed."""
+"""A call that PagerTree has not taken for so long is told like one that has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _text(call: FailedCall, row: asyncpg.Record, error: str | None, *, is_retrie
     what = f"page {row['page_title']!r}" if row["page_title"] else f"alert {row['alert_summary']!r}"
     said = f"The {what} could not {call.done} in PagerTree: {(error or 'no reason').rstrip('.')}."
     if call.event != "resolve_failed":
-        return said
+        return f"{said} It is tried again." if is_retried else said
     if is_retried:
         return f"{said} People may still be paged. It is tried again until PagerTree resolves it."
     return f"{said} People may still be paged. It is not tried again: resolve it in PagerTree."
@@ -139,19 +139,20 @@ async def _tell(connection: Connection, work: Work, row: asyncpg.Record, text: s
     await publish(connection, [fact])
 
 
-async def tell_late_resolves(connection: Connection) -> None:
-    """Tell people, once, of resolves that go on being tried and that PagerTree does not take.
+async def tell_late(connection: Connection) -> None:
+    """Tell people, once, of calls that go on being tried and that PagerTree does not take.
 
     An attempt that fails in doubt is repeated for a day, and none is made while the API key is
-    refused: people are paged all that time for what is over.
+    refused: people are paged all that time for what is over, or for what somebody has acknowledged.
     """
-    for late in await connection.fetch(_LATE, LATE_AFTER_S, REVIVED_AT_ONCE_MAX):
+    kinds = [kind.value for kind in KINDS]
+    for late in await connection.fetch(_LATE, LATE_AFTER_S, REVIVED_AT_ONCE_MAX, kinds):
         row = await connection.fetchrow(_ABOUT, late["id"])
         assert row is not None  # noqa: S101 - its operation is locked
         work = Work(
             id=late["id"],
             integration_id=late["integration_id"],
-            kind=OperationKind.RESOLVE_ALERT,
+            kind=OperationKind(late["kind"]),
             attempt=late["attempt"],
             created_at=late["created_at"],
             page_id=late["page_id"],
@@ -198,14 +199,14 @@ WITH late AS MATERIALIZED (
     LEFT JOIN pages p ON p.id = o.page_id
     LEFT JOIN integration_gates g
         ON g.integration_id = o.integration_id AND g.open_until IS NOT NULL
-    WHERE o.state = 'queued' AND o.kind = 'resolve_alert' AND o.failures = 0
+    WHERE o.state = 'queued' AND o.kind = ANY ($3::text[]) AND o.failures = 0
       AND o.created_at < now() - make_interval(secs => $1)
       AND (o.page_id IS NULL OR p.sent_at < now() - make_interval(secs => $1))
       AND (o.last_error IS NOT NULL OR g.last_error IS NOT NULL)
     ORDER BY o.id LIMIT $2 FOR UPDATE OF o SKIP LOCKED
 )
 UPDATE operations o SET failures = 1, last_error = late.error FROM late WHERE o.id = late.id
-RETURNING o.id, o.integration_id, o.page_id, o.attempt, o.created_at, o.last_error
+RETURNING o.id, o.kind, o.integration_id, o.page_id, o.attempt, o.created_at, o.last_error
 """
 """What only waits for its turn, or for its page to be sent, is not late."""
 

@@ -22,12 +22,17 @@ async def fall_back(connection: Connection, page_ids: Sequence[UUID]) -> None:
     """Page the fallback targets of dropped pages that have some."""
     if not page_ids:
         return
-    await connection.execute(_LOCK_INCIDENTS, list(page_ids))
+    await lock_incidents(connection, page_ids)  # they are locked already where this is foreseen
     made = await connection.fetch(_PAGES, list(page_ids), [new_id() for _ in page_ids])
     await connection.executemany(
         _OPERATION, [(new_id(), row["id"], f"page {row['id']}") for row in made]
     )
     await add_activity(connection, [_told(row) for row in made if row["incident_id"]])
+
+
+async def lock_incidents(connection: Connection, page_ids: Sequence[UUID]) -> None:
+    """Keep the status of the incidents of pages until the transaction ends."""
+    await connection.execute(_LOCK_INCIDENTS, list(page_ids))
 
 
 async def resolve_late(connection: Connection, page_ids: Sequence[UUID]) -> None:

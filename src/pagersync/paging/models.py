@@ -252,6 +252,12 @@ class Operation(QueueColumns, CreatedAt, Base):
             postgresql_where=text("state NOT IN ('queued', 'running', 'done')"),
         ),
         Index(
+            "operations_done_create_idx",
+            "integration_id",
+            "id",
+            postgresql_where=text("kind = 'create_alert' AND state = 'done'"),
+        ),
+        Index(
             "operations_ended_create_idx",
             "finished_at",
             postgresql_where=text(

@@ -42,6 +42,12 @@ def names_of(targets: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{target['kind']} {target['name']}" for target in paged(targets))
 
 
+def be(targets: Sequence[Mapping[str, Any]], singular: str) -> str:
+    """Return `is` or `was` in the number that fits those that a page is sent to."""
+    plural = {"is": "are", "was": "were"}
+    return plural[singular] if len(paged(targets)) > 1 else singular
+
+
 def skipped_note(target: Mapping[str, Any]) -> str:
     """Return the note that a target was skipped, and why."""
     return f"the {target['kind']} {target['name']!r} is skipped: {target['skipped']}"

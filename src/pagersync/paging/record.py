@@ -13,7 +13,7 @@ from pagersync.pagertree.resources import RemoteAlert
 from pagersync.paging.batches import insert_attempts, note_operations
 from pagersync.paging.failed_calls import follow_failure
 from pagersync.paging.models import OperationKind, OperationState
-from pagersync.paging.status import Creation, PageState, see, seen_in
+from pagersync.paging.status import DROPPED, Creation, PageState, see, seen_in
 from pagersync.paging.step import End, Work
 from pagersync.paging.store import Change, LockedPage, lock_pages, write_pages
 
@@ -58,7 +58,8 @@ async def record(
 ) -> list[bool]:
     """Write what turns came to, as far as their operations are still held; tell which were."""
     async with connection.transaction():
-        pages = await lock_pages(connection, [e.work.page_id for e in ended if e.work.page_id])
+        ids = [e.work.page_id for e in ended if e.work.page_id]
+        pages = await lock_pages(connection, ids, dropped=_dropped(ended))
         held = await queue.finish_each(connection, [(e.token, e.end.outcome) for e in ended])
         await insert_attempts(connection, [(each.work, each.exchanges) for each in ended])
         kept = [each for each in ended if each.work.id in held]
@@ -68,6 +69,12 @@ async def record(
         for each in kept:
             await follow_failure(connection, each.work, each.end)
     return [each.work.id in held for each in ended]
+
+
+def _dropped(ended: Sequence[Ended]) -> list[UUID]:
+    """Return the pages that PagerTree shows as dropped."""
+    shown = [each for each in ended if each.remote and each.remote.status == DROPPED]
+    return [each.work.page_id for each in shown if each.work.page_id]
 
 
 async def _write(

@@ -31,7 +31,7 @@ from pagersync.integrations.resolving import resolve_each
 from pagersync.integrations.target_params import Targets
 from pagersync.integrations.targets import TargetReference
 from pagersync.paging.models import Page
-from pagersync.paging.page_targets import names_of
+from pagersync.paging.page_targets import be, names_of
 from pagersync.paging.repeats_due import Due, list_due, lock_due
 from pagersync.paging.repeats_texts import Told, told_again, told_elsewhere
 from pagersync.paging.requests import DESCRIPTION_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
@@ -43,7 +43,8 @@ PAGES_AT_ONCE: Final = 20
 
 EVENT: Final = "page.paged_elsewhere"
 
-Elsewhere: TypeAlias = tuple[Integration, list[dict[str, Any]]]
+Targeted: TypeAlias = Sequence[dict[str, Any]]
+Elsewhere: TypeAlias = tuple[Integration, Targeted]
 """Another account that can page, and its default targets."""
 
 log = structlog.get_logger()
@@ -130,7 +131,7 @@ async def _insert(
     connection: Connection,
     page: Page,
     integration_id: UUID,
-    targets: Sequence[dict[str, Any]],
+    targets: Targeted,
     told: Told,
 ) -> int:
     """Ask for one more page for a page; return 1, or 0 where there is one already."""
@@ -151,7 +152,7 @@ async def _insert(
     if row is None:
         return 0
     await connection.execute(_OPERATION, new_id(), page_id, f"page {page_id}", page.send_at)
-    await _tell(connection, page, page_id, row, names_of(targets), told)
+    await _tell(connection, page, page_id, row, targets, told)
     if is_elsewhere:
         data = {"page_id": str(page_id), "reason": told.note}
         fact = happened(EVENT, page.id, data, integration_id=page.integration_id, depth=page.depth)
@@ -161,11 +162,13 @@ async def _insert(
 
 
 async def _tell(
-    connection: Connection, page: Page, page_id: UUID, row: Any, names: str, told: Told
+    connection: Connection, page: Page, page_id: UUID, row: Any, targets: Targeted, told: Told
 ) -> None:
     """Tell the first page, the run that asked for it, and the incident's timeline."""
+    names = names_of(targets)
+    paged = f"{names} {be(targets, 'was')} paged"
     said = f"Paged {names} for {page.title!r}{told.perhaps}: {told.note}."
-    await connection.execute(_NOTE_FIRST, page.id, f"{names} was paged for it{told.perhaps}")
+    await connection.execute(_NOTE_FIRST, page.id, f"{paged} for it{told.perhaps}")
     await connection.execute(_NOTE_RUN, page.id, said)
     if row["incident_id"] is None:
         return

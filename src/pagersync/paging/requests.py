@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -161,16 +162,25 @@ async def choose_integration(session: AsyncSession, reference: str | None) -> In
         every = await list_integrations(session)
         found = pick(every)
         if found is None:
-            raise InvalidError(
-                "every connected account is disabled: `pagersync integrations enable NAME`"
-                if every
-                else "no PagerTree account is connected: `pagersync integrations add NAME`",
-                pointer=pointer,
-            )
+            raise InvalidError(_nobody_can(every), pointer=pointer)
         chosen = found
     if not chosen.enabled:
-        raise InvalidError(f"the integration {chosen.name!r} is disabled", pointer=pointer)
+        said = f"the integration {chosen.name!r} is disabled: {_enable(chosen)}"
+        raise InvalidError(said, pointer=pointer)
     return chosen
+
+
+def _nobody_can(accounts: Sequence[Integration]) -> str:
+    """Return that none of these accounts can page, and the command that mends it."""
+    if not accounts:
+        return "no PagerTree account is connected: `pagersync integrations add NAME`"
+    names = ", ".join(repr(each.name) for each in accounts)
+    first = next((each for each in accounts if each.is_default), accounts[0])
+    return f"every connected account is disabled ({names}): {_enable(first)}"
+
+
+def _enable(account: Integration) -> str:
+    return f"`pagersync integrations enable {quote(account.name)}`"
 
 
 async def _account_id(session: AsyncSession, reference: str | None, *, pages: bool) -> UUID:

@@ -95,7 +95,8 @@ class PageAttributes(BaseModel):
     sent_at: Timestamp | None
     confirmed_at: Timestamp | None = Field(description="When PagerTree was seen to page people.")
     acknowledged_at: Timestamp | None
-    acknowledged_by: str | None
+    acknowledged_by: str | None = Field(description="Their name, or PagerTree's id of them.")
+    acknowledged_by_id: str | None = Field(description="What PagerTree names them by.")
     resolved_at: Timestamp | None
     dropped_at: Timestamp | None
     stuck_at: Timestamp | None
@@ -165,7 +166,10 @@ async def list_pages(
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[PageAttributes]:
     found = await find(session, select(Page).where(*where), Page.id, page)
-    accounts, names = await account_names(session, found.rows), await _names(session, found.rows)
+    accounts, names = (
+        await account_names(session, found.rows),
+        await names_of_people(session, found.rows),
+    )
     return Collection(
         data=[page_resource(row, accounts, names) for row in found.rows],
         links=found.links,
@@ -191,7 +195,7 @@ def page_resource(
     return Resource(id=str(page.id), type="pages", attributes=attributes)
 
 
-async def _names(session: AsyncSession, pages: Sequence[Page]) -> dict[Named, str]:
+async def names_of_people(session: AsyncSession, pages: Sequence[Page]) -> dict[Named, str]:
     """Return what those are called who acknowledged pages, as far as the directory knows them."""
     people = {Named(page.integration_id, by) for page in pages if (by := page.acknowledged_by)}
     return await load_names(await driver_connection(session), people) if people else {}
@@ -203,7 +207,7 @@ async def _shown(session: AsyncSession, page: Page, waits: Waits) -> Document[Pa
     reasons = await waits.of(session, operations)
     accounts = await account_names(session, [page])
     attributes = PageWithOperations(
-        **_columns(page, accounts, await _names(session, [page])),
+        **_columns(page, accounts, await names_of_people(session, [page])),
         waits_because=why_page_waits(page.status, operations, reasons),
         operations=[operation_attributes(each, accounts, attempts, reasons) for each in operations],
     )
@@ -235,6 +239,7 @@ def _columns(page: Page, accounts: AccountNames, names: Mapping[Named, str]) -> 
     return columns | {
         "integration_name": accounts.get(page.integration_id),
         "acknowledged_by": by and names.get(Named(page.integration_id, by), by),
+        "acknowledged_by_id": by,
         "pagertree_status": page.remote_status,
         "targets": [TargetAttributes(**target) for target in page.targets],
     }

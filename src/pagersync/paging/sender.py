@@ -6,12 +6,16 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 import structlog
 
+from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection
 from pagersync.database.pool import Pool
 from pagersync.database.queue import Queue
+from pagersync.database.trouble import trouble_of
 from pagersync.metrics import OPERATION_SECONDS
+from pagersync.paging.batches import CLAIMED, loaded
 from pagersync.paging.claim import claimable
 from pagersync.paging.look import SEARCHES
 from pagersync.paging.store import show_lost
@@ -53,6 +57,7 @@ def operations_queue(settings: Settings, *, looks: bool = False) -> Queue:
         attempts_max=NEVER_BURIED,
         lease_s=settings.operation_lease_s,
         head=claimable(settings.pagertree_calls_per_s, looks=looks),
+        shown=CLAIMED,
     )
 
 
@@ -98,11 +103,14 @@ class Sender:
             await self._turns.lags.aclose()
             await self._turns.aclose()
 
-    async def _take_turn(self, token: UUID, operation_id: UUID) -> None:
+    async def _take_turn(self, token: UUID, row: asyncpg.Record) -> None:
         try:
             with OPERATION_SECONDS.time():
-                await self._turns.take(token, operation_id)
-        except Exception:
-            log.exception("an operation was interrupted", operation_id=str(operation_id))
+                await self._turns.take(token, loaded(row))
+        except Exception as error:
+            if trouble_of(error) is None:
+                log.exception("an operation was interrupted", operation_id=str(row["id"]))
+            else:
+                complain("an operation was interrupted", error)
             with suppress(Exception):
-                await self._turns.give_back(token, operation_id)
+                await self._turns.give_back(token, loaded(row).work)

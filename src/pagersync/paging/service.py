@@ -219,7 +219,7 @@ async def get_page(session: AsyncSession, page_id: UUID) -> Page:
     """
     page = await session.scalar(select(Page).where(Page.id == page_id))
     if page is None:
-        raise NotFoundError(f"there is no page {page_id}")
+        raise NotFoundError(f"there is no page {page_id}", noun="page", id_=page_id)
     return page
 
 
@@ -234,7 +234,9 @@ async def get_operation(
     statement = select(Operation).where(Operation.id == operation_id)
     operation = await session.scalar(statement)
     if operation is None:
-        raise NotFoundError(f"there is no operation {operation_id}")
+        raise NotFoundError(
+            f"there is no operation {operation_id}", noun="operation", id_=operation_id
+        )
     if lock:
         if operation.page_id is not None:
             await session.execute(

@@ -15,6 +15,7 @@ from pagersync.pagertree.resources import RemoteAlert
 from pagersync.pagertree.statuses import RANKS, rank
 from pagersync.paging.models import OperationState, PageStatus
 
+DROPPED: Final = "dropped"
 PAGED: Final = ("open", "acknowledged")
 """Statuses that show that PagerTree has begun to page people."""
 

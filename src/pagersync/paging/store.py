@@ -16,7 +16,7 @@ from pagersync.events.publish import Fact, publish
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.paging.activity import page_activity
 from pagersync.paging.checks import next_check_at
-from pagersync.paging.fallback import fall_back, resolve_late, tell_found
+from pagersync.paging.fallback import fall_back, lock_incidents, resolve_late, tell_found
 from pagersync.paging.models import OperationState, PageStatus
 from pagersync.paging.status import Creation, PageState, events_between, status_of
 
@@ -88,11 +88,22 @@ async def show_lost(connection: Connection) -> None:
     await connection.execute(_SHOW_LOST)
 
 
-async def lock_pages(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, LockedPage]:
-    """Lock pages, in one order, and return how they stand."""
+async def lock_pages(
+    connection: Connection, ids: Iterable[UUID], *, dropped: Sequence[UUID] = ()
+) -> dict[UUID, LockedPage]:
+    """Lock pages, in one order, and return how they stand.
+
+    Args:
+        connection: to the database.
+        ids: of the pages.
+        dropped: those whose fallback may be paged: their incidents are locked before the pages, as
+            wherever both are.
+    """
     wanted = sorted(set(ids))
     if not wanted:
         return {}
+    if dropped:
+        await lock_incidents(connection, dropped)
     await connection.fetch(_LOCK_PAGES, wanted)
     rows = await connection.fetch(_READ_PAGES, wanted)
     return {row["id"]: _locked(row) for row in rows}

@@ -6,10 +6,9 @@ next looks before it sends. No transaction is open while PagerTree is called.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
@@ -30,14 +29,17 @@ from pagersync.metrics import OPERATIONS
 from pagersync.pagertree.client import ATTEMPTS_MAX, Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
-from pagersync.paging import account_end, standby, step
-from pagersync.paging.batches import Loaded, load_many, mark_sending
-from pagersync.paging.calls import PageContent, call, is_refusal_of_state, new_alert
+from pagersync.paging import account_end, step
+from pagersync.paging.batches import Loaded
+from pagersync.paging.calls import call, is_refusal_of_state, new_alert
 from pagersync.paging.failed_calls import revive_due
 from pagersync.paging.lag_meter import LagMeter
 from pagersync.paging.look import READS_MAX, SEARCHES, Looking
 from pagersync.paging.models import OperationKind, OperationState, marker_of
+from pagersync.paging.permits import Held, Permits
 from pagersync.paging.record import Ended, ReadBack, record
+from pagersync.paging.refused import send_to_others_if_refused
+from pagersync.paging.standby import why_needless
 from pagersync.paging.step import End, Step, Work
 from pagersync.paging.store import Account
 from pagersync.settings import Settings
@@ -52,18 +54,30 @@ log = structlog.get_logger()
 
 @dataclass
 class Turn:
-    """What one turn works with, and what it has learnt."""
+    """What one turn works with, and what it has learnt.
 
-    token: UUID
-    work: Work
-    account: Account
+    Attributes:
+        is_announced: it is committed already that the alert may have been created.
+    """
+
+    held: Held
+    loaded: Loaded
     permit: gate.Permit
     pagertree: PagerTree
-    content: PageContent | None
-    exchanges: list[Exchange] = field(default_factory=list)
-    begun_s: float = field(default_factory=monotonic)
+    exchanges: list[Exchange]
+    is_announced: bool
     remote: RemoteAlert | None = None
     error: PagerTreeError | None = None
+
+    @property
+    def work(self) -> Work:
+        """The operation."""
+        return self.loaded.work
+
+    @property
+    def account(self) -> Account:
+        """Whose PagerTree is called."""
+        return self.loaded.account
 
 
 class Turns:
@@ -105,15 +119,13 @@ class Turns:
         self._attempts_max = settings.operation_attempts_max
         self._looking = Looking(engine, settings)
         self._calling = asyncio.Semaphore(settings.operation_concurrency)
+        self.permits = Permits(engine, settings)
         self._searching = asyncio.Semaphore(SEARCHES * settings.operation_concurrency)
-        self._loading = Group(engine, load_many)
-        self._permits = Group(engine, self._enter)
-        self._announcing = Group(engine, self._mark_sending)
         self._recording = Group(engine, self._record_all)
 
-    async def take(self, token: UUID, operation_id: UUID) -> None:
+    async def take(self, token: UUID, loaded: Loaded) -> None:
         """Take one turn at an operation that is held under `token`."""
-        loaded = await self._loading.do(operation_id)
+        loaded = await self._with_reasons(loaded)
         work, account = loaded.work, loaded.account
         if not account.can_be_called:
             await self._record(Ended(token, work, account_end.without_account(work, account)))
@@ -124,6 +136,16 @@ class Turns:
             ended = Ended(token, work, account_end.without_key(work, error.detail))
         if ended is not None:
             await self._record_or_collide(account, ended)
+
+    async def _with_reasons(self, loaded: Loaded) -> Loaded:
+        """Return an operation with the reason why it is not needed, if its page stands by."""
+        work = loaded.work
+        if work.kind != OperationKind.CREATE_ALERT or work.standby_for is None:
+            return loaded
+        assert work.page_id is not None  # noqa: S101 - it is the page that stands by
+        async with raw_connection(self.engine) as connection:
+            reason = await why_needless(connection, work.page_id)
+        return replace(loaded, work=replace(work, needless_because=reason))
 
     async def _take(self, token: UUID, loaded: Loaded) -> Ended | None:
         work = loaded.work
@@ -137,18 +159,30 @@ class Turns:
         work = loaded.work
         if (what := self._next_step(work)) not in CALLING:  # it expired while it waited for others
             return Ended(token, work, step.end_without_call(work, what))
-        permit = await self._permits.do(work.integration_id)
+        exchanges: list[Exchange] = []
+        reads_max = READS_MAX if what is Step.LOOK else ATTEMPTS_MAX
+        pagertree = self.open(loaded.account, exchanges.append, reads_max=reads_max)
+        held = Held(token, work)
+        is_announced = False
+        permit = None
+        if what is Step.SEND and work.standby_for is None:
+            _written(loaded, must_name=False)  # it must be known by now that it can be
+            permit = await self.permits.start(held)
+            is_announced = permit is not None
+        permit = permit or await self.permits.enter(work.integration_id)
         if permit is None:
             aside = Outcome.snooze(work.id, delay_s=GATE_S, reason="PagerTree is given a rest")
             return Ended(token, work, step.unchanged(work, aside))
-        return await self._act(self._turn(token, loaded, permit, what), what)
+        if permit.is_probe:
+            pagertree = self.open(loaded.account, exchanges.append)
+        turn = Turn(held, loaded, permit, pagertree, exchanges, is_announced=is_announced)
+        return await self._act(turn, what)
 
     def _next_step(self, work: Work) -> Step:
         return step.next_step(work, now=datetime.now(UTC), attempts_max=self._attempts_max)
 
-    async def give_back(self, token: UUID, operation_id: UUID) -> None:
+    async def give_back(self, token: UUID, work: Work) -> None:
         """End a turn that failed on our side: it counts as an attempt."""
-        work = (await self._loading.do(operation_id)).work
         again = Outcome.failed(
             work.id,
             attempt=work.attempt,
@@ -160,17 +194,8 @@ class Turns:
     async def aclose(self) -> None:
         """Break off what is still under way in the database, and listings."""
         await self._looking.aclose()
-        for group in (self._loading, self._permits, self._announcing, self._recording):
-            await group.aclose()
-
-    async def ask_gate(self, connection: Connection, integration_id: UUID) -> gate.Permit | None:
-        """Ask for leave to call an integration's PagerTree; None means not now."""
-        return await gate.enter(
-            connection,
-            integration_id,
-            calls_per_s=self._settings.pagertree_calls_per_s,
-            burst=self._settings.pagertree_burst_calls,
-        )
+        await self.permits.aclose()
+        await self._recording.aclose()
 
     async def revive_resolves(self, connection: Connection) -> None:
         """Queue failed resolves whose time has come, for one more try."""
@@ -207,21 +232,6 @@ class Turns:
             return False
         return True
 
-    def _turn(self, token: UUID, loaded: Loaded, permit: gate.Permit, what: Step) -> Turn:
-        exchanges: list[Exchange] = []
-        is_tried_often = what is Step.LOOK and not permit.is_probe
-        reads_max = READS_MAX if is_tried_often else ATTEMPTS_MAX
-        return Turn(
-            token,
-            loaded.work,
-            loaded.account,
-            permit,
-            self.open(loaded.account, exchanges.append, reads_max=reads_max),
-            loaded.content,
-            exchanges,
-            begun_s=loaded.at_s,
-        )
-
     async def _act(self, turn: Turn, what: Step) -> Ended | None:
         """Do what was decided. Trying whether PagerTree is back is no attempt."""
         if turn.permit.wait_s:
@@ -239,15 +249,13 @@ class Turns:
             end = replace(end, outcome=replace(end.outcome, is_attempt=False))
         if turn.error is not None or turn.permit.is_failing:
             async with raw_connection(self.engine) as connection:
-                await self.tell_gate(connection, turn.account, turn.permit, turn.error)
-        return Ended(turn.token, turn.work, end, turn.exchanges, turn.remote)
+                await self.permits.tell(connection, turn.account, turn.permit, turn.error)
+        return Ended(turn.held.token, turn.work, end, turn.exchanges, turn.remote)
 
     async def _announce(self, turn: Turn) -> NewAlert | None:
         """Commit that a create is about to go out; None when another has taken over."""
-        assert turn.content is not None  # noqa: S101 - pages are not removed before their operations
-        must_name = turn.permit.names_urgency
-        new = new_alert(turn.content, marker_of(turn.work.id), must_name=must_name)
-        return new if await self._announcing.do(turn) else None
+        new = _written(turn.loaded, must_name=turn.permit.names_urgency)
+        return new if turn.is_announced or await self.permits.announce(turn.held) else None
 
     async def _send(self, turn: Turn) -> End | None:
         """Create the alert; nobody has, or it is certain that it did not arrive."""
@@ -269,6 +277,8 @@ class Turns:
             turn.error = error
             if new.urgency is None and isinstance(error, Rejected) and is_urgency_demanded(error):
                 return End(Outcome.snooze(work.id, delay_s=0, reason=error.detail))
+            if (end := await send_to_others_if_refused(self.engine, work, error)) is not None:
+                return end
             return await self._after_failed_create(turn, error)
         return End(Outcome.done(work.id))
 
@@ -285,7 +295,7 @@ class Turns:
 
     async def _look(self, turn: Turn) -> End:
         """Search for the alert that may have been created."""
-        delayed_s = monotonic() - turn.begun_s
+        delayed_s = monotonic() - turn.loaded.at_s
         end, turn.remote, turn.error = await self._looking.look(
             turn.pagertree, turn.work, delayed_s=delayed_s
         )
@@ -338,48 +348,11 @@ class Turns:
                 again = self.look_back if ended.end.may_have_been_sent else self.call_back
                 again(outcome.delay_s)
 
-    async def _enter(
-        self, connection: Connection, integration_ids: Sequence[UUID]
-    ) -> list[gate.Permit | None]:
-        """Ask for leave for several calls; those of one account get it in their order."""
-        permits = {
-            integration_id: iter(
-                await gate.enter_many(
-                    connection,
-                    integration_id,
-                    calls=calls,
-                    calls_per_s=self._settings.pagertree_calls_per_s,
-                    burst=self._settings.pagertree_burst_calls,
-                )
-            )
-            for integration_id, calls in sorted(Counter(integration_ids).items())
-        }
-        return [next(permits[integration_id]) for integration_id in integration_ids]
-
-    async def _mark_sending(self, connection: Connection, turns: Sequence[Turn]) -> list[bool]:
-        held = [(t.work.id, t.token, t.work.page_id) for t in turns if t.work.page_id]
-        lease_s = self._settings.operation_lease_s
-        for turn in turns:
-            if turn.work.standby_for is not None:
-                await standby.tell(connection, turn.work.page_id)
-        marked = await mark_sending(connection, held, lease_s=lease_s)
-        return [turn.work.id in marked for turn in turns]
-
     async def _record_all(self, connection: Connection, ended: Sequence[Ended]) -> list[bool]:
         return await record(connection, self.queue, self.read_back, ended)
 
-    async def tell_gate(
-        self,
-        connection: Connection,
-        account: Account,
-        permit: gate.Permit,
-        error: PagerTreeError | None,
-    ) -> None:
-        """Record how PagerTree is doing, where that is news."""
-        if error is not None and not gate.is_working(error):
-            key = account.api_key_encrypted
-            await gate.record_failure(connection, account.id, error, api_key_encrypted=key)
-        elif permit.is_failing:
-            await gate.record_success(connection, account.id)
-        if isinstance(error, Rejected) and is_urgency_demanded(error):
-            await gate.remember_urgency(connection, account.id)
+
+def _written(loaded: Loaded, *, must_name: bool) -> NewAlert:
+    """Return what is sent to create a page's alert."""
+    assert loaded.content is not None  # noqa: S101 - pages are not removed before their operations
+    return new_alert(loaded.content, marker_of(loaded.work.id), must_name=must_name)

@@ -15,7 +15,7 @@ from pagersync.incidents.activity import Activity, add_activity
 from pagersync.integrations.gate import GateReason, IntegrationGate, list_gates
 from pagersync.integrations.models import Integration
 from pagersync.integrations.waiting import AccountState, clock, why_account_waits
-from pagersync.paging.failed_calls import tell_late_resolves
+from pagersync.paging.failed_calls import tell_late
 from pagersync.paging.models import Operation, OperationState, PageStatus
 
 TAKEN_WITHIN: Final = timedelta(seconds=5)
@@ -133,13 +133,13 @@ async def _load_first(session: AsyncSession, operations: Sequence[Operation]) ->
 
 
 async def tell_waits(connection: Connection) -> None:
-    """Tell incidents, once each, of pages and resolves that wait for a PagerTree that fails."""
+    """Tell incidents, once each, of pages and other calls that wait for a PagerTree that fails."""
     reasons = [GateReason.CREDENTIALS_REFUSED.value, GateReason.FAILING.value]
     now = datetime.now(UTC)
     async with connection.transaction():
         rows = await connection.fetch(_UNTOLD, reasons, TOLD_AFTER_S, TOLD_AT_ONCE_MAX)
         await add_activity(connection, [_told(row, now) for row in rows])
-        await tell_late_resolves(connection)
+        await tell_late(connection)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ async def find_whom(session: AsyncSession, integration: Integration, named: Targ
 async def look_up(session: AsyncSession, integration_id: UUID, named: Targets) -> Whom:
     """Return the named targets: those that can be paged, each once, then those that are skipped."""
     resolved = await resolve_each(session, integration_id, **references_of(named))
-    resolved = [await _by_name(session, integration_id, one) for one in resolved]
+    resolved = [await or_by_name(session, integration_id, one) for one in resolved]
     found = list(dict.fromkeys(one.target for one in resolved if one.target is not None))
     left_out = [skipped(one) for one in resolved if one.problem is not None]
     notes = [one.note for one in resolved if one.note]
@@ -72,7 +72,7 @@ async def look_up(session: AsyncSession, integration_id: UUID, named: Targets) -
     )
 
 
-async def _by_name(session: AsyncSession, integration_id: UUID, one: Resolved) -> Resolved:
+async def or_by_name(session: AsyncSession, integration_id: UUID, one: Resolved) -> Resolved:
     """Return what a reference means whose id is gone: the one that has its name now, if one has."""
     name = one.reference.name
     if one.problem is None or not one.reference.id or not name:

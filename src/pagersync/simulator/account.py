@@ -10,7 +10,7 @@ _ID_LENGTH = 14
 _ULID_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ACCOUNT_MADE_AT = datetime(2025, 3, 3, 9, 30, tzinfo=UTC)
 
-_TEAM_NAMES = ("Platform", "Payments", "Data", "Mobile", "Site Reliability")
+_TEAM_NAMES = ("Platform", "Payments", "Data", "Mobile", "SRE")
 _USER_NAMES = (
     "Ana Ribeiro",
     "Bo Lindqvist",

@@ -99,7 +99,9 @@ def find_destinations(
             if not isinstance(destination, kind) or (
                 is_prefix_id and unknowns.prefix_id_destinations == "refused"
             ):
-                wrong.append(f"{key.removesuffix('s')} {id_} does not exist")
+                named = f"{key.removesuffix('s')} {id_} does not exist"
+                is_named = unknowns.refused_destination == "named"
+                wrong.append(named if is_named else "destinations are invalid")
             elif destination is not None and destination not in found:
                 found.append(destination)
     return found, wrong

@@ -33,6 +33,8 @@ class Unknowns:
         retry_after: Whether 429 and 503 carry a Retry-After header. None is documented.
         prefix_id_destinations: Whether `tem_...`, `usr_...` and `rtr_...` are taken as
             destinations. Routers are documented to take them; for alerts nothing is said.
+        refused_destination: Whether the refusal of a destination names its id. What it says is
+            documented nowhere.
     """
 
     thirdparty_id: Literal["kept", "dropped"] = "kept"
@@ -44,3 +46,4 @@ class Unknowns:
     duplicate_thirdparty_id: Literal["new", "deduplicated"] = "new"
     retry_after: Literal["absent", "present"] = "absent"
     prefix_id_destinations: Literal["accepted", "refused"] = "accepted"
+    refused_destination: Literal["named", "unnamed"] = "named"

@@ -32,6 +32,17 @@ PAGES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Statuses of pages that paged nobody, the worst first."""
 
+BY_HAND: Final = "page by hand: pagersync page --team NAME --title TITLE"
+LIST: Final = "pagersync operations list"
+REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        PageStatus.CANCELED: BY_HAND,
+        PageStatus.DROPPED: BY_HAND,
+        PageStatus.STUCK: f"look in PagerTree who is on call, or {BY_HAND}",
+    }
+)
+"""What to do about a page; of all others, `operations list` says more."""
+
 DECIDED: Final = ("canceled by ", "not needed", "its alert was resolved")
 """How the reasons of pages begin that were canceled as somebody wanted it."""
 
@@ -86,18 +97,26 @@ class OffSeen:
     """A workflow that pages, was off, and would have matched.
 
     Attributes:
-        number: of the incident that it would have paged for.
+        number: of the incident that it would have paged for, or an alert's short id.
+        kind: `incident` or `alert`.
         reason: why pagersync switched it off; None if a person did.
+        account: the disabled account that it is off with.
         is_spare: it is off because a workflow of another account does its work.
         is_on_now: it was switched on since; what it missed stays missed.
+        is_removed: it was removed since; what it missed stays missed, too.
+        is_alone: no other workflow that pages listened for what happened.
     """
 
     workflow: str
     slug: str
     number: str
+    kind: str = "incident"
     reason: str | None = None
+    account: str | None = None
     is_spare: bool = False
     is_on_now: bool = False
+    is_removed: bool = False
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +127,13 @@ class Evidence:
         runs: of workflows that page.
         waiting: whether an event about it was not looked at yet.
         dead: why an event about it could not be looked at.
-        listened: whether a workflow that pages was on when it was created.
-        off: workflows that were not.
+        off: workflows that page and were off when something happened that they listen for.
     """
 
     pages: Sequence[PageSeen] = ()
     runs: Sequence[RunSeen] = ()
     waiting: bool = False
     dead: str | None = None
-    listened: bool = True
     off: Sequence[OffSeen] = ()
 
 
@@ -164,7 +181,7 @@ def _of_pages(evidence: Evidence) -> Iterator[Problem]:
         for page in due:
             if page.status == status:
                 why = f": {page.error.rstrip('.')}" if page.error else ""
-                yield Problem(f"page_{status}", f"{text}{why}", "pagersync operations list")
+                yield Problem(f"page_{status}", f"{text}{why}", REMEDIES.get(status, LIST))
 
 
 def _of_runs(evidence: Evidence) -> Iterator[Problem]:
@@ -178,7 +195,7 @@ def _of_run(run: RunSeen) -> Problem | None:
     name = f"the workflow {run.workflow!r}"
     why = (run.error or run.message or "no reason is known").rstrip(".")
     told = (run.message or why).rstrip(".")
-    again = f"pagersync workflows retry {run.id}"
+    again = f"mend that, then: pagersync workflows retry {run.id}"
     match run.status:
         case RunStatus.FAILED | RunStatus.COMPLETED_WITH_ERRORS:
             return Problem("run_failed", f"{name} failed: {why}", again)
@@ -198,7 +215,7 @@ def _of_run(run: RunSeen) -> Problem | None:
 def _of_events(evidence: Evidence) -> Iterator[Problem]:
     if evidence.dead is not None:
         text = f"workflows could not look at it: {evidence.dead.rstrip('.')}"
-        yield Problem("event_dead", text, "page by hand: pagersync page")
+        yield Problem("event_dead", text, BY_HAND)
     if evidence.waiting:
         text = "no workflow has looked at it yet; is a worker running?"
         yield Problem("event_late", text, "pagersync doctor")
@@ -211,16 +228,21 @@ def _of_off(evidence: Evidence) -> Iterator[Problem]:
     does its work.
     """
     for off in evidence.off:
-        counts = not evidence.listened or (off.reason is not None and not off.is_spare)
-        if counts:
+        if off.is_alone or (off.reason is not None and not off.is_spare):
             yield _of_one_off(off)
 
 
 def _of_one_off(off: OffSeen) -> Problem:
     """Return the problem of a workflow that is off, or was; switching it on alone pages nobody."""
-    run = f"pagersync workflows run {off.slug} --incident {off.number}"
+    run = f"pagersync workflows run {off.slug} --{off.kind} {off.number}"
+    if off.is_removed:
+        text = f"the workflow {off.workflow!r} was off at that time, and is removed now"
+        return Problem("workflow_off", text, BY_HAND)
     if off.is_on_now:
         return Problem("workflow_off", f"the workflow {off.workflow!r} was off at that time", run)
     why = f": {off.reason.rstrip('.')}" if off.reason else ""
     text = f"the workflow {off.workflow!r} is off{why}"
-    return Problem("workflow_off", text, f"pagersync workflows enable {off.slug} && {run}")
+    first = f"pagersync workflows enable {off.slug}"
+    if off.account is not None:  # which switches its workflows on again
+        first = f"pagersync integrations enable {off.account}"
+    return Problem("workflow_off", text, f"{first} && {run}")

@@ -3,39 +3,20 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from pagersync.database.engine import Connection
-from pagersync.unpaged.decision import FINE, PAGES, Evidence, OffSeen, PageSeen, RunSeen
+from pagersync.unpaged.decision import FINE, PAGES, Evidence, PageSeen, RunSeen
+from pagersync.unpaged.off import UNSEEN, Candidate, find_off, id_at, load_workflows
 from pagersync.workflows.account_workflows import OTHER_ACCOUNT
-from pagersync.workflows.conditions import Subject, conditions_of
-from pagersync.workflows.subjects import load_subjects
 from pagersync.workflows.trace_story import LEADING_TASKS, PAGING_TASKS
 
 NOWHERE: Final = UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An incident or alert to look at.
-
-    Attributes:
-        name: what people call it.
-        is_over: nobody is needed for it any more.
-        depth: how many workflow runs lie between it and what a person or PagerTree did.
-    """
-
-    kind: str
-    id: UUID
-    integration_id: UUID
-    name: str
-    created_at: datetime
-    is_over: bool
-    depth: int
+ALERTS_LOOKED_BACK: Final = timedelta(minutes=15)
 
 
 @dataclass
@@ -54,6 +35,9 @@ async def find_candidates(
 ) -> list[Candidate]:
     """Return incidents without a page and alerts with trouble, none of them known yet.
 
+    Alerts without trouble are among them while a workflow for alerts is off that pagersync itself
+    switched off: those that came a short time ago.
+
     Args:
         connection: to read from.
         first: ids begin after it: what is older was looked at before.
@@ -61,7 +45,10 @@ async def find_candidates(
         after: the id after which the answer begins.
         rows_max: how many it has at most.
     """
-    rows = await connection.fetch(_CANDIDATES, first, last, after, rows_max, [*FINE], [*PAGES])
+    lately = max(first, id_at(datetime.now(UTC) - ALERTS_LOOKED_BACK))
+    rows = await connection.fetch(
+        _CANDIDATES, first, last, after, rows_max, [*FINE], [*PAGES], lately, OTHER_ACCOUNT
+    )
     return [Candidate(**row) for row in rows]
 
 
@@ -78,30 +65,28 @@ async def gather(
 
     Runs and pages that are younger than `after_s` still have time.
     """
-    workflows = await connection.fetch(_WORKFLOWS, [*PAGING_TASKS], OTHER_ACCOUNT)
-    paging = {row["id"] for row in workflows}
+    workflows = await load_workflows(connection)
     pieces = Pieces()
     for kind, tasks in (("incident", PAGING_TASKS), ("alert", LEADING_TASKS)):
         ids = [each.id for each in found if each.kind == kind]
         if ids:
             await _gather(connection, pieces, kind, ids, [*tasks], after_s)
     bare = [
-        each.id
+        each
         for each in found
-        if each.kind == "incident" and each.id not in pieces.pages and each.id not in pieces.runs
+        if each.id not in pieces.pages and each.id not in pieces.runs and pieces.events[each.id]
     ]
-    subjects = await load_subjects(connection, "incident", bare) if bare else {}
+    off = await find_off(connection, workflows, bare, pieces.events)
     evidence = {}
     for each in found:
+        # Whether an alert's events were looked at is asked of its runs: PagerTree pages for it.
         events = pieces.events[each.id] if each.kind == "incident" else []
-        off = _off(workflows, each, events, subjects[each.id]) if each.id in subjects else ()
         evidence[each.id] = Evidence(
             pages=pieces.pages[each.id],
             runs=pieces.runs[each.id],
-            waiting=any(row["state"] in ("queued", "running") for row in events),
+            waiting=any(row["state"] in UNSEEN for row in events),
             dead=next((str(row["last_error"]) for row in events if row["state"] == "dead"), None),
-            listened=any(paging & _listeners(row) for row in events),
-            off=off,
+            off=off.get(each.id, ()),
         )
     return evidence
 
@@ -122,50 +107,8 @@ async def _gather(
         names = ("workflow", "status", "message", "is_over_limit", "is_due", "error")
         seen = {name: row[name] for name in names}
         pieces.runs[row["subject_id"]].append(RunSeen(id=str(row["id"]), **seen))
-    if kind == "incident":
-        for row in await connection.fetch(_EVENTS, ids):
-            pieces.events[row["subject_id"]].append(row)
-
-
-def _listeners(event: asyncpg.Record) -> set[UUID]:
-    """Return the workflows that were on when an event was looked at."""
-    matched = (event["evaluations"] or {}).get("workflows", [])
-    return {UUID(each["workflow_id"]) for each in (*matched, *(event["refused"] or []))}
-
-
-def _off(
-    workflows: Sequence[asyncpg.Record],
-    candidate: Candidate,
-    events: Sequence[asyncpg.Record],
-    subject: Subject,
-) -> list[OffSeen]:
-    """Return the workflows that page, were off, and would have run for an incident."""
-    heard = {each for event in events for each in _listeners(event)}
-    looked_at = all(event["state"] not in ("queued", "running") for event in events)
-    triggers = {name for event in events for name in event["triggers"]}
-    return [
-        OffSeen(
-            workflow=row["name"],
-            slug=row["slug"],
-            number=candidate.name.removeprefix("incident "),
-            reason=row["off_reason"],
-            is_spare=row["is_spare"],
-            is_on_now=row["enabled"],
-        )
-        for row in workflows
-        if (not row["enabled"] or (looked_at and row["id"] not in heard))
-        and row["created_at"] <= candidate.created_at
-        and triggers.intersection(row["triggers"])
-        and _would_match(row["trigger_params"], subject)
-    ]
-
-
-def _would_match(trigger_params: Mapping[str, Any], subject: Subject) -> bool:
-    """Tell whether conditions hold; those that cannot be read might."""
-    try:
-        return conditions_of(trigger_params).first_failed(subject, datetime.now(UTC)) is None
-    except Exception:  # noqa: BLE001 - whatever it is, it must not hide what nobody was paged for
-        return True
+    for row in await connection.fetch(_EVENTS, ids, kind, after_s):
+        pieces.events[row["subject_id"]].append(row)
 
 
 async def insert_unpaged(
@@ -213,12 +156,21 @@ WITH troubled AS MATERIALIZED (
     SELECT alert_id FROM pages
     WHERE status = ANY ($6::text[]) AND id > $1 AND id < $2 AND alert_id IS NOT NULL
       AND incident_id IS NULL
+    UNION
+    SELECT subject_id FROM domain_events
+    WHERE type = 'alert.created' AND id > $7 AND id < $2 AND EXISTS (
+        SELECT FROM workflows w WHERE w.removed_at IS NULL AND NOT w.enabled
+          AND w.off_reason IS NOT NULL AND w.off_by IS DISTINCT FROM $8
+          AND 'alert_created' = ANY (w.triggers))
 )
 SELECT * FROM (
     SELECT 'incident' AS kind, i.id, '{NOWHERE}'::uuid AS integration_id,
         'incident ' || i.number AS name, i.created_at, false AS is_over, i.depth
     FROM incidents i
-    WHERE i.id > $1 AND i.id < $2 AND i.kind = 'normal' AND i.removed_at IS NULL
+    WHERE i.id < $2 AND i.kind = 'normal' AND i.removed_at IS NULL
+      AND (i.id > $1 OR i.id IN (
+        SELECT subject_id FROM domain_events
+        WHERE type IN ('incident.updated', 'incident.alert_attached') AND id > $1 AND id < $2))
       AND i.status NOT IN {_OVER}
       AND NOT EXISTS (
         SELECT FROM pages p
@@ -249,16 +201,6 @@ WHERE u.ended_at IS NULL AND u.subject_id > $1
 ORDER BY u.subject_id LIMIT $2
 """  # noqa: S608 - constants of this module
 
-_WORKFLOWS: Final = """
-SELECT w.id, w.name, w.slug, w.enabled, w.off_reason, w.off_by IS NOT DISTINCT FROM $2 AS is_spare,
-    w.triggers, w.trigger_params, w.created_at
-FROM workflows w
-WHERE w.removed_at IS NULL AND EXISTS (
-    SELECT FROM workflow_tasks t
-    WHERE t.workflow_id = w.id AND t.enabled AND t.task_params ->> 'task_type' = ANY ($1::text[]))
-ORDER BY w.position, w.id
-"""
-
 _PAGES: Final = """
 SELECT p.{column} AS subject_id, p.status, p.confirmed_at IS NOT NULL AS was_confirmed,
     coalesce(p.send_at, p.created_at) > now() - make_interval(secs => $2) AS is_for_later,
@@ -282,9 +224,13 @@ ORDER BY r.id DESC
 """
 
 _EVENTS: Final = """
-SELECT e.subject_id, e.state, e.last_error, e.triggers, e.evaluations, v.verdicts AS refused
+SELECT e.subject_id, e.state, e.last_error, e.triggers, e.evaluations, e.occurred_at,
+    v.verdicts AS refused
 FROM domain_events e LEFT JOIN verdict_sets v ON v.id = e.refused_id
-WHERE e.subject_id = ANY ($1::uuid[]) AND e.type = 'incident.created'
+WHERE e.subject_id = ANY ($1::uuid[]) AND e.subject_type = $2
+  AND e.type NOT IN ('incident.unpaged', 'alert.unpaged', 'incident.timeline_updated')
+  AND e.created_at <= now() - make_interval(secs => $3)
+ORDER BY e.id
 """
 
 _INSERT: Final = """

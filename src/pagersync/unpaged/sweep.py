@@ -19,7 +19,7 @@ from pagersync.events.publish import Fact, happened, publish
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.unpaged import store
 from pagersync.unpaged.decision import Evidence, Problem, find_problem, is_paged
-from pagersync.unpaged.store import Candidate
+from pagersync.unpaged.off import Candidate, id_at
 
 LOOKED_BACK: Final = timedelta(days=1)
 """What is older was looked at when it was younger; what was found stays known until it is over."""
@@ -65,7 +65,7 @@ async def sweep(connection: Connection, *, after_s: float) -> Sweep:
     """Look at everything once, and tell what is new; nothing if another process is looking."""
     result = Sweep()
     now = datetime.now(UTC)
-    first, last = _id_at(now - LOOKED_BACK), _id_at(now - timedelta(seconds=after_s))
+    first, last = id_at(now - LOOKED_BACK), id_at(now - timedelta(seconds=after_s))
     async with connection.transaction():
         if not await connection.fetchval(store.LOCK):
             return result
@@ -76,11 +76,6 @@ async def sweep(connection: Connection, *, after_s: float) -> Sweep:
             after = found[-1].id
     _say(result)
     return result
-
-
-def _id_at(moment: datetime) -> UUID:
-    """Return the smallest id of a moment: ids are UUIDv7, ordered by time."""
-    return UUID(f"{round(moment.timestamp() * 1000):012x}70008000000000000000")
 
 
 async def _look(

@@ -48,6 +48,7 @@ class WebhookEndpoint(UpdatedAt, Base):
         custom_headers_encrypted: `[{"name", "value"}]` as JSON; their values may log in somewhere.
         failing_since: the first failure after the last success.
         disabled_reason: why it was switched off by itself; null if it was not.
+        is_sealed: whether masks stand for the secrets in its address.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -63,6 +64,7 @@ class WebhookEndpoint(UpdatedAt, Base):
     failing_since: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     removed_at: Mapped[datetime | None]
+    is_sealed: Mapped[bool] = mapped_column(server_default=text("false"), default=True)
 
     __table_args__ = tuple(
         Index(

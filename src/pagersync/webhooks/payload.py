@@ -16,7 +16,7 @@ from pagersync.incidents.models import Incident, IncidentEvent
 from pagersync.incidents.views import entry_resource, incident_resources
 from pagersync.jsonapi import Resource, Timestamp
 from pagersync.paging.models import Page
-from pagersync.paging.routes import page_resource
+from pagersync.paging.routes import names_of_people, page_resource
 from pagersync.webhooks.models import WebhookDelivery
 from pagersync.workflows.models import WorkflowRun
 from pagersync.workflows.run_views import run_resource
@@ -88,6 +88,9 @@ async def _resource(session: AsyncSession, kind: str, row_id: UUID) -> Resource[
         return None
     if kind == "incident_events":
         return entry_resource(row)
+    if kind == "pages":
+        accounts = await account_names(session, [row])
+        return page_resource(row, accounts, await names_of_people(session, [row]))
     shown: Resource[Any] = show(row, await account_names(session, [row]))
     return shown
 

@@ -14,6 +14,7 @@ from pagersync.outbound import (
     check_addresses,
     parse_url,
 )
+from pagersync.secrets.references import MARKER, marked_text
 from pagersync.webhooks.signing import standard_key
 from pagersync.workflows.http_task import HEADER_NAME, HEADER_VALUE, HEADERS_OF_THE_CONNECTION
 
@@ -129,8 +130,13 @@ def _problems_of_headers(headers: Sequence[CustomHeader]) -> list[InvalidError]:
 
 
 def _problems_of_url(url: str, allows_private: bool) -> list[InvalidError]:  # noqa: FBT001 - private
+    marked = marked_text(url)
+    if MARKER.match(marked):  # an address that is a secret is looked at when it is called
+        return []
     try:
-        parsed = parse_url(url)
+        parsed = parse_url(marked)
+        if MARKER.search(parsed.host):
+            return [_invalid("url", "a secret cannot be a part of the host")]
         address = address_without_lookup(parsed)
         if address and not allows_private:
             check_addresses(parsed.host, [address], setting=PRIVATE_ADDRESSES_SETTING)

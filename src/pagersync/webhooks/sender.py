@@ -25,8 +25,11 @@ from pagersync.http import AsyncClient
 from pagersync.integrations.vault import Vault
 from pagersync.metrics import WEBHOOK_ATTEMPTS
 from pagersync.outbound import OutboundError, parse_url, send
+from pagersync.secrets.references import CallSecrets
+from pagersync.secrets.sealing import SecretUnavailableError
 from pagersync.settings import Settings
 from pagersync.webhooks import store
+from pagersync.webhooks.endpoint_secrets import check_headers, opened
 from pagersync.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookState
 from pagersync.webhooks.payload import build_payload
 from pagersync.webhooks.retry import ATTEMPTS_MAX, Answer, after
@@ -65,6 +68,7 @@ class Call:
     headers: dict[str, str]
     secrets: list[str]
     body: bytes
+    hidden: CallSecrets
 
 
 class WebhookSender:
@@ -100,6 +104,9 @@ class WebhookSender:
             call = await self._prepare(token, delivery_id)
             if call is not None:
                 await self._record(token, call, await self._call(call))
+        except SecretUnavailableError as error:
+            log.warning("a webhook delivery needs a secret", error=error.detail)
+            await self._give_back(token, delivery_id, error.detail)
         except LeaseLostError:
             log.warning("a webhook delivery was taken over", delivery_id=str(delivery_id))
         except Exception as error:
@@ -125,15 +132,18 @@ class WebhookSender:
             if not endpoint.enabled:
                 await self._put_away(session, token, delivery, endpoint)
                 return None
+            saved = custom_headers(self._vault, endpoint)
+            url, headers, hidden = await opened(session, self._vault, endpoint.url, saved)
             return Call(
                 delivery_id=delivery.id,
                 endpoint_id=endpoint.id,
                 event_id=delivery.event_id,
                 attempt=delivery.attempt,
-                url=endpoint.url,
-                headers={h["name"]: h["value"] for h in custom_headers(self._vault, endpoint)},
+                url=url,
+                headers=headers,
                 secrets=await signing_secrets(session, self._vault, endpoint),
                 body=delivery.payload.encode(),
+                hidden=hidden,
             )
 
     async def _put_away(
@@ -157,6 +167,7 @@ class WebhookSender:
             call.secrets, call.event_id, int(started_at.timestamp()), call.body
         )
         try:
+            check_headers(call.headers)
             request = self._http.build_request(
                 "POST",
                 parse_url(call.url),
@@ -167,7 +178,8 @@ class WebhookSender:
                 self._http, request, timeout_s=self._timeout_s, answer_bytes_max=ANSWER_BYTES_MAX
             )
         except OutboundError as error:
-            return Answer(started_at, _ms_since(began_s), None, error.detail)
+            detail = call.hidden.hide(error.detail)
+            return Answer(started_at, _ms_since(began_s), None, detail)
         return Answer(started_at, _ms_since(began_s), answer.status, retry_after=answer.retry_after)
 
     async def _record(self, token: UUID, call: Call, answer: Answer) -> None:

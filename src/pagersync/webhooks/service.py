@@ -18,6 +18,7 @@ from pagersync.database.notify import notify
 from pagersync.errors import ConflictError, InvalidError, NotFoundError
 from pagersync.integrations.values import to_uuid
 from pagersync.integrations.vault import Vault
+from pagersync.webhooks.endpoint_secrets import secured
 from pagersync.webhooks.models import (
     WebhookAttempt,
     WebhookDelivery,
@@ -51,6 +52,7 @@ async def add_endpoint(
 
     Raises:
         InvalidError: the name is taken.
+        ManyInvalidError: it refers to a secret that there is not.
         ConflictError: there are too many endpoints.
     """
     await _lock_names(session)
@@ -58,6 +60,7 @@ async def add_endpoint(
     if (await session.scalar(alive) or 0) >= ENDPOINTS_MAX:
         raise ConflictError(f"there are {ENDPOINTS_MAX} endpoints, and there may be no more")
     await _check_name(session, values["name"])
+    values = await secured(session, vault, values, ())
     endpoint = WebhookEndpoint(
         **_columns(vault, values), slug=await _new_slug(session, values["name"])
     )
@@ -101,6 +104,8 @@ async def change_endpoint(
     if "name" in values and values["name"] != endpoint.name:
         await _lock_names(session)
         await _check_name(session, values["name"])
+    if "custom_headers" in values:
+        values = await secured(session, vault, values, custom_headers(vault, endpoint))
     was_enabled = endpoint.enabled
     for name, value in _columns(vault, values).items():
         setattr(endpoint, name, value)
@@ -173,7 +178,9 @@ async def get_delivery(
         statement = statement.with_for_update(key_share=True)
     delivery = await session.scalar(statement)
     if delivery is None:
-        raise NotFoundError(f"there is no webhook delivery {delivery_id}")
+        raise NotFoundError(
+            f"there is no webhook delivery {delivery_id}", noun="webhook delivery", id_=delivery_id
+        )
     return delivery
 
 

@@ -12,6 +12,7 @@ from pagersync.access.models import Scope
 from pagersync.integrations.vault import Vault
 from pagersync.jsonapi import Resource, Timestamp
 from pagersync.shape import Shape
+from pagersync.webhooks.endpoint_secrets import HIDDEN, shown_value
 from pagersync.webhooks.models import (
     STATUSES,
     WebhookAttempt,
@@ -22,7 +23,6 @@ from pagersync.webhooks.models import (
 from pagersync.webhooks.service import custom_headers
 from pagersync.workflows.http_task import without_query
 
-HIDDEN: Final = "[hidden]"
 SHAPE: Final = Shape("webhooks_endpoints")
 DELIVERY_SHAPE: Final = Shape("webhooks_deliveries")
 
@@ -31,7 +31,10 @@ class ShownHeader(BaseModel):
     """A header that is sent with each delivery."""
 
     name: str
-    value: str = Field(description=f"`{HIDDEN}` for keys without the scope `admin`.")
+    value: str = Field(
+        description=f"`{HIDDEN}` if it looks like a secret, and to keys without the scope `admin`; "
+        "sent back, that keeps the value."
+    )
 
 
 class EndpointAttributes(BaseModel):
@@ -39,7 +42,9 @@ class EndpointAttributes(BaseModel):
 
     name: str
     slug: str
-    url: str = Field(description="Its query is for keys with the scope `admin`.")
+    url: str = Field(
+        description="Secrets in it are masked; its query is for keys with the scope `admin`."
+    )
     event_types: list[str] = Field(description="An empty list means all.")
     secret: str = Field(
         description=f"In full when it is made, by creating or rotating; `{HIDDEN}` ever after."
@@ -107,7 +112,10 @@ def endpoint_resource(
         if hasattr(WebhookEndpoint, name)
     }
     headers = [
-        ShownHeader(name=header["name"], value=HIDDEN if hides_secrets else header["value"])
+        ShownHeader(
+            name=header["name"],
+            value=HIDDEN if hides_secrets else shown_value(header["name"], header["value"]),
+        )
         for header in custom_headers(vault, endpoint)
     ]
     if hides_secrets:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.caller import as_pagersync
-from pagersync.integrations.default_account import pick
+from pagersync.integrations.default_account import lock_default, pick
 from pagersync.integrations.models import Integration
 from pagersync.integrations.service import (
     change_integration,
@@ -69,6 +69,7 @@ async def remove_account(session: AsyncSession, integration_id: UUID) -> list[st
     Raises:
         NotFoundError: there is no such account.
     """
+    await lock_default(session)
     account = await get_integration(session, integration_id, lock=True)
     was_default = account.is_default
     await remove_integration(session, integration_id)

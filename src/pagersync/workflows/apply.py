@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.errors import ConflictError, InvalidError, ManyInvalidError
 from pagersync.integrations.models import Integration
+from pagersync.integrations.vault import Vault
+from pagersync.secrets.literals import hide_literals
 from pagersync.workflows import service
 from pagersync.workflows.files import Content, WorkflowFile, content_of
-from pagersync.workflows.models import WorkflowTask
+from pagersync.workflows.http_secrets import checked_sealer, is_call
 from pagersync.workflows.slugs import lock_slugs
 from pagersync.workflows.task_references import check_hosts, settle_tasks
 
@@ -79,7 +81,7 @@ class Plan:
         yield ", ".join(counts) + "." if counts else "Nothing to do."
 
 
-async def make_plan(
+async def make_plan(  # noqa: PLR0913 - options of one command
     session: AsyncSession,
     file: WorkflowFile,
     *,
@@ -87,6 +89,7 @@ async def make_plan(
     prune_defaults: Collection[str] = (),
     lock: bool = False,
     hosts: Sequence[str] | None = None,
+    vault: Vault | None = None,
 ) -> Plan:
     """Return what is to be done so that the workflows are as a file says.
 
@@ -97,6 +100,7 @@ async def make_plan(
         prune_defaults: slugs of workflows that came with an integration, to be removed too.
         lock: whether nobody else changes workflows until the transaction ends.
         hosts: those that tasks may call; None: not looked at.
+        vault: tells whether a secret in the file is the one that is kept.
 
     Raises:
         InvalidError: the file names an account that there is not, or nothing can be pruned so.
@@ -111,7 +115,8 @@ async def make_plan(
     for slug, written in file.contents.items():
         known = existing.get(slug)
         own_tasks = tasks.get(known.id, []) if known else []
-        wanted = await _settled(session, written, own_tasks, accounts, file.places[slug], hosts)
+        settling = _Settling(session, accounts, file.places[slug], hosts, vault)
+        wanted = await settling.settled(written, [task.task_params for task in own_tasks])
         if known is None:
             steps.append(Step("create", slug, values=_values(wanted, slug, accounts, file)))
             continue
@@ -119,7 +124,9 @@ async def make_plan(
         changed = {name: wanted[name] for name in wanted if wanted[name] != own[name]}
         if changed:
             values = _values(changed, slug, accounts, file)
-            steps.append(Step("change", slug, list(_differences(own, wanted)), values))
+            steps.append(
+                Step("change", slug, list(_differences(own, _without_secrets(wanted))), values)
+            )
         else:
             steps.append(Step("unchanged", slug))
     gone = [workflow for slug, workflow in existing.items() if slug not in file.contents]
@@ -131,7 +138,14 @@ async def make_plan(
     return Plan(steps)
 
 
-async def apply_plan(session: AsyncSession, plan: Plan, again: Plan, *, requested_by: str) -> None:
+async def apply_plan(
+    session: AsyncSession,
+    plan: Plan,
+    again: Plan,
+    *,
+    requested_by: str,
+    vault: Vault | None = None,
+) -> None:
     """Do what a plan says.
 
     Args:
@@ -139,6 +153,7 @@ async def apply_plan(session: AsyncSession, plan: Plan, again: Plan, *, requeste
         plan: as somebody has seen it.
         again: made once more, in this transaction, with everything locked.
         requested_by: who applies it, for people.
+        vault: encrypts the secrets that stand in calls.
 
     Raises:
         ManyInvalidError: values that cannot be right after all.
@@ -148,13 +163,15 @@ async def apply_plan(session: AsyncSession, plan: Plan, again: Plan, *, requeste
         raise ConflictError("the workflows have changed meanwhile: look at the plan again")
     for step in sorted(plan.steps, key=lambda step: step.action != "remove"):
         if step.action == "create":
-            await service.create_workflow(session, step.values or {}, requested_by=requested_by)
+            await service.create_workflow(
+                session, step.values or {}, requested_by=requested_by, vault=vault
+            )
         elif step.action != "unchanged":
             workflow = await service.get_workflow(session, step.slug, lock=True)
             if step.action == "remove":
                 await service.remove_workflow(session, workflow)
             else:
-                await service.change_workflow(session, workflow, step.values or {})
+                await service.change_workflow(session, workflow, step.values or {}, vault=vault)
 
 
 async def export(session: AsyncSession, slugs: Collection[str] | None = None) -> list[Content]:
@@ -182,34 +199,60 @@ async def _read_accounts(session: AsyncSession) -> Accounts:
     return Accounts(names, ids)
 
 
-async def _settled(
-    session: AsyncSession,
-    written: Content,
-    saved: Sequence[WorkflowTask],
-    accounts: Accounts,
-    place: str,
-    hosts: Sequence[str] | None,
-) -> Content:
-    """Return a workflow of a file with PagerTree's ids of whom it names.
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    """What a workflow of a file is settled with, and where it stands."""
 
-    Raises:
-        InvalidError: it names what fits nobody or several, or calls a host that may not be called.
-    """
-    try:
-        if hosts is not None:
-            check_hosts(written["tasks"], hosts, "/tasks")
+    session: AsyncSession
+    accounts: Accounts
+    place: str
+    hosts: Sequence[str] | None
+    vault: Vault | None
+
+    async def settled(self, written: Content, saved: Sequence[Mapping[str, Any]]) -> Content:
+        """Return it with PagerTree's ids of whom it names, and masks for secrets that are kept.
+
+        Raises:
+            InvalidError: it names what fits nobody or several, calls a host that may not be
+                called, or uses a secret that there is not.
+        """
+        try:
+            return {**written, "tasks": await self._tasks(written, saved)}
+        except ManyInvalidError as error:
+            lines = [f"{self.place}: {one.pointer}: {one.detail}" for one in error.problems]
+            raise InvalidError("\n".join(lines)) from None
+
+    async def _tasks(
+        self, written: Content, saved: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        if self.hosts is not None:
+            check_hosts(written["tasks"], self.hosts, "/tasks")
+        account = self.accounts.ids.get(written["integration"])
         tasks = await settle_tasks(
-            session,
+            self.session,
             written["tasks"],
-            [task.task_params for task in saved],
-            integration_id=accounts.ids.get(written["integration"]),
+            saved,
+            integration_id=account,
             trigger_type=written["trigger_params"]["trigger_type"],
             pointer="/tasks",
         )
-    except ManyInvalidError as error:
-        lines = [f"{place}: {one.pointer}: {one.detail}" for one in error.problems]
-        raise InvalidError("\n".join(lines)) from None
-    return {**written, "tasks": tasks}
+        sealer = await checked_sealer(
+            self.session, self.vault, tasks, saved, integration_id=account, pointer="/tasks"
+        )
+        return [
+            {**task, "task_params": sealer.reuse(params)} if is_call(params) else task
+            for task in tasks
+            for params in [task["task_params"]]
+        ]
+
+
+def _without_secrets(content: Content) -> Content:
+    tasks = [
+        {**task, "task_params": hide_literals(params)} if is_call(params) else task
+        for task in content["tasks"]
+        for params in [task["task_params"]]
+    ]
+    return {**content, "tasks": tasks}
 
 
 def _values(

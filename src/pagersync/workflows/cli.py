@@ -288,9 +288,12 @@ def apply(
 async def _apply(
     context: Context, file: "WorkflowFile", options: dict[str, Any], *, yes: bool
 ) -> None:
+    from pagersync.integrations.secret_key import open_checked_vault
     from pagersync.workflows.apply import apply_plan, make_plan
 
-    options = {**options, "hosts": context.settings.http_client_hosts.split(",")}
+    vault = await open_checked_vault(context.sessions.kw["bind"], context.settings)
+    hosts = context.settings.http_client_hosts.split(",")
+    options = {**options, "hosts": hosts, "vault": vault}
     async with context.sessions() as session:
         plan: Plan = await make_plan(session, file, **options)
     for line in plan.lines():
@@ -301,7 +304,7 @@ async def _apply(
         typer.confirm("Apply?", abort=True)
     async with context.sessions.begin() as session:
         again = await make_plan(session, file, **options, lock=True)
-        await apply_plan(session, plan, again, requested_by=REQUESTED_BY)
+        await apply_plan(session, plan, again, requested_by=REQUESTED_BY, vault=vault)
     typer.echo("Applied.")
 
 

@@ -18,18 +18,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from pagersync.database.caller import CALLER, SYSTEM, Caller
 from pagersync.database.capacity import share_out
+from pagersync.database.complaints import complain
 from pagersync.database.engine import create_sessions, raw_connection
 from pagersync.database.queue import Outcome, Queue
 from pagersync.database.session import driver_connection
+from pagersync.database.trouble import is_ill, trouble_of
 from pagersync.database.unhurried import commit_unhurried
 from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
+from pagersync.integrations.vault import Vault
 from pagersync.metrics import WORKFLOW_RUNS
+from pagersync.secrets.sealing import SecretUnavailableError
 from pagersync.settings import Settings
 from pagersync.threads import RENDERING, run_in
 from pagersync.workflows import http_calls, runs
 from pagersync.workflows.context import NotYetError, TaskContext, open_context
-from pagersync.workflows.http_task import HttpClientParams
+from pagersync.workflows.http_calls import Call
+from pagersync.workflows.http_secrets import is_call
 from pagersync.workflows.models import (
     RunStatus,
     TaskRunStatus,
@@ -37,7 +42,7 @@ from pagersync.workflows.models import (
     WorkflowRun,
     WorkflowTaskRun,
 )
-from pagersync.workflows.rendering import shown_params, variables_of
+from pagersync.workflows.rendering import render_call, shown_params, variables_of
 from pagersync.workflows.task_texts import render_task
 from pagersync.workflows.tasks import EXECUTE
 from pagersync.workflows.template_remarks import Remarks
@@ -70,16 +75,24 @@ class Engine:
         queue: the runs.
         http: for addresses that users choose.
         settings: limits.
+        vault: decrypts what calls log in with; without one, calls that have a secret fail.
     """
 
     def __init__(
-        self, engine: AsyncEngine, queue: Queue, *, http: AsyncClient, settings: Settings
+        self,
+        engine: AsyncEngine,
+        queue: Queue,
+        *,
+        http: AsyncClient,
+        settings: Settings,
+        vault: Vault | None = None,
     ) -> None:
         self._engine = engine
         self._sessions = create_sessions(engine)
         self._queue = queue
         self._http = http
         self._settings = settings
+        self._vault = vault
         # So that runs that wait for each other's rows leave connections to the sender.
         self._at_once = asyncio.Semaphore(share_out(settings.database_connections_max).runs)
 
@@ -92,6 +105,11 @@ class Engine:
         except NotYetError as reason:
             await self._put_off(token, run_id, str(reason))
         except Exception as error:
+            if is_ill(error):  # the run is not to blame, and loses no attempt
+                complain("a workflow run was interrupted", error)
+                with suppress(Exception):
+                    await self._put_off(token, run_id, str(trouble_of(error)))
+                return
             log.exception("a workflow run was interrupted", run_id=str(run_id))
             with suppress(Exception):
                 await self._give_back(token, run_id, repr(error))
@@ -113,7 +131,7 @@ class Engine:
                 return False
             calling = await self._execute(await open_context(session, run, workflow), task)
             if calling is not None:  # that it begins must be on the disk before the call goes out
-                more_s = http_calls.longest_s(calling, self._settings)
+                more_s = http_calls.longest_s(calling.params, self._settings)
                 await self._hold(session, token, run_id, more_s=more_s)
             else:
                 await commit_unhurried(await driver_connection(session))
@@ -138,9 +156,7 @@ class Engine:
         )
         return await session.scalar(statement)
 
-    async def _execute(
-        self, context: TaskContext, task: WorkflowTaskRun
-    ) -> HttpClientParams | None:
+    async def _execute(self, context: TaskContext, task: WorkflowTaskRun) -> Call | None:
         """Execute a task and record it; return what a calling task is about to call."""
         if task.status == TaskRunStatus.STARTED:
             await runs.fail(context.session, task, INTERRUPTED)
@@ -149,7 +165,7 @@ class Engine:
         try:
             params = await self._render(context, task)
             task.started_at = began_at
-            if isinstance(params, HttpClientParams):
+            if isinstance(params, Call):
                 task.status = TaskRunStatus.STARTED
                 task.notes = context.remarks
                 return params
@@ -159,15 +175,21 @@ class Engine:
             await context.session.flush()
             await context.session.refresh(task)  # a savepoint that was rolled back forgets it
             task.started_at = began_at
-            await runs.fail(context.session, task, error.detail)
+            goes_on = isinstance(error, SecretUnavailableError)
+            await runs.fail(context.session, task, error.detail, goes_on=goes_on)
         else:
             runs.complete(task, result)
         task.notes = context.remarks
         return None
 
-    async def _render(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel:
+    async def _render(self, context: TaskContext, task: WorkflowTaskRun) -> BaseModel | Call:
         """Return a task's parameters, rendered and made to fit, and keep them on it."""
         variables = await variables_of(context, self._settings, task.task_params)
+        if is_call(task.task_params):
+            call, task.rendered_params = await render_call(
+                context, self._vault, task.task_params, variables
+            )
+            return call
         remarks = Remarks(notes=context.notes, empty=context.empty)
         params, rendered = await run_in(
             RENDERING, render_task, task.task_params, variables, remarks
@@ -175,11 +197,10 @@ class Engine:
         task.rendered_params = shown_params(params, rendered)
         return params
 
-    async def _call(
-        self, token: UUID, run_id: UUID, task_id: UUID, params: HttpClientParams
-    ) -> None:
+    async def _call(self, token: UUID, run_id: UUID, task_id: UUID, call: Call) -> None:
         """Call, with no transaction open, and record what came of it."""
-        result, error = await http_calls.make(self._http, params, self._settings)
+        params = call.params
+        result, error = await http_calls.make(self._http, params, self._settings, call.secrets)
         async with self._at_once, self._sessions.begin() as session:
             run = await self._hold(session, token, run_id)
             if run is None:

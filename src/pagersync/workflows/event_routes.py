@@ -106,7 +106,9 @@ async def list_domain_events(
     page: PageDep,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[DomainEventAttributes]:
-    found = await find(session, select(DomainEvent).where(*where), DomainEvent.id, page)
+    found = await find(
+        session, select(DomainEvent).where(*where), DomainEvent.id, page, wide=[DomainEvent.data]
+    )
     data = await _resources(session, found.rows)
     return Collection(data=data, links=found.links, meta=found.meta)
 
@@ -144,7 +146,9 @@ async def _get(session: AsyncSession, event_id: UUID, *, lock: bool = False) -> 
     statement = select(DomainEvent).where(DomainEvent.id == event_id)
     row = await session.scalar(statement.with_for_update(of=DomainEvent) if lock else statement)
     if row is None:
-        raise NotFoundError(f"there is no domain event {event_id}")
+        raise NotFoundError(
+            f"there is no domain event {event_id}", noun="domain event", id_=event_id
+        )
     return row
 
 

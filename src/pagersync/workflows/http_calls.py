@@ -1,10 +1,11 @@
 """What the engine needs of the task `http_client`: the call, how long it may take, its trace."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
 from pagersync.incidents.timeline import add_entry
+from pagersync.secrets.references import CallSecrets
 from pagersync.settings import Settings
 from pagersync.workflows.context import TaskContext, TaskResult
 from pagersync.workflows.http_task import (
@@ -15,6 +16,14 @@ from pagersync.workflows.http_task import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that is about to be made, and its secrets: both are nowhere but in memory."""
+
+    params: HttpClientParams
+    secrets: CallSecrets
+
+
 def longest_s(params: HttpClientParams, settings: Settings) -> float:
     """Return the longest that a call with its retries can take, in seconds."""
     pause_s = max(params.retry_wait_time, RETRY_AFTER_S_MAX)
@@ -23,7 +32,7 @@ def longest_s(params: HttpClientParams, settings: Settings) -> float:
 
 
 async def make(
-    client: AsyncClient, params: HttpClientParams, settings: Settings
+    client: AsyncClient, params: HttpClientParams, settings: Settings, secrets: CallSecrets
 ) -> tuple[TaskResult, str | None]:
     """Make a call; return what was answered, and what was wrong, if something was."""
     try:
@@ -32,11 +41,12 @@ async def make(
             params,
             hosts=settings.http_client_hosts.split(","),
             timeout_s=settings.http_client_timeout_s,
+            secrets=secrets,
         )
     except UnexpectedStatusError as error:
-        return TaskResult(asdict(error.result)), error.detail
+        return TaskResult(asdict(error.result)), secrets.hide(error.detail)
     except PagersyncError as error:
-        return TaskResult(), error.detail
+        return TaskResult(), secrets.hide(error.detail)
     return TaskResult(asdict(answer)), None
 
 

@@ -17,8 +17,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from pagersync.errors import InvalidError
 from pagersync.http import URL, AsyncClient, Request
 from pagersync.jsonapi import Nothing
-from pagersync.outbound import OutboundAnswer, OutboundError, check_host, parse_url, send
+from pagersync.outbound import (
+    ANSWER_BYTES_MAX,
+    OutboundAnswer,
+    OutboundError,
+    check_host,
+    parse_url,
+    send,
+)
 from pagersync.pagertree.payloads import storable
+from pagersync.secrets.references import MARKER, NO_SECRETS, CallSecrets, unmark
 from pagersync.workflows.template_regex import compile_pattern
 
 HOSTS_SETTING: Final = "PAGERSYNC_HTTP_CLIENT_HOSTS"
@@ -125,6 +133,7 @@ async def call(
     *,
     hosts: Sequence[str],
     timeout_s: float,
+    secrets: CallSecrets = NO_SECRETS,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> HttpResult:
     """Make the call; again only after a 429, which says that the server did not act.
@@ -137,6 +146,7 @@ async def call(
         params: after rendering.
         hosts: those that may be called.
         timeout_s: longest time of one attempt.
+        secrets: what takes the place of markers, and stands in no result.
         pause: waits, in seconds.
 
     Raises:
@@ -146,9 +156,11 @@ async def call(
         OutboundError: no answer came, or not in time.
         UnexpectedStatusError: the status does not fit.
     """
-    url, expected = parse_url(params.url.strip()), _pattern(params.succeed_on_status)
+    url = parse_url(secrets.fill_url(params.url.strip()))
+    expected = _pattern(params.succeed_on_status)
     check_host(url, hosts, setting=HOSTS_SETTING)
-    headers, query = _headers(params), _json_map("params", params.params)
+    headers, query = _headers(params, secrets), _json_map("params", params.params, secrets)
+    params = params.model_copy(update={"body": secrets.fill_body(params.body)})
     begun_s, attempts = time.monotonic(), 0
     while True:
         attempts += 1
@@ -159,7 +171,7 @@ async def call(
         await pause(_pause_s(params, answer))
     result = HttpResult(
         status=answer.status,
-        body_excerpt=_excerpt(answer.body, _secrets(url, headers, query)),
+        body_excerpt=_excerpt(answer.body, _secrets(url, headers, query), secrets),
         duration_ms=round((time.monotonic() - begun_s) * 1000),
         attempts=attempts,
     )
@@ -179,9 +191,14 @@ def without_secrets(params: HttpClientParams) -> dict[str, Any]:
             shown[name] = json.dumps(dict.fromkeys(_json_map(name, shown[name]), HIDDEN))
     if "body" in shown:
         shown["body"] = HIDDEN
-    url = parse_url(params.url.strip())
-    shown["url"] = str(url.copy_with(query=None, fragment=None))
-    return shown
+    shown["url"] = _shown_url(params.url.strip())
+    return dict(unmark(shown))
+
+
+def _shown_url(text: str) -> str:
+    """Return an address as it may be shown; of one that begins with a secret nothing else."""
+    begins = MARKER.match(text)
+    return begins.group() if begins else str(parse_url(text).copy_with(query=None, fragment=None))
 
 
 def masked(task_params: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,13 +252,13 @@ def _content_type(body: str | None) -> str:
     return "application/json"
 
 
-def _headers(params: HttpClientParams) -> dict[str, str]:
+def _headers(params: HttpClientParams, secrets: CallSecrets) -> dict[str, str]:
     """Return the headers to send.
 
     Raises:
         InvalidError: one cannot be sent, or says where the call goes or how it is framed.
     """
-    given = _json_map("headers", params.headers)
+    given = _json_map("headers", params.headers, secrets)
     headers = {name: value.strip(" \t") for name, value in given.items()}
     for name, value in headers.items():
         if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
@@ -251,7 +268,7 @@ def _headers(params: HttpClientParams) -> dict[str, str]:
     return headers
 
 
-def _json_map(name: str, text: str | None) -> dict[str, str]:
+def _json_map(name: str, text: str | None, secrets: CallSecrets = NO_SECRETS) -> dict[str, str]:
     """Return what a JSON object of texts says; numbers and booleans are taken as texts.
 
     Raises:
@@ -268,7 +285,8 @@ def _json_map(name: str, text: str | None) -> dict[str, str]:
     if wrong := [key for key, value in given.items() if not isinstance(value, str | int | float)]:
         raise InvalidError(f"{name}: {wrong[0]!r} is no text", pointer=f"/{name}")
     return {
-        key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()
+        secrets.fill(key): secrets.fill(value if isinstance(value, str) else json.dumps(value))
+        for key, value in given.items()
     }
 
 
@@ -286,8 +304,9 @@ def _secrets(url: URL, headers: Mapping[str, str], query: Mapping[str, str]) -> 
     return {word for word in words if len(word) >= SECRET_CHARACTERS_MIN}
 
 
-def _excerpt(body: bytes, secrets: set[str]) -> str:
+def _excerpt(body: bytes, sent: set[str], secrets: CallSecrets) -> str:
     text = storable(body.decode(errors="replace"))
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+    text = secrets.hide(text, is_cut=len(body) >= ANSWER_BYTES_MAX)
+    for value in sorted(sent, key=len, reverse=True):
+        text = text.replace(value, HIDDEN)
     return text[:BODY_EXCERPT_CHARACTERS_MAX]

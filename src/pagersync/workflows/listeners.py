@@ -105,6 +105,8 @@ def _compiled(row: asyncpg.Record) -> Listener:
     try:
         conditions = conditions_of(row["trigger_params"])
         wait_s = duration_s(row["wait"], WAIT) if row["wait"] else 0
+    except MemoryError:
+        raise  # says nothing of the workflow, and what is returned is kept
     except Exception as error:
         log.exception("a workflow cannot be read", workflow_id=str(row["id"]))
         problem = f"it cannot be read: {error}"

@@ -171,7 +171,7 @@ async def get_run(session: AsyncSession, run_id: UUID, *, lock: bool = False) ->
         statement = statement.with_for_update().execution_options(populate_existing=True)
     run = await session.scalar(statement)
     if run is None:
-        raise NotFoundError(f"there is no workflow run {run_id}")
+        raise NotFoundError(f"there is no workflow run {run_id}", noun="workflow run", id_=run_id)
     return run
 
 

@@ -101,10 +101,17 @@ class Workflow(UpdatedAt, Base):
     )
 
 
+UNSEALED: Final = "NOT is_sealed AND task_params ->> 'task_type' = 'http_client'"
+"""Calls whose secrets an older version may have kept as they are."""
+
+
 class WorkflowTask(UpdatedAt, Base):
     """One task of a workflow; `task_params` holds its `task_type` and parameters by Rootly's names.
 
     Tasks are executed in the order of their positions.
+
+    Attributes:
+        is_sealed: whether masks stand for the secrets in a call; an older version has none.
     """
 
     __tablename__ = "workflow_tasks"
@@ -116,9 +123,11 @@ class WorkflowTask(UpdatedAt, Base):
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     skip_on_failure: Mapped[bool] = mapped_column(server_default=text("false"))
     task_params: Mapped[dict[str, Any]]
+    is_sealed: Mapped[bool] = mapped_column(server_default=text("false"), default=True)
 
     __table_args__ = (
         UniqueConstraint("workflow_id", "position", deferrable=True, initially="DEFERRED"),
+        Index("workflow_tasks_unsealed_idx", "id", postgresql_where=text(UNSEALED)),
     )
 
 
@@ -230,9 +239,11 @@ class WorkflowTaskRun(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     duration_ms: Mapped[int | None]
+    is_sealed: Mapped[bool] = mapped_column(server_default=text("false"), default=True)
 
     __table_args__ = (
         UniqueConstraint("integration_id", "run_id", "position"),
+        Index("workflow_task_runs_unsealed_idx", "id", postgresql_where=text(UNSEALED)),
         Index("workflow_task_runs_run_idx", "run_id", "position"),
         Index(
             "workflow_task_runs_page_idx", "page_id", postgresql_where=text("page_id IS NOT NULL")

@@ -25,6 +25,7 @@ from pagersync.integrations.models import Integration
 from pagersync.integrations.resolving import Resolved, resolve_each
 from pagersync.integrations.saved_references import KINDS, is_template, reference_of, settle
 from pagersync.integrations.service import list_integrations
+from pagersync.paging.whom import or_by_name
 from pagersync.settings import Settings
 from pagersync.workflows import service
 from pagersync.workflows.task_references import account_of, lists_of, settle_params
@@ -60,6 +61,7 @@ class _Place:
 
     where: str
     lists: Mapping[str, Any]
+    is_on: bool = True
 
 
 async def check_due(sessions: Sessions) -> bool:
@@ -119,9 +121,9 @@ async def find_broken(session: AsyncSession, integration: Integration) -> list[B
             for one in place.lists.get(kind) or ()
             if not is_template(one)
         ]
-        found = await resolve_each(
-            session, integration.id, **{kind: [reference_of(one) for _, one in pairs]}
-        )
+        references = {kind: [reference_of(one) for _, one in pairs]}
+        resolved = await resolve_each(session, integration.id, **references)
+        found = [await or_by_name(session, integration.id, one) for one in resolved]
         broken += [
             _broken(where, one)
             for (where, _), one in zip(pairs, found, strict=True)
@@ -133,15 +135,18 @@ async def find_broken(session: AsyncSession, integration: Integration) -> list[B
 async def find_reference_problems(session: AsyncSession, settings: Settings) -> list[Finding]:
     """Return the broken references of every account, for `pagersync doctor`."""
     del settings
+    accounts = await list_integrations(session)
+    places = [place for each in accounts async for place in _places(session, each)]
+    off = {place.where for place in places} - {place.where for place in places if place.is_on}
     return [
         Finding(
             "reference_broken",
-            Level.WARNING if one.is_paged else Level.CRITICAL,
+            Level.WARNING if one.is_paged or one.where in off else Level.CRITICAL,
             f"{integration.name}: {one.where}: {one.detail}.",
             _remedy(integration, one),
             integration.id,
         )
-        for integration in await list_integrations(session)
+        for integration in accounts
         for one in await find_broken(session, integration)
     ]
 
@@ -181,7 +186,8 @@ async def _places(session: AsyncSession, integration: Integration) -> AsyncItera
                 continue
             for place, lists in lists_of(params):
                 where = f"the task {task.name!r} of the workflow {workflow.name!r}"
-                yield _Place(f"the {place} of {where}" if place else where, lists)
+                where = f"the {place} of {where}" if place else where
+                yield _Place(where, lists, is_on=workflow.enabled and task.enabled)
 
 
 async def _bind(session: AsyncSession, integration: Integration) -> None:

@@ -7,10 +7,18 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from pagersync.errors import PagersyncError
+from pagersync.integrations.vault import Vault
+from pagersync.secrets.references import mark
+from pagersync.secrets.sealing import open_params
 from pagersync.settings import Settings
+from pagersync.threads import RENDERING, run_in
 from pagersync.workflows import runs
-from pagersync.workflows.context import TaskContext
+from pagersync.workflows.context import TaskContext, TaskFailedError
+from pagersync.workflows.http_calls import Call
 from pagersync.workflows.http_task import HttpClientParams, without_secrets
+from pagersync.workflows.task_texts import render_task
+from pagersync.workflows.template_remarks import Remarks
 from pagersync.workflows.variables import EXAMPLE_VARIABLES, load_variables
 
 LISTS: Final = re.compile(r"events|timeline|alerts|pages|\bincident\b(?!\.\w)")
@@ -38,6 +46,33 @@ async def variables_of(
 async def example_variables(context: TaskContext) -> dict[str, Any]:
     """Return what the templates of a run that is about an example may say."""
     return {**EXAMPLE_VARIABLES, **await runs.about(context)}
+
+
+async def render_call(
+    context: TaskContext,
+    vault: Vault | None,
+    task_params: Mapping[str, Any],
+    variables: Mapping[str, object],
+) -> tuple[Call, dict[str, Any]]:
+    """Return a call with its secrets, and its parameters as they may be kept on the run.
+
+    Raises:
+        SecretUnavailableError: one of its secrets cannot be had.
+        PagersyncError: its parameters cannot be rendered, or cannot be right.
+    """
+    account = context.workflow.integration_id
+    opened, secrets = await open_params(context.session, vault, task_params, account)
+    remarks = Remarks(notes=context.notes, empty=context.empty)
+    try:
+        params, rendered = await run_in(RENDERING, render_task, mark(opened), variables, remarks)
+        shown = secrets.hide_in(shown_params(params, rendered))
+    except PagersyncError as error:
+        raise TaskFailedError(secrets.hide(error.detail)) from None
+    finally:
+        context.notes[:] = map(secrets.hide, context.notes)
+        context.empty[:] = map(secrets.hide, context.empty)
+    assert isinstance(params, HttpClientParams)  # noqa: S101 - so `render_task` makes of a call
+    return Call(params, secrets), shown
 
 
 def shown_params(params: BaseModel, rendered: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ def restart(reference: Reference, *, as_json: Json = False) -> None:
     """Start an incident again, and say whether that pages anybody."""
 
     async def action(context: Context) -> incidents.Described:
-        from pagersync.incidents.lifecycle import is_restart
+        from pagersync.incidents.lifecycle import is_restart, note_on_start
         from pagersync.incidents.service import get_incident, move_incident
         from pagersync.workflows.restart import notes_on_restart
 
@@ -19,7 +19,7 @@ def restart(reference: Reference, *, as_json: Json = False) -> None:
             incident = await get_incident(session, reference, lock=True)
             before = incident.status
             moved = await move_incident(session, incident, "started", CAUSE)
-            notes = []
+            notes = note_on_start(moved.number, before, moved.status)
             if is_restart(before, moved.status):
                 notes = await notes_on_restart(session, moved, before)
             (described,) = await incidents.describe(session, [moved])

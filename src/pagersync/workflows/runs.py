@@ -45,6 +45,7 @@ async def begin(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> 
             name=task.name,
             skip_on_failure=task.skip_on_failure,
             task_params=task.task_params,
+            is_sealed=task.is_sealed,
         )
         for position, task in enumerate(await session.scalars(tasks), start=1)
     )
@@ -114,12 +115,17 @@ def complete(task: WorkflowTaskRun, result: TaskResult) -> None:
     _finish(task)
 
 
-async def fail(session: AsyncSession, task: WorkflowTaskRun, error: str) -> None:
-    """Record that a task failed; unless it may be skipped, those behind it are not tried."""
+async def fail(
+    session: AsyncSession, task: WorkflowTaskRun, error: str, *, goes_on: bool = False
+) -> None:
+    """Record that a task failed; unless it may be skipped, those behind it are not tried.
+
+    With `goes_on` they are: what is wrong concerns this task alone.
+    """
     task.status = TaskRunStatus.FAILED
     task.error = error
     _finish(task)
-    if task.skip_on_failure:
+    if task.skip_on_failure or goes_on:
         return
     await session.execute(
         update(WorkflowTaskRun)

@@ -18,6 +18,7 @@ from pagersync.errors import ConflictError, InvalidError, ManyInvalidError, NotF
 from pagersync.integrations.directory_store import forget_check
 from pagersync.integrations.models import Integration
 from pagersync.integrations.values import to_uuid
+from pagersync.integrations.vault import Vault
 from pagersync.workflows.definition import (
     ATTRIBUTES,
     TASKS_MAX,
@@ -26,9 +27,10 @@ from pagersync.workflows.definition import (
     task_name,
     task_problems,
 )
+from pagersync.workflows.http_secrets import check_secrets
 from pagersync.workflows.models import Workflow, WorkflowTask
+from pagersync.workflows.settling import Settling
 from pagersync.workflows.slugs import lock_slugs, unique_slug
-from pagersync.workflows.task_references import settle_task, settle_tasks
 from pagersync.workflows.trigger_params import parse_trigger_params, to_json
 
 WORKFLOWS_MAX: Final = 1_000
@@ -40,6 +42,7 @@ async def create_workflow(
     *,
     requested_by: str,
     pointer: str = ATTRIBUTES,
+    vault: Vault | None = None,
 ) -> Workflow:
     """Make a workflow with its tasks.
 
@@ -48,13 +51,16 @@ async def create_workflow(
         values: by the names of `WorkflowContent`, and perhaps `slug` and `integration_id`.
         requested_by: who makes it, for people.
         pointer: where the values stand in the request.
+        vault: encrypts the secrets that stand in its calls.
 
     Raises:
         ManyInvalidError: values that cannot be right, every one of them.
+        SecretKeyError: there are secrets, and no key to encrypt them with.
         ConflictError: the slug is taken, or there are too many workflows.
     """
     await _check(session, None, values, pointer)
-    values = await _settled(session, None, values, pointer)
+    settling = Settling(session, vault, (), values.get("integration_id"), "simple")
+    values = await settling.values(values, pointer)
     await lock_slugs(session)
     alive = select(func.count()).where(Workflow.removed_at.is_(None))
     if (await session.scalar(alive) or 0) >= WORKFLOWS_MAX:
@@ -126,6 +132,7 @@ async def change_workflow(
     workflow: Workflow,
     values: Mapping[str, Any],
     pointer: str = ATTRIBUTES,
+    vault: Vault | None = None,
 ) -> Workflow:
     """Set values of a workflow, which is locked; `tasks` replaces all of its tasks.
 
@@ -135,7 +142,9 @@ async def change_workflow(
         ManyInvalidError: values that cannot be right, every one of them.
     """
     await _check(session, workflow, values, pointer)
-    return await _write(session, workflow, await _settled(session, workflow, values, pointer))
+    tasks = (await list_tasks(session, [workflow.id])).get(workflow.id, [])
+    settling = _settling(session, vault, workflow, tasks)
+    return await _write(session, workflow, await settling.values(values, pointer))
 
 
 async def remove_workflow(session: AsyncSession, workflow: Workflow) -> Workflow:
@@ -164,7 +173,10 @@ async def get_task(
 
 
 async def add_task(
-    session: AsyncSession, workflow: Workflow, values: Mapping[str, Any]
+    session: AsyncSession,
+    workflow: Workflow,
+    values: Mapping[str, Any],
+    vault: Vault | None = None,
 ) -> WorkflowTask:
     """Add a task to a workflow, which is locked: at its position, or as the last.
 
@@ -178,10 +190,8 @@ async def add_task(
     last = tasks[-1].position if tasks else 0
     task = WorkflowTask(workflow_id=workflow.id, position=last + 1)
     _set_task(task, workflow, tasks, values)
-    saved = [each.task_params for each in tasks]
-    task.task_params = await settle_task(
-        session, task.task_params, saved, workflow.integration_id, trigger_type_of(workflow)
-    )
+    settling = _settling(session, vault, workflow, tasks)
+    task.task_params = await settling.params(task.task_params)
     session.add(task)
     await _counted(session, workflow)
     await session.refresh(task)
@@ -189,7 +199,11 @@ async def add_task(
 
 
 async def change_task(
-    session: AsyncSession, task: WorkflowTask, workflow: Workflow, values: Mapping[str, Any]
+    session: AsyncSession,
+    task: WorkflowTask,
+    workflow: Workflow,
+    values: Mapping[str, Any],
+    vault: Vault | None = None,
 ) -> WorkflowTask:
     """Set values of a task, whose workflow is locked.
 
@@ -202,12 +216,10 @@ async def change_task(
     if "task_params" in values:
         own = {"task_type": task.task_params["task_type"]}
         values = {**values, "task_params": own | values["task_params"]}
-    saved = [each.task_params for each in tasks]
+    settling = _settling(session, vault, workflow, tasks)
     _set_task(task, workflow, [each for each in tasks if each.id != task.id], values)
     if "task_params" in values:
-        task.task_params = await settle_task(
-            session, task.task_params, saved, workflow.integration_id, trigger_type_of(workflow)
-        )
+        task.task_params = await settling.params(task.task_params)
     await _counted(session, workflow)
     await session.refresh(task)
     return task
@@ -219,28 +231,12 @@ async def remove_task(session: AsyncSession, task: WorkflowTask, workflow: Workf
     await _counted(session, workflow)
 
 
-async def _settled(
-    session: AsyncSession, workflow: Workflow | None, values: Mapping[str, Any], pointer: str
-) -> Mapping[str, Any]:
-    """Return a workflow's values with PagerTree's ids of whom its tasks name.
-
-    Raises:
-        ManyInvalidError: they name what fits nobody, or several.
-    """
-    if not values.get("tasks"):
-        return values
-    existing = (await list_tasks(session, [workflow.id])).get(workflow.id, []) if workflow else []
-    kind = values.get("trigger_params", {}).get("trigger_type")
-    own = workflow.integration_id if workflow else None
-    tasks = await settle_tasks(
-        session,
-        values["tasks"],
-        [task.task_params for task in existing],
-        integration_id=values.get("integration_id", own),
-        trigger_type=kind or (trigger_type_of(workflow) if workflow else "simple"),
-        pointer=f"{pointer}/tasks",
-    )
-    return {**values, "tasks": tasks}
+def _settling(
+    session: AsyncSession, vault: Vault | None, workflow: Workflow, tasks: Sequence[WorkflowTask]
+) -> Settling:
+    saved = [each.task_params for each in tasks]
+    kind = trigger_type_of(workflow)
+    return Settling(session, vault, saved, workflow.integration_id, kind)
 
 
 async def _check(
@@ -252,6 +248,9 @@ async def _check(
         tasks = (await list_tasks(session, [workflow.id])).get(workflow.id, [])
         for task in tasks:
             problems += misfits(kind, {"task_params": task.task_params}, pointer)
+    if workflow is not None and "integration_id" in values and "tasks" not in values:
+        own = (await list_tasks(session, [workflow.id])).get(workflow.id, [])
+        await check_secrets(session, own, values["integration_id"], pointer)
     integration_id = values.get("integration_id")
     if integration_id is not None and await _find_integration(session, integration_id) is None:
         detail = f"there is no integration {integration_id}"

@@ -13,6 +13,8 @@ from pydantic import BaseModel, Field, ValidationError
 from pagersync.errors import InvalidError, ManyInvalidError, wording
 from pagersync.integrations.target_params import References, Targets
 from pagersync.jsonapi import Attributes, Nothing
+from pagersync.secrets.references import mark
+from pagersync.workflows.http_secrets import is_call, reference_problems
 from pagersync.workflows.http_task import HttpClientParams
 from pagersync.workflows.template_context import OUTPUT_BYTES_MAX
 from pagersync.workflows.templates import check_params
@@ -206,8 +208,8 @@ def check_task_params(raw: Mapping[str, Any], pointer: str = PARAMS_POINTER) -> 
         ManyInvalidError: as there, or a template that cannot be rendered.
     """
     params = parse_task_params(raw, pointer)
-    problems = []
-    for name, value in raw.items():
+    problems = reference_problems(raw, pointer)
+    for name, value in (mark(raw) if is_call(raw) else raw).items():
         try:
             check_params(value, f"{pointer}/{name}")
         except InvalidError as error:

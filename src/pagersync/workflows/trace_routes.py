@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from pagersync.access.guard import needs
@@ -46,8 +46,11 @@ class TraceAttributes(BaseModel):
     description=f"`id` is a UUID or a number. {HOW}",
     responses=errors(404),
 )
-async def get_incident_trace(session: SessionDep, id: str) -> Document[TraceAttributes]:
-    return _document(await explain_incident(session, await get_incident(session, id)))
+async def get_incident_trace(
+    request: Request, session: SessionDep, id: str
+) -> Document[TraceAttributes]:
+    incident, settings = await get_incident(session, id), request.state.settings
+    return _document(await explain_incident(session, incident, settings))
 
 
 @router.get(
@@ -56,8 +59,11 @@ async def get_incident_trace(session: SessionDep, id: str) -> Document[TraceAttr
     description=f"`id` is a UUID or a short id. {HOW}",
     responses=errors(404),
 )
-async def get_alert_trace(session: SessionDep, id: str) -> Document[TraceAttributes]:
-    return _document(await explain_alert(session, await find_alert(session, id)))
+async def get_alert_trace(
+    request: Request, session: SessionDep, id: str
+) -> Document[TraceAttributes]:
+    alert, settings = await find_alert(session, id), request.state.settings
+    return _document(await explain_alert(session, alert, settings))
 
 
 @router.get(
@@ -66,8 +72,11 @@ async def get_alert_trace(session: SessionDep, id: str) -> Document[TraceAttribu
     description=HOW,
     responses=errors(404, 422),
 )
-async def get_page_trace(session: SessionDep, id: UUID) -> Document[TraceAttributes]:
-    return _document(await explain_page(session, await get_page(session, id)))
+async def get_page_trace(
+    request: Request, session: SessionDep, id: UUID
+) -> Document[TraceAttributes]:
+    page, settings = await get_page(session, id), request.state.settings
+    return _document(await explain_page(session, page, settings))
 
 
 def _document(explained: Explanation) -> Document[TraceAttributes]:

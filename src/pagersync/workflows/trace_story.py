@@ -43,6 +43,7 @@ class Story:
         people: names of those whom PagerTree names by their ids.
         task_types: of the workflows that are named.
         silent: workflows that are off or removed, and would have listened.
+        waits: why operations that create alerts wait.
     """
 
     rows: dict[Kind, dict[UUID, Any]] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Story:
     people: dict[Named, str] = field(default_factory=dict)
     task_types: dict[UUID, set[str]] = field(default_factory=dict)
     silent: Sequence[Workflow] = ()
+    waits: dict[UUID, str] = field(default_factory=dict)
 
     @property
     def room(self) -> int:
@@ -187,6 +189,22 @@ def _asked_for(task: WorkflowTaskRun, operation: Operation) -> bool:
     """Tell whether a task of an operation's run asked for it; of alerts it names only those."""
     alerts = (task.result or {}).get("alerts", ())
     return operation.id in task.operation_ids or str(operation.alert_id) in alerts
+
+
+def has_lost_causes(story: Story) -> bool:
+    """Tell whether something here names a cause that is not stored any more, or nothing is here."""
+    return not any(story.events) or any(
+        story.get(kind, id_) is None for kind, id_ in _named_causes(story) if id_ is not None
+    )
+
+
+def _named_causes(story: Story) -> Iterator[tuple[Kind, UUID | None]]:
+    for event in story.events:
+        yield "run", event.workflow_run_id
+        if event.subject_type != "page" and event.id not in story.homes:
+            yield "delivery", event.delivery_id
+    yield from (("event", run.domain_event_id) for run in story.each("run"))
+    yield from (("run", page.workflow_run_id) for page in story.pages)
 
 
 def path_to(causes: Mapping[Key, Key | None], key: Key) -> list[Key]:

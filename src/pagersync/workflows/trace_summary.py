@@ -7,12 +7,14 @@ from uuid import UUID
 
 from pagersync.events.models import DomainEvent
 from pagersync.paging.models import Operation, OperationKind, OperationState, Page, PageStatus
+from pagersync.paging.page_targets import be
 from pagersync.workflows import trace_text as text
 from pagersync.workflows.models import RunStatus, WorkflowRun
 from pagersync.workflows.trace_story import LEADING_TASKS, Key, Story, path_to, verdicts
 from pagersync.workflows.trace_tree import silent_at, silent_text
 
 REASONS_MAX: Final = 3
+REASON_CHARACTERS_MAX: Final = 500
 
 NOT_PAGED: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -41,14 +43,17 @@ def _one_page(story: Story, causes: Mapping[Key, Key | None], page: Page) -> str
     error = _error(story, page)
     reason = f": {error}" if error else ""
     if _was_paged(page):
-        return f"{names} was paged because {why}; {_outcome(story, causes, page)}{instead}."
+        were = be(page.targets, "was")
+        return f"{names} {were} paged because {why}; {_outcome(story, causes, page)}{instead}."
     if page.standby_for is not None and page.status == PageStatus.QUEUED:
         lead = page.notes[-1]
     elif page.status == PageStatus.UNKNOWN:
         why_not = reason or ": an answer was lost"
-        lead = f"Nobody can tell yet whether {names} was paged{why_not}{instead}"
+        were = be(page.targets, "was")
+        lead = f"Nobody can tell yet whether {names} {were} paged{why_not}{instead}"
     else:
-        lead = f"{names} {NOT_PAGED.get(page.status, f'is {page.status}')}{reason}{instead}"
+        verb, _, rest = NOT_PAGED.get(page.status, f"is {page.status}").partition(" ")
+        lead = f"{names} {be(page.targets, verb)} {rest}{reason}{instead}"
     asked = text.sentence(why) if len(path) == 1 else f"It was asked for because {why}"
     return f"{text.sentence(lead)}. {asked}."
 
@@ -74,7 +79,8 @@ def summarise(story: Story, causes: Mapping[Key, Key | None], *, about: str | No
         return " ".join([f"{lead}: {'; '.join(_why_nobody(story))}.", *_failed_calls(story)])
     said = _one_page(story, causes, next(filter(_was_paged, pages), pages[0]))
     more = len(pages) - 1
-    said = f"{said} There {'is' if more == 1 else 'are'} {more} more below." if more else said
+    if more:
+        said = f"{said} {'1 more page is' if more == 1 else f'{more} more pages are'} shown below."
     return " ".join([said, *_failed_calls(story)])
 
 
@@ -104,8 +110,13 @@ def _failed_calls(story: Story) -> Iterator[str]:
 
 
 def _error(story: Story, page: Page) -> str | None:
+    """Return why a page is not sent, or what its call came to: why it waits says more."""
     create = next(_creates(story, page), None)
-    return text.short(create.last_error).rstrip(".") if create and create.last_error else None
+    if create is None:
+        return None
+    waits = page.status in (PageStatus.QUEUED, PageStatus.UNKNOWN) and story.waits.get(create.id)
+    said = text.short(waits or create.last_error or "", REASON_CHARACTERS_MAX)
+    return said.rstrip(".") or None
 
 
 def _creates(story: Story, page: Page) -> Iterator[Operation]:
@@ -178,12 +189,16 @@ def _instead(story: Story, page: Page) -> str:
     """Return who was paged instead of those that a page was for."""
     fallback = next((each for each in story.pages if each.fallback_of == page.id), None)
     repeats = [each for each in story.pages if each.repeat_of == page.id]
-    said = "; so {names} was paged instead, and that page is {status}"
-    again = "; {names} was paged for it again, and that page is {status}"
+    said = "; so {names} {were} paged instead, and that page is {status}"
+    again = "; {names} {were} paged for it again, and that page is {status}"
+    elsewhere = "; {names} {were} paged for it, and that page is {status}"
     told = [(said, fallback)] if fallback else []
-    told += [(again, repeat) for repeat in repeats]
+    told += [(elsewhere if each.is_elsewhere else again, each) for each in repeats]
     return "".join(
-        form.format(names=text.whom_text(story, each), status=each.status) for form, each in told
+        form.format(
+            names=text.whom_text(story, each), were=be(each.targets, "was"), status=each.status
+        )
+        for form, each in told
     )
 
 

@@ -32,9 +32,19 @@ PAGE_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "page.stuck": "PagerTree has it, and still pages nobody",
         "page.failed": "It was not sent",
         "page.unknown": "Nobody can tell whether PagerTree has it",
+        "page.resolve_failed": "Its resolve failed in PagerTree: people may still be paged",
+        "page.acknowledge_failed": "Its acknowledgement failed in PagerTree",
+        "page.update_failed": "Its change failed in PagerTree",
         "page.paged_elsewhere": "The default targets of another account are paged instead",
         "page.canceled": "It was canceled before it was sent",
         "page.expired": "It expired before it was sent",
+    }
+)
+ALERT_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "alert.resolve_failed": "PagerTree did not resolve {name}: people may still be paged",
+        "alert.acknowledge_failed": "PagerTree did not acknowledge {name}",
+        "alert.update_failed": "PagerTree did not change {name}",
     }
 )
 
@@ -103,7 +113,9 @@ def event_text(story: Story, event: DomainEvent, *, with_title: bool = False) ->
     if event.type == "page.acknowledged":
         by = story.person(event.integration_id, event.data.get("acknowledged_by"))
         return f"acknowledged in PagerTree by {by}"
-    return PAGE_EVENTS.get(event.type, event.type)
+    if event.type == "directory.reference_broken":
+        return f"PagerTree's directory changed{_detail(event)}"
+    return PAGE_EVENTS.get(event.type, f"It was {_verb(event)}")
 
 
 def _incident_text(story: Story, event: DomainEvent, *, with_title: bool) -> str:
@@ -118,7 +130,24 @@ def _incident_text(story: Story, event: DomainEvent, *, with_title: bool) -> str
     if event.type == "incident.alert_attached":
         count = len(event.data.get("alert_ids", []))
         return f"{by} attached {count} alert{'s' * (count != 1)} to {name}"
-    return f"{event.type} of {name}"
+    if event.type == "incident.unpaged":
+        return f"{_unpaged(event)} for {name}{_detail(event)}"
+    return f"{by} {_verb(event)} {name}"
+
+
+def _unpaged(event: DomainEvent) -> str:
+    after_s = event.data.get("after_s")
+    return "nobody was paged" + (f" within {after_s:g} s" if after_s else "")
+
+
+def _detail(event: DomainEvent) -> str:
+    detail = event.data.get("detail")
+    return f": {short(detail)}" if detail else ""
+
+
+def _verb(event: DomainEvent) -> str:
+    """Return the verb of an event that has no sentence of its own: `deleted`, `updated`."""
+    return event.type.partition(".")[2].replace("_", " ").replace(".", " ")
 
 
 def _changes_text(changes: Mapping[str, Any]) -> str:
@@ -139,7 +168,11 @@ def _alert_text(story: Story, event: DomainEvent, *, with_title: bool) -> str:
     if event.type == "alert.status_updated":
         change = f"{event.data.get('from')} to {event.data.get('to')}"
         return f"PagerTree moved {name} from {change}" if is_told else f"{name} went from {change}"
-    return f"{event.type} of {name}"
+    if event.type == "alert.unpaged":
+        return f"{_unpaged(event)} about {name}{_detail(event)}"
+    if event.type in ALERT_EVENTS:
+        return ALERT_EVENTS[event.type].format(name=name)
+    return f"{name} was {_verb(event)}"
 
 
 def failed_text(reason: str) -> str:
@@ -187,6 +220,8 @@ def page_text(story: Story, page: Page) -> str:
     whom = f"{target_names(page)} ({'; '.join(asides)})" if asides else target_names(page)
     if page.fallback_of is not None:
         return f"page to {whom} instead: {short(page.title)}"
+    if page.is_elsewhere:
+        return f"page to {whom}, because the other account cannot page: {short(page.title)}"
     if page.repeat_of is not None:
         return f"page to {whom}, perhaps again: {short(page.title)}"
     by = "" if page.workflow_run_id else f"{page.requested_by} asked for a "

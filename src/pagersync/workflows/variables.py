@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from pagersync.alerts.models import Alert
+from pagersync.database.session import driver_connection
 from pagersync.incidents.models import Incident, IncidentAlert, IncidentEvent, Severity
+from pagersync.integrations.directory_names import Named, load_names
 from pagersync.paging.models import Page
 from pagersync.workflows.variable_names import (
     Variables,
@@ -55,7 +57,27 @@ async def load_variables(
     if alert_id and (alert := await session.scalar(select(Alert).where(Alert.id == alert_id))):
         url = _url(public_url, "alerts", alert.id)
         found["alert"] = alert_variables(alert, url=url, data=alert.data)
+    await _name_people(session, found)
     return found
+
+
+async def _name_people(session: AsyncSession, found: Variables) -> None:
+    """Give people whom PagerTree names by an id their names; the id stays beside the name."""
+    incident = found.get("incident", {})
+    places = [found.get("page"), found.get("alert"), *incident.get("pages", ())]
+    people = [
+        (Named(UUID(place["integration_id"]), person["name"]), person)
+        for place in [*places, *incident.get("alerts", ())]
+        if place
+        for person in (place.get("acknowledged_by"), place.get("resolved_by"))
+        if person
+    ]
+    if not people:
+        return
+    names = await load_names(await driver_connection(session), {named for named, _ in people})
+    for named, person in people:
+        if name := names.get(named):
+            person.update(id=named.id, name=name, full_name=name)
 
 
 async def _lists(session: AsyncSession, incident_id: UUID, public_url: str) -> dict[str, Any]:

@@ -46,16 +46,17 @@ async def _explain(context: Context, kind: str, reference: str) -> "Explanation"
     from pagersync.paging.service import get_page
     from pagersync.workflows.explain import explain_alert, explain_incident, explain_page
 
+    settings = context.settings
     async with context.sessions() as session:
         if kind == "incident":
-            return await explain_incident(session, await get_incident(session, reference))
+            return await explain_incident(session, await get_incident(session, reference), settings)
         if kind == "alert":
-            return await explain_alert(session, await find_alert(session, reference))
+            return await explain_alert(session, await find_alert(session, reference), settings)
         try:
             page_id = UUID(reference)
         except ValueError:
             raise NotFoundError(f"{reference!r} is no UUID, which pages have") from None
-        return await explain_page(session, await get_page(session, page_id))
+        return await explain_page(session, await get_page(session, page_id), settings)
 
 
 def _as_json(explained: "Explanation") -> str:

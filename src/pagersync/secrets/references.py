@@ -1,0 +1,184 @@
+"""References to named secrets, `{{ secrets.NAME }}`, and what is sent in their place. Pure.
+
+They look like Liquid and are none: no template ever sees a value. Before a template is rendered,
+a marker that nobody can guess takes the place of each reference. When the call is made, the value
+takes the place of the marker.
+"""
+
+import base64
+import binascii
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from secrets import token_hex
+from typing import Any, Final
+from urllib.parse import quote, quote_plus, unquote
+
+from pagersync.secrets.literals import FIELDS, PLAIN_MASK, REFERENCE
+
+NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_NONCE: Final = token_hex(16)
+MARKER: Final = re.compile(f"pgs-{_NONCE}-([A-Za-z0-9_]+)-end")
+HIDDEN_CHARACTERS_MIN: Final = 3
+"""A shorter one stands in every text."""
+
+JSON_IN_JSON_MAX: Final = 3
+CUT_CHARACTERS_MIN: Final = 4
+WORD_CHARACTERS_MIN: Final = 8
+"""Shorter words of an address that is a secret are names, like `services`."""
+
+
+def reference(name: str) -> str:
+    """Return how a secret is referred to."""
+    return f"{{{{ secrets.{name} }}}}"
+
+
+def names_in(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each secret that the parameters of a call refer to: the parameter and the name."""
+    for parameter in FIELDS:
+        if isinstance(text := params.get(parameter), str):
+            for name in dict.fromkeys(REFERENCE.findall(text)):
+                yield parameter, name
+
+
+def mark(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a call with markers for references, so that they can be rendered."""
+    marked = {name: marked_text(params[name]) for name in FIELDS if name in params}
+    return {**params, **marked}
+
+
+def marked_text(text: Any) -> Any:
+    """Return one parameter with markers."""
+    if not isinstance(text, str):
+        return text
+    return REFERENCE.sub(lambda found: f"pgs-{_NONCE}-{found.group(1)}-end", text)
+
+
+def unmark(value: Any) -> Any:
+    """Return a JSON value with references for markers, as people may see it."""
+    if isinstance(value, str):
+        return MARKER.sub(lambda found: reference(found.group(1)), value)
+    if isinstance(value, Mapping):
+        return {key: unmark(each) for key, each in value.items()}
+    return [unmark(each) for each in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class CallSecrets:
+    """The secrets of one call.
+
+    Attributes:
+        named: values by name.
+        written: values that stand in the parameters themselves.
+    """
+
+    named: Mapping[str, str] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
+
+    def fill(self, text: str) -> str:
+        """Return a text with values for markers."""
+        return MARKER.sub(lambda found: self.named.get(found.group(1), found.group()), text)
+
+    def fill_url(self, url: str) -> str:
+        """Return an address with values for markers.
+
+        The one that it begins with is an address itself; the others are percent-encoded.
+        """
+        begins = MARKER.match(url)
+        head = self.fill(begins.group()) if begins else ""
+        tail = url[begins.end() :] if begins else url
+        return head + MARKER.sub(lambda found: quote(self.fill(found.group()), safe=""), tail)
+
+    def fill_body(self, body: str | None) -> str | None:
+        """Return a body with values for markers, which stand in texts if it is JSON."""
+        if body is None or not MARKER.search(body):
+            return body
+        try:
+            json.loads(body)
+        except (ValueError, RecursionError):
+            return self.fill(body)
+        return MARKER.sub(lambda found: json.dumps(self.fill(found.group()))[1:-1], body)
+
+    def hide(self, text: str, *, is_cut: bool = False) -> str:
+        """Return a text without the values, in any form in which they may come back.
+
+        Args:
+            text: what somebody answered, or an error.
+            is_cut: whether the text ends anywhere, perhaps amid a value.
+        """
+        if is_cut:
+            text = self._without_beginning(text)
+        for form in self._forms:
+            text = text.replace(form, PLAIN_MASK)
+        return str(unmark(text))
+
+    def hide_in(self, value: Any) -> Any:
+        """Return a JSON value without the values, in every text of it."""
+        if isinstance(value, str):
+            return self.hide(value)
+        if isinstance(value, Mapping):
+            return {key: self.hide_in(each) for key, each in value.items()}
+        return [self.hide_in(each) for each in value] if isinstance(value, list) else value
+
+    @cached_property
+    def _forms(self) -> list[str]:
+        forms = {
+            form for value in (*self.named.values(), *self.written) for form in forms_of(value)
+        }
+        return sorted(forms, key=len, reverse=True)
+
+    def _without_beginning(self, text: str) -> str:
+        for form in self._forms:
+            for length in range(len(form) - 1, CUT_CHARACTERS_MIN - 1, -1):
+                if text.endswith(form[:length]):
+                    return text[:-length] + PLAIN_MASK
+        return text
+
+
+NO_SECRETS: Final = CallSecrets()
+
+
+def forms_of(value: str) -> set[str]:
+    """Return the forms in which a value may stand in a text that somebody answers."""
+    plain = {value, value.strip(), *_unescaped(value), unquote(value), *_of_basic(value)}
+    if "://" in value:  # of an address that is a secret, its path and its query
+        words = re.split(r"[/?&=#]", value.partition("://")[2])[1:]
+        plain |= {word for word in words if len(word) >= WORD_CHARACTERS_MIN}
+    forms = set(plain)
+    for each in plain:
+        forms |= {quote(each, safe=""), quote(each), quote_plus(each), _base64(each)}
+        forms |= {html.escape(each), *_escaped(each, ascii_only=True)}
+        forms |= {*_escaped(each, ascii_only=False)}
+    return {form for form in forms if len(form) >= HIDDEN_CHARACTERS_MIN}
+
+
+def _escaped(text: str, *, ascii_only: bool) -> Iterator[str]:
+    """Yield a text as JSON has it, and as JSON inside of JSON does."""
+    for _ in range(JSON_IN_JSON_MAX):
+        text = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        yield text
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode(errors="replace")).decode().rstrip("=")
+
+
+def _unescaped(value: str) -> Iterable[str]:
+    try:
+        text = json.loads(f'"{value}"')
+    except ValueError:
+        return ()
+    return (text,)
+
+
+def _of_basic(value: str) -> Iterable[str]:
+    """Return user and password that a value of `Authorization: Basic` holds."""
+    try:
+        both = base64.b64decode(value.encode(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ()
+    _, colon, password = both.partition(":")
+    return (both, password) if colon and both.isprintable() else ()
