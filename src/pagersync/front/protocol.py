@@ -41,7 +41,6 @@ DISCARDED_BYTES_MAX: Final = 16 * 1024 * 1024
 """Of what is thrown away: a client that is cut off while it sends never reads its answer."""
 
 
-
 class _Refused(Exception):
     """Raised in the middle of parsing."""
 
