@@ -66,9 +66,9 @@ class Settings(FrontSettings):
     admin_key: SecretStr | None = Field(
         default=None,
         min_length=32,
-        description="An API key for everything, at least 32 characters. `serve` creates or restores "
-        "it when it starts. Unset: the first `serve` on an empty database makes one and prints it, "
-        "once.",
+        description="An API key for everything, at least 32 characters. `serve` creates or "
+        "restores it when it starts. Unset: the first `serve` on an empty database makes one and "
+        "prints it, once.",
     )
     reads_per_minute_max: NotNegative = Field(
         default=3000, description="Requests that only read, for each API key; 0: no limit."
