@@ -36,11 +36,15 @@ from pagersync.paging.settle import SAMPLES_MIN
 
 API_KEY: Final = "bench"
 LAG_S: Final = 0.8
-PAGES_PER_S: Final = 2.0
+PAGES_PER_S: Final[Mapping[float, float]] = {0.10: 2.0, 0.35: 1.0}
+"""By the share of requests that fail before they act. With 7 of 10 failing, a page takes about 7
+turns, and an account gets ten a second: at two pages a second they would wait for that limit."""
+
 WARM_UP_PAGES: Final = 10
 """So many go out before anything fails, and as many again until the account's lag is known."""
 
 WARM_UP_PAGES_MAX: Final = 200
+WARM_UP_PER_S: Final = 2.0
 
 ALL_THERE_TIMEOUT_S: Final = 240.0
 WELL: Final = {
@@ -61,6 +65,7 @@ class Stage:
     pagertree_url: str
     integration_id: UUID
     target: dict[str, Any]
+    measures: bool
     asked_at: dict[str, datetime] = field(default_factory=dict)
 
     async def ask(self, pages: int, *, per_s: float) -> None:
@@ -148,7 +153,7 @@ def measure_faults(database: Database, log: Path, *, share: float, pages: int) -
 def measure_slower(database: Database, log: Path, *, mode: str, times: int, pages: int) -> Figure:
     """Count the pages that go out twice after the search became so many times slower at once."""
     with _stage(database, log, mode=mode) as stage:
-        uvloop.run(_page(stage, pages, before=0.1, after=0.1, lag_s=LAG_S * times))
+        uvloop.run(_page(stage, pages, before=0.10, after=0.10, lag_s=LAG_S * times))
         made = uvloop.run(stage.all_there())
     counts = Counter(len(times) for times in made.values())
     doubled = sum(count for alerts, count in counts.items() if alerts > 1)
@@ -164,10 +169,11 @@ def measure_slower(database: Database, log: Path, *, mode: str, times: int, page
 async def _page(stage: Stage, pages: int, *, before: float, after: float, lag_s: float) -> None:
     """Let the lag become known; then ask for pages while things go wrong."""
     await stage.change(**WELL, search_lag_s=LAG_S)
-    while await stage.samples() < SAMPLES_MIN:
+    await stage.ask(WARM_UP_PAGES, per_s=WARM_UP_PER_S)
+    while stage.measures and await stage.samples() < SAMPLES_MIN:
         if len(stage.asked_at) >= WARM_UP_PAGES_MAX:
             raise RuntimeError("the lag of the search stays unknown")
-        await stage.ask(WARM_UP_PAGES, per_s=PAGES_PER_S)
+        await stage.ask(WARM_UP_PAGES, per_s=WARM_UP_PER_S)
     await stage.all_there()
     stage.asked_at.clear()
     await stage.change(
@@ -177,7 +183,7 @@ async def _page(stage: Stage, pages: int, *, before: float, after: float, lag_s:
         truncated=after / 2,
         search_lag_s=lag_s,
     )
-    await stage.ask(pages, per_s=PAGES_PER_S)
+    await stage.ask(pages, per_s=PAGES_PER_S[before])
 
 
 @contextmanager
@@ -186,12 +192,12 @@ def _stage(database: Database, log: Path, *, mode: str = "measured") -> Iterator
     uvloop.run(database.empty())
     environment = {**database.environment, "PAGERSYNC_SEARCH_SETTLE": mode}
     with serving_simulator(API_KEY, log) as pagertree:
-        stage = uvloop.run(_connect(database, pagertree))
+        stage = uvloop.run(_connect(database, pagertree, measures=mode == "measured"))
         with running("pagersync", "worker", environment=environment, log=log):
             yield stage
 
 
-async def _connect(database: Database, pagertree: Server) -> Stage:
+async def _connect(database: Database, pagertree: Server, *, measures: bool) -> Stage:
     api_url = f"{pagertree.url}/api/v4"
     headers = {"Authorization": f"Bearer {API_KEY}"}
     async with AsyncClient(trust_env=False, headers=headers) as client:
@@ -209,7 +215,7 @@ async def _connect(database: Database, pagertree: Server) -> Stage:
             pagertree_url=api_url,
             api_key_encrypted=open_vault(database.settings).encrypt(API_KEY),
         )
-    return Stage(database, pagertree.url, new.integration.id, target)
+    return Stage(database, pagertree.url, new.integration.id, target, measures)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import gc
 import os
 import ssl
 import tempfile
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.access.keys import create_key
 from pagersync.access.models import Scope
+from pagersync.costly import CostlyWork
 from pagersync.database.embedded import EmbeddedPostgres
 from pagersync.database.engine import Sessions, create_engine, create_sessions
 from pagersync.database.migrate import upgrade
@@ -111,6 +113,29 @@ def sessions(engine: AsyncEngine) -> Sessions:
     return create_sessions(engine)
 
 
+@pytest.fixture(scope="session", autouse=True)
+async def kept_process() -> AsyncIterator[None]:
+    """Keep the process for costly work when a service ends: to start one takes a second."""
+    kept: list[Process] = []
+    start = CostlyWork._start  # noqa: SLF001 - the tests' own economy
+
+    async def keep(work: CostlyWork) -> None:
+        if work._process is not None:  # noqa: SLF001
+            kept.append(work._process)  # noqa: SLF001
+            work._process = None  # noqa: SLF001
+
+    async def take() -> Process:
+        return kept.pop() if kept else await start()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CostlyWork, "aclose", keep)
+        patch.setattr(CostlyWork, "_start", staticmethod(take))
+        yield
+    for process in kept:
+        process.kill()
+        await process.wait()
+
+
 @pytest.fixture
 async def server(settings: Settings, engine: AsyncEngine) -> AsyncIterator[str]:
     """Yield the address of the whole service, workers included, over real HTTP."""
@@ -131,7 +156,7 @@ async def api(server: str, token: str) -> AsyncIterator[AsyncClient]:
     headers = {"Authorization": f"Bearer {token}"}
     hooks = {"response": [check_times]}
     async with AsyncClient(
-        base_url=server, headers=headers, trust_env=False, event_hooks=hooks
+        base_url=server, headers=headers, trust_env=False, event_hooks=hooks, timeout=60
     ) as client:
         yield client
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from pagersync.costly_process import MEMORY_BYTES_MAX
 from pagersync.front.limits import CONNECTION_BYTES, NEW_BODIES_BYTES_MAX
 from pagersync.front.protocol import PIPELINED_MAX, REQUEST_BYTES, SLICE_BYTES, WRITE_BUFFER_BYTES
 from pagersync.front_settings import FrontSettings
@@ -38,6 +39,7 @@ def rows(settings: Settings) -> list[Row]:
         Row("webhooks to be stored", settings.ingest_queue_bytes_max, "`INGEST_QUEUE_BYTES_MAX`"),
         Row("unread ends of answers", each * WRITE_BUFFER_BYTES, "`CONNECTIONS_MAX` x 64 KiB"),
         Row("unread answers", settings.unread_answers_bytes_max, "`UNREAD_ANSWERS_BYTES_MAX`"),
+        Row("the process for previews", MEMORY_BYTES_MAX, "fixed; about 100 MiB in use"),
     ]
 
 

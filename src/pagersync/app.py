@@ -25,6 +25,8 @@ from pagersync.alerts.attached import resolve_alerts
 from pagersync.alerts.views import alerts_of
 from pagersync.answer_headers import AnswerHeaders
 from pagersync.body_limit import BodyLimit
+from pagersync.costly import CostlyWork
+from pagersync.database.disk import DiskWatch
 from pagersync.database.engine import Sessions, create_engines, create_sessions
 from pagersync.database.notify import Listener
 from pagersync.error_handlers import add_error_handlers
@@ -134,6 +136,8 @@ class State(TypedDict):
     door: Door
     inbox: InboxWriter
     refusals: RefusalCounter
+    costly: CostlyWork
+    disk: DiskWatch
 
 
 WEBHOOKS_OUT: Final = Events(
@@ -221,6 +225,11 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         door=Door(engines.paging, listener.subscribe("integrations")),
         inbox=InboxWriter(engines.paging, settings),
         refusals=RefusalCounter(engines.background),
+        disk=DiskWatch(settings),
+        costly=CostlyWork(
+            cpu_s=settings.preview_cpu_s,
+            cpu_s_per_minute=settings.preview_cpu_s_per_minute,
+        ),
     )
     stop = asyncio.Event()
     background = [
@@ -245,6 +254,7 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await state["costly"].aclose()
         await clients.aclose()
         await engines.dispose()
 

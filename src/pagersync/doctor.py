@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.backup.findings import find_backup_problems
 from pagersync.database.engine import Sessions
+from pagersync.database.findings import find_database_problems
 from pagersync.findings import Finding, Level
 from pagersync.integrations.findings import find_account_problems
 from pagersync.paging.findings import find_page_problems
@@ -30,6 +31,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     find_reference_problems,
     find_secret_problems,
     find_stops,
+    find_database_problems,
     find_retention_problems,
     find_backup_problems,
 )

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from pagersync.database.trouble import AWAY, MAYBE_UNREACHABLE, cause_of, trouble_of
+from pagersync.database.writes import WRITES
 from pagersync.errors import (
     BusyError,
     InvalidError,
@@ -130,6 +131,7 @@ async def _answer_unreachable(_: Request, error: Exception) -> Response:
 def unreachable_response(error: Exception) -> Response:
     """Return the answer while the database is away, ill or too busy."""
     trouble = trouble_of(error) or AWAY
+    WRITES.failed(error)
     warn_rarely("a request failed for the database", reason=trouble, error=repr(cause_of(error)))
     return error_response(BusyError(trouble, retry_after_s=DATABASE_RETRY_AFTER_S))
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+import asyncpg
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -15,11 +16,15 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.disk import DiskWatch
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.migrate import current_revision, newest_revision
 from pagersync.database.shared_pool import SHARE, Share
+from pagersync.database.trouble import AWAY, trouble_of
+from pagersync.database.writes import WRITES
 from pagersync.integrations.secret_key import key_problem
 from pagersync.integrations.vault import Vault
+from pagersync.log import warn_rarely
 from pagersync.ops_port import is_ops, is_public
 from pagersync.retention.metrics import read_metrics
 
@@ -62,6 +67,7 @@ class Readiness(BaseModel):
     database: str
     migrations: str
     secret_key: str | None = None
+    writes: str = Field(description="`ok`, or why the database takes no changes.")
     queues: dict[str, QueueHealth]
     unpaged: dict[str, int] = Field(
         description="Incidents and alerts that somebody should have been paged for, and nobody "
@@ -85,7 +91,7 @@ async def livez() -> dict[str, str]:
 )
 async def readyz(request: Request) -> Response:
     """Answer 200 or 503, with the reasons, unless a stranger asks who has a port of their own."""
-    readiness = await check_readiness(request.state.engine, request.state.vault)
+    readiness = await check_readiness(request.state.engine, request.state.vault, request.state.disk)
     shown = readiness.model_dump(include={"ready"} if is_public(request) else None)
     return JSONResponse(shown, status_code=200 if readiness.ready else 503)
 
@@ -104,7 +110,7 @@ async def metrics(request: Request) -> Response:
     return Response(counted, media_type=CONTENT_TYPE_LATEST)
 
 
-async def check_readiness(engine: AsyncEngine, vault: Vault) -> Readiness:
+async def check_readiness(engine: AsyncEngine, vault: Vault, disk: DiskWatch) -> Readiness:
     """Look at everything that this process needs."""
     try:
         async with asyncio.timeout(ANSWER_S):
@@ -115,17 +121,29 @@ async def check_readiness(engine: AsyncEngine, vault: Vault) -> Readiness:
             is_current = revision == newest_revision()
             if revision is not None:
                 async with raw_connection(engine) as raw:
+                    if await raw.fetchval(_READ_ONLY):  # throws the connection away, too
+                        raise asyncpg.ReadOnlySQLTransactionError  # noqa: TRY301
                     problem = await key_problem(raw, vault) if is_current else None
                     queues = {name: await _queue_health(raw, name) for name in QUEUES}
                     unpaged = await _unpaged(raw) if is_current else {}
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-        log.warning("not ready: the database is away", error=repr(error))
-        return Readiness(ready=False, database="away", migrations="unknown", queues={}, unpaged={})
+        reason = trouble_of(error) or AWAY
+        warn_rarely("not ready: the database is away or ill", reason=reason, error=repr(error))
+        return Readiness(
+            ready=False,
+            database="away" if reason == AWAY else "ill",
+            migrations="unknown",
+            writes=reason,
+            queues={},
+            unpaged={},
+        )
+    writes = WRITES.problem() or disk.problem()
     return Readiness(
-        ready=is_current and problem is None,
+        ready=is_current and problem is None and writes is None,
         database="ok",
         migrations="ok" if is_current else "behind: run `pagersync migrate`",
         secret_key=problem or ("ok" if is_current else None),
+        writes=writes or "ok",
         queues=queues,
         unpaged=unpaged,
     )
@@ -145,6 +163,8 @@ async def _queue_health(connection: Connection, table: str) -> QueueHealth:
         rows={row["state"]: row["rows"] for row in rows},
     )
 
+
+_READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
 
 _LAG = """
 SELECT extract(epoch FROM now() - min(run_at)) FROM {table}

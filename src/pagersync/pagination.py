@@ -17,6 +17,7 @@ from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from starlette.datastructures import URL
 
+from pagersync.cut_columns import read_cut
 from pagersync.errors import InvalidError
 from pagersync.jsonapi import Links, Meta
 
@@ -85,8 +86,11 @@ async def find(
     page: Page,
     *,
     order: Sequence[ColumnElement[Any]] = (),
+    wide: Sequence[InstrumentedAttribute[Any]] = (),
 ) -> Found[T]:
     """Return one page of `statement`, newest first by `key`, a column of UUIDv7.
+
+    Of a `wide` column, which can hold much, a value over `VALUE_BYTES_MAX` is not even read.
 
     Raises:
         InvalidError: in an `order` by anything else, which has pages by number only, one by cursor.
@@ -101,7 +105,7 @@ async def find(
         ordered = ordered.offset((page.number - 1) * page.size)
     else:
         ordered = ordered.where(key > page.after if is_upwards else key < page.after)
-    rows = list((await session.scalars(ordered)).all())
+    rows = await read_cut(session, ordered, wide)
     has_more = len(rows) > page.size
     rows = rows[: page.size]
     cursor = _to_cursor(getattr(rows[-1], key.key)) if has_more and has_cursors else None

@@ -130,6 +130,24 @@ class Settings(FrontSettings):
         description="Longest time that one database statement of an API request takes; over it: "
         "503.",
     )
+    disk_free_mib_min: NotNegative = Field(
+        default=256,
+        description="Free MiB on the embedded database's disk. With less, changes that page nobody "
+        "are answered 503; with half of it, webhooks and all changes are. 0: no check.",
+    )
+    preview_cpu_s: float = Field(
+        default=3,
+        gt=0,
+        le=10,
+        description="Computing time that a preview, or the check of a workflow's templates, may "
+        "take. It has a process of its own, and does one at a time.",
+    )
+    preview_cpu_s_per_minute: float = Field(
+        default=20,
+        gt=0,
+        description="Computing time that the previews of one API key may take in a minute; over "
+        "it: 429.",
+    )
     retention_days: Positive = Field(
         default=90,
         description="Days to keep what was done: deliveries, domain events, workflow runs, webhook "

@@ -35,10 +35,18 @@ FIELDS: Final = "fields["
 RELATED_MAX: Final = 100
 """How many things of one kind are included for each thing: the newest. More is a list's work."""
 
+INCLUDED_MAX: Final = 2_000
+"""How many things of one kind are included in one answer; of more things fewer each."""
+
 Loader: TypeAlias = Callable[
     [AsyncSession, Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[Resource[Any]]]]
 ]
-"""Finds, for the things with some ids, what each is related to: at most `RELATED_MAX` of each."""
+"""Finds, for the things with some ids, what each is related to: at most `related_max` of each."""
+
+
+def related_max(things: int) -> int:
+    """Return how many things of one kind are included for each of so many things."""
+    return max(1, min(RELATED_MAX, INCLUDED_MAX // max(1, things)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts.apply import CLAIMED_COLUMNS, apply_batch
 from pagersync.alerts.read_back import read_back
+from pagersync.database.complaints import complain
 from pagersync.database.engine import (
     Connection,
     Engines,
@@ -244,7 +245,7 @@ async def run_queue(
             async with raw_connection(engine) as connection:
                 await work_on(connection)
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-            log.warning("work was interrupted", queue=queue.table, error=repr(error))
+            complain("work was interrupted", error, queue=queue.table)
             await _wait(stop, AFTER_FAILURE_S)
 
 
@@ -268,7 +269,7 @@ async def run_directory(
             while await check_due(sessions):
                 pass
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-            log.warning("syncing directories was interrupted", error=repr(error))
+            complain("syncing directories was interrupted", error)
             await asyncio.sleep(AFTER_FAILURE_S)
         else:
             await _wait(wake, DIRECTORY_POLL_S)
@@ -303,7 +304,7 @@ async def _run_retention(engine: AsyncEngine, settings: Settings, stop: asyncio.
             async with raw_connection(engine) as connection:
                 await remove_old_rows(connection, settings, stop)
         except Exception as error:  # noqa: BLE001 - tried again in an hour
-            log.warning("old rows could not be removed", error=repr(error))
+            complain("old rows could not be removed", error)
         await _wait(stop, RETENTION_EVERY_S)
 
 

@@ -20,8 +20,8 @@ from rootly_sdk.models import (
     UpdateWorkflow,
 )
 
+from pagersync import shape
 from pagersync.http import AsyncClient
-from pagersync.workflows import run_views
 from tests.compatibility.driving import Driver, body_of
 from tests.paging.conftest import Paging
 from tests.support.wait import eventually
@@ -256,7 +256,7 @@ async def test_what_a_workflow_is_related_to_is_included_without_what_its_calls_
 async def test_the_newest_runs_of_each_workflow_are_included(
     rootly: Driver, api: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_views, "RELATED_MAX", 2)
+    monkeypatch.setattr(shape, "RELATED_MAX", 2)
     ids = [await own(api), await own(api)]
     body = body_of(NewWorkflowRun, "workflow_runs", {})
     for id_ in ids:

@@ -156,7 +156,9 @@ async def paging(directory: Paging, service_url: str) -> Paging:
 async def service_api(service_url: str, token: str) -> AsyncIterator[AsyncClient]:
     """Yield a client of that service's API that may do everything."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with AsyncClient(base_url=service_url, headers=headers, trust_env=False) as client:
+    async with AsyncClient(
+        base_url=service_url, headers=headers, trust_env=False, timeout=60
+    ) as client:
         yield client
 
 

@@ -81,6 +81,21 @@ async def test_nothing_starts_when_there_are_too_few_tokens_for_all(
         await has_not_started(idle, page_id)
 
 
+async def test_who_looks_for_a_page_gives_way_to_a_new_one(
+    idle: Paging, connection: Connection, engine: AsyncEngine, paging_settings: Settings
+) -> None:
+    settings = paging_settings.model_copy(update={"pagertree_calls_per_s": 1})
+    permits = Permits(engine, settings)
+    await connection.execute("UPDATE integration_gates SET tokens = 1, refilled_at = now()")
+    assert await permits.give_way(idle.integration_id) is not None
+    await connection.execute("UPDATE integration_gates SET tokens = -1, refilled_at = now()")
+    assert await permits.give_way(idle.integration_id) is None
+    waits = await permits.enter(idle.integration_id)
+    assert waits is not None
+    assert waits.wait_s > 0
+    await permits.aclose()
+
+
 async def test_a_page_that_somebody_holds_is_left_out_and_holds_up_no_other(
     idle: Paging, connection: Connection, engine: AsyncEngine, paging_settings: Settings
 ) -> None:

@@ -1,14 +1,17 @@
 """Moves workflows by hand: events looked at now, waits that end now, runs executed now."""
 
 import asyncio
+from datetime import UTC, datetime
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from pagersync.database.engine import Connection, Sessions, raw_connection
 from pagersync.settings import Settings
 from pagersync.worker import create_clients
 from pagersync.workflows.engine import Engine, runs_queue
+from pagersync.workflows.preview import Preview, Previewed, prepare, preview
+from pagersync.workflows.preview_work import look as compute
 from pagersync.workflows.trigger import Trigger, events_queue
 
 
@@ -42,3 +45,12 @@ async def execute(engine: AsyncEngine, settings: Settings) -> None:
         while batch := await queue.claim(connection, rows_max=10):
             await asyncio.gather(*(executing.take(batch.token, row["id"]) for row in batch.rows))
     await clients.aclose()
+
+
+async def preview_here(session: AsyncSession, settings: Settings, asked: Previewed) -> Preview:
+    """Return a preview whose templates are rendered in this process."""
+    prepared = await prepare(session, settings, asked)
+    tasks = [task.task_params for task in asked.tasks]
+    params = asked.workflow.trigger_params
+    computed = compute(params, prepared.subject, datetime.now(UTC), tasks, prepared.variables)
+    return await preview(session, asked, prepared, [*computed])

@@ -19,9 +19,10 @@ from pagersync.workflows import service
 from pagersync.workflows.apply import Plan, apply_plan, export, make_plan
 from pagersync.workflows.connect import connect_integration
 from pagersync.workflows.files import compact, read_file, write_file
-from pagersync.workflows.preview import Previewed, preview
+from pagersync.workflows.preview import Previewed
 from pagersync.workflows.task_params import PARAMS
 from pagersync.workflows.yaml_text import read_yaml, write_yaml
+from tests.workflows.looking import preview_here
 
 ROOT = Path(__file__).parents[2]
 
@@ -344,7 +345,7 @@ async def test_the_example_in_the_docs_applies_and_says_what_it_seems_to(
         for workflow in workflows:
             own = tasks[workflow.id]
             asked = Previewed(workflow=workflow, tasks=own, about=None, context={})
-            for task in (await preview(session, settings, asked)).tasks:
+            for task in (await preview_here(session, settings, asked)).tasks:
                 assert task.rendered_params, task.error
 
 

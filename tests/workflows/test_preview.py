@@ -1,5 +1,6 @@
 """What a workflow would do, seen without doing it."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,11 @@ from pagersync.tables import Base
 from pagersync.workflows import preview as previewing
 from pagersync.workflows import service
 from pagersync.workflows.context import TaskContext
-from pagersync.workflows.preview import Previewed, preview
+from pagersync.workflows.preview import Previewed
 from tests.paging.conftest import Paging
 from tests.support.wait import eventually
 from tests.workflows.conftest import Flows
+from tests.workflows.looking import preview_here
 
 CRITICAL = {
     "trigger_type": "incident",
@@ -182,7 +184,7 @@ async def test_a_preview_could_not_write_if_it_tried(
         workflow, tasks = await service.draft_workflow(session, values, pointer="")
         asked = Previewed(workflow=workflow, tasks=tasks, about=None, context={})
         with pytest.raises(DBAPIError, match="read-only transaction"):
-            await preview(session, settings, asked)
+            await preview_here(session, settings, asked)
         await session.execute(text("DELETE FROM workflows"))  # what follows a preview may write
 
 
@@ -229,3 +231,56 @@ async def test_an_incident_is_named_by_its_number_with_quotes_or_without(
     for number in ("1", 1):
         shown = await seen(api, workflow=workflow, incident_id=number)
         assert shown["about_id"] == str(incident_id)
+
+
+LOOPING = "{% for i in (1..4000) %}{% assign x = incident.title | upcase | split: '' %}{% endfor %}"
+
+
+async def test_a_preview_that_computes_for_long_ends_and_says_what_was_not_rendered(
+    api: AsyncClient, settings: Settings
+) -> None:
+    tasks = [{"task_type": "print", "message": f"{LOOPING}{n}"} for n in range(49)]
+    first = {"task_type": "print", "message": "quick"}
+    shown = await seen(api, workflow=inline(first, *tasks))
+    quick, *others = shown["tasks"]
+    assert quick["rendered_params"]["message"] == "quick"
+    assert len(others) == 49
+    late = f"not rendered: the preview took longer than {settings.preview_cpu_s:g} s"
+    assert others[-1]["error"].startswith(late)
+    assert others[-1]["rendered_params"] is None
+
+
+async def test_no_connection_is_held_while_a_preview_computes(
+    api: AsyncClient, settings: Settings, sessions: Sessions
+) -> None:
+    del settings
+    tasks = [{"task_type": "print", "message": f"{LOOPING}{n}"} for n in range(50)]
+    previewing = asyncio.create_task(ask(api, workflow=inline(*tasks)))
+    held = 0
+    while not previewing.done():
+        async with sessions() as session:
+            held = max(held, await session.scalar(text(IN_TRANSACTION)) or 0)
+        await asyncio.sleep(0.25)
+    assert (await previewing).status_code == 200
+    assert held <= 1
+
+
+IN_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity
+WHERE state = 'idle in transaction' AND state_change < now() - interval '0.5 s'
+"""
+
+
+async def test_long_templates_are_looked_at_elsewhere_and_what_is_wrong_is_said_all_the_same(
+    api: AsyncClient,
+) -> None:
+    long = "{{ incident.title }}" * 300
+    wrong = f"{long}{{{{ incident.title | nothing }}}}"
+    tasks = [{"task_type": "print", "message": message} for message in (long, wrong)]
+    answer = await ask(api, workflow=inline(*tasks))
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["detail"].endswith("unknown filter 'nothing'")
+    assert error["source"]["pointer"].endswith("/tasks/1/task_params/message")
+    body = {"data": {"type": "workflows", "attributes": inline(tasks[0])}}
+    assert (await api.post("/v1/workflows", json=body)).status_code == 201

@@ -86,7 +86,8 @@ async def list_audit(
     page: PageDep,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[AuditAttributes]:
-    found = await find(session, select(AuditEntry).where(*where), AuditEntry.id, page)
+    wide = [AuditEntry.before, AuditEntry.after]
+    found = await find(session, select(AuditEntry).where(*where), AuditEntry.id, page, wide=wide)
     return Collection(
         data=[_resource(row) for row in found.rows], links=found.links, meta=found.meta
     )

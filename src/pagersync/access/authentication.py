@@ -9,14 +9,26 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pagersync.access.limits import WORDS, Count, headers_of, limits_of, source_of, tightest
+from pagersync.access.limits import (
+    READING,
+    WORDS,
+    Count,
+    headers_of,
+    limits_of,
+    source_of,
+    tightest,
+)
 from pagersync.access.login import Login, log_in
+from pagersync.database.disk import DiskWatch
 from pagersync.database.shared_pool import SHARE, Share
 from pagersync.database.trouble import MAYBE_UNREACHABLE, trouble_of
 from pagersync.error_handlers import error_response, unreachable_response
 from pagersync.errors import PagersyncError, RateLimitedError, UnauthorizedError
 
 PREFIX: Final = "/v1"
+
+PAGING: Final = ("/v1/incidents", "/v1/alerts", "/v1/pages", "/v1/operations")
+"""What pages people, or tells that they need not be paged: it may use the last of a disk."""
 
 UNAUTHORIZED: Final = (
     "send a valid API key: `Authorization: Bearer KEY`. None was sent, or it is unknown, expired "
@@ -54,6 +66,9 @@ class Authentication:
             if (count := tightest(login.counts)) is not None and login.key is not None:
                 headers |= headers_of(count)
             _check(login, count)
+            if scope["method"] not in READING:
+                disk: DiskWatch = scope["state"]["disk"]
+                disk.check(pages=scope["path"].startswith(PAGING))
         except PagersyncError as error:
             await error_response(error)(scope, receive, send_with_headers)
             return

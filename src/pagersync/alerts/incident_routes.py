@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs
@@ -76,7 +77,8 @@ async def _attached(
     session: AsyncSession, incident: Incident, page: Page, wanted: Wanted
 ) -> Collection[AlertAttributes]:
     ids = select(IncidentAlert.alert_id).where(IncidentAlert.incident_id == incident.id)
-    found = await find(session, select(Alert).where(Alert.id.in_(ids)), Alert.id, page)
+    statement = select(Alert).where(Alert.id.in_(ids)).options(defer(Alert.fold))
+    found = await find(session, statement, Alert.id, page, wide=[Alert.data])
     accounts = await account_names(session, found.rows)
     shown = [alert_resource(row, accounts) for row in found.rows]
     return await wanted.collection(session, found, shown)

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs
@@ -51,7 +52,7 @@ WantedDep = Annotated[Wanted, Depends(SHAPE)]
 @router.get(
     "/alerts",
     summary="List alerts",
-    description="Newest first.",
+    description="Newest first. `data` over 16 KiB is left out here; the alert itself shows it.",
     openapi_extra=FILTERS.openapi(),
     responses=errors(422),
 )
@@ -61,7 +62,8 @@ async def list_alerts(
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
     wanted: WantedDep,
 ) -> Collection[AlertAttributes]:
-    found = await find(session, select(Alert).where(*where), Alert.id, page)
+    statement = select(Alert).where(*where).options(defer(Alert.fold))
+    found = await find(session, statement, Alert.id, page, wide=[Alert.data])
     accounts = await account_names(session, found.rows)
     shown = [alert_resource(row, accounts) for row in found.rows]
     return await wanted.collection(session, found, shown)

@@ -7,14 +7,15 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, defer
 
 from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.alerts.models import LOCAL_PREFIX, Alert, AlertEvent, AlertStatus
+from pagersync.cut_columns import cut, with_cut
 from pagersync.incidents.models import Incident, IncidentAlert
 from pagersync.incidents.views import incident_resources
 from pagersync.jsonapi import EMPTY_HERE, Empty, Resource, Timestamp
-from pagersync.shape import RELATED_MAX, Shape
+from pagersync.shape import Shape, related_max
 
 
 def _none() -> Any:
@@ -145,7 +146,9 @@ async def events_of(
     newest = select(AlertEvent, number.label("number")).where(AlertEvent.alert_id.in_(ids))
     numbered = newest.subquery()
     row = aliased(AlertEvent, numbered)
-    statement = select(row).where(numbered.c.number <= RELATED_MAX).order_by(row.id.desc())
+    statement = (
+        select(row).where(numbered.c.number <= related_max(len(ids))).order_by(row.id.desc())
+    )
     events: dict[UUID, list[Resource[Any]]] = {}
     for event in await session.scalars(statement):
         events.setdefault(event.alert_id, []).append(event_resource(event))
@@ -161,7 +164,7 @@ async def incidents_of(
         .join(Incident, Incident.id == IncidentAlert.incident_id)
         .where(IncidentAlert.alert_id.in_(ids), Incident.removed_at.is_(None))
         .order_by(Incident.id.desc())
-        .limit(RELATED_MAX * len(ids))
+        .limit(related_max(len(ids)) * len(ids))
     )
     found = [(alert_id, incident) for alert_id, incident in pairs]
     shown = await incident_resources(session, [incident for _, incident in found])
@@ -179,9 +182,11 @@ async def alerts_of(
     number = func.row_number().over(partition_by=IncidentAlert.incident_id, order_by=newest)
     own = select(IncidentAlert, number.label("number"))
     numbered = own.where(IncidentAlert.incident_id.in_(ids)).subquery()
-    is_shown = (numbered.c.alert_id == Alert.id) & (numbered.c.number <= RELATED_MAX)
+    is_shown = (numbered.c.alert_id == Alert.id) & (numbered.c.number <= related_max(len(ids)))
     statement = select(numbered.c.incident_id, Alert).join(numbered, is_shown)
-    rows = (await session.execute(statement.order_by(Alert.id.desc()))).all()
+    statement = statement.options(defer(Alert.fold)).order_by(Alert.id.desc())
+    found = (await session.execute(cut(statement, [Alert.data]))).all()
+    rows = [(id_, with_cut(alert, [Alert.data], values)) for id_, alert, *values in found]
     accounts = await account_names(session, [alert for _, alert in rows])
     alerts: dict[UUID, list[Resource[Any]]] = {}
     for incident_id, alert in rows:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
 from pagersync.database.binding import check_written, narrowed
+from pagersync.database.writes import WRITES
 
 SYSTEM: Final = "system"
 
@@ -119,6 +120,13 @@ def _note(session: Session) -> None:
     caller = CALLER.get()
     if caller is not None and not session.in_nested_transaction():
         caller.note(session)
+
+
+@event.listens_for(CallerSession, "after_commit")
+def _tell_written(_session: Session) -> None:
+    caller = CALLER.get()
+    if caller is not None and caller.is_audited:
+        WRITES.succeeded()
 
 
 @event.listens_for(CallerSession, "do_orm_execute")

@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.queue import Batch, Queue
 
@@ -79,7 +80,7 @@ class Pool:
                     free = self._concurrency - len(self._tasks)
                     claimed = await self._claim(free)
                 except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-                    log.warning("work was interrupted", queue=self._queue.table, error=repr(error))
+                    complain("work was interrupted", error, queue=self._queue.table)
                     await self._wait(wake, stop, AFTER_FAILURE_S)
                     continue
                 self._start(claimed)

@@ -79,6 +79,11 @@ def is_unreachable(error: BaseException) -> bool:
     return _words(error, ILL) is not None
 
 
+def is_ill(error: BaseException) -> bool:
+    """Tell that nothing could be done for anybody; a statement that hangs may be to blame."""
+    return is_unreachable(error) and not isinstance(cause_of(error), TimeoutError)
+
+
 def trouble_of(error: BaseException) -> str | None:
     """Return why nobody can be served now, for people; None: the statement itself was wrong."""
     return _words(error, ILL) or _words(error, BUSY)

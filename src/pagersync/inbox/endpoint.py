@@ -14,6 +14,8 @@ import structlog
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pagersync.database.disk import DiskWatch
+from pagersync.database.trouble import AWAY, trouble_of
 from pagersync.errors import (
     BusyError,
     ForbiddenError,
@@ -31,6 +33,7 @@ from pagersync.inbox.models import DeliveryState
 from pagersync.inbox.refusals import RefusalCounter
 from pagersync.inbox.writer import RETRY_AFTER_S, Arrival, InboxWriter, Stored
 from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, internal_error, to_error
+from pagersync.log import warn_rarely
 from pagersync.metrics import WEBHOOK_REQUESTS
 from pagersync.pagertree.payloads import UnreadableError, read_webhook
 
@@ -88,6 +91,8 @@ class WebhookEndpoint:
         if scope["method"] != "POST":
             raise MethodNotAllowedError("a webhook is sent by POST", allowed=("POST",))
         integration_id = await self._let_in(scope)
+        disk: DiskWatch = scope["state"]["disk"]
+        disk.check(pages=True)
         try:
             body = await _read_body(scope, receive, self._body_bytes_max)
         except TooLargeError:
@@ -115,8 +120,12 @@ class WebhookEndpoint:
         try:
             refusal = await door.check(integration_id, presented)
         except Exception as error:
-            log.exception("integrations could not be read")
-            raise BusyError("the database did not answer", retry_after_s=RETRY_AFTER_S) from error
+            trouble = trouble_of(error)
+            if trouble is None:
+                log.exception("integrations could not be read")
+            else:
+                warn_rarely("integrations could not be read", reason=trouble)
+            raise BusyError(trouble or AWAY, retry_after_s=RETRY_AFTER_S) from error
         if refusal is None:
             return integration_id
         _refusals(scope).count(integration_id, refusal)

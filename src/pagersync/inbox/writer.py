@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection, raw_connection
-from pagersync.database.trouble import is_unreachable
+from pagersync.database.trouble import AWAY, is_unreachable, trouble_of
+from pagersync.database.writes import WRITES
 from pagersync.errors import BusyError
+from pagersync.log import warn_rarely
 from pagersync.settings import Settings
 
 RETRY_AFTER_S: Final = 5
@@ -130,6 +132,7 @@ class InboxWriter:
             for waiting in batch:
                 await self._store_together(connection, [waiting])
             return
+        WRITES.succeeded()
         for waiting, result in zip(batch, stored, strict=True):
             if not waiting.stored.done():
                 waiting.stored.set_result(result)
@@ -149,11 +152,13 @@ class InboxWriter:
         return everybody
 
     def _turn_away(self, batch: Sequence[_Waiting], error: Exception) -> None:
-        log.error("webhook requests could not be stored", requests=len(batch), error=repr(error))
+        WRITES.failed(error)
+        trouble = trouble_of(error) or "the database refused them"
+        warn_rarely("webhook requests could not be stored", reason=trouble, error=repr(error))
         for waiting in batch:
             if not waiting.stored.done():
                 waiting.stored.set_exception(
-                    BusyError("the database did not answer", retry_after_s=RETRY_AFTER_S)
+                    BusyError(trouble_of(error) or AWAY, retry_after_s=RETRY_AFTER_S)
                 )
 
 

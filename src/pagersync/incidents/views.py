@@ -22,7 +22,7 @@ from pagersync.incidents.models import (
 from pagersync.incidents.rootly_attributes import EmptyOfIncident
 from pagersync.incidents.unpaged import unpaged_reasons
 from pagersync.jsonapi import EMPTY_HERE, Document, Resource, Timestamp
-from pagersync.shape import RELATED_MAX
+from pagersync.shape import related_max
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -154,7 +154,9 @@ async def load_entries(
     place = func.row_number().over(partition_by=IncidentEvent.incident_id, order_by=newest)
     own = select(IncidentEvent.id, place.label("place"))
     placed = own.where(IncidentEvent.incident_id.in_(incident_ids)).subquery()
-    is_shown = (placed.c.id == IncidentEvent.id) & (placed.c.place <= RELATED_MAX)
+    is_shown = (placed.c.id == IncidentEvent.id) & (
+        placed.c.place <= related_max(len(incident_ids))
+    )
     found: defaultdict[UUID, list[Resource[Any]]] = defaultdict(list)
     for row in await session.scalars(
         select(IncidentEvent).join(placed, is_shown).order_by(*newest)

@@ -18,7 +18,7 @@ from pagersync.integrations.directory_views import (
     user_resource,
 )
 from pagersync.jsonapi import Resource
-from pagersync.shape import RELATED_MAX
+from pagersync.shape import related_max
 
 
 async def load_members(
@@ -59,7 +59,7 @@ async def _load(
     result = await session.execute(
         select(pairs.c.of_id, DirectoryEntry)
         .join(DirectoryEntry, DirectoryEntry.id == pairs.c.id)
-        .where(pairs.c.place <= RELATED_MAX)
+        .where(pairs.c.place <= related_max(len(ids)))
         .order_by(pairs.c.place)
     )
     rows = result.all()

@@ -122,11 +122,24 @@ async def reset_gate(session: AsyncSession, integration_id: UUID) -> None:
 
 
 async def enter(
-    connection: Connection, integration_id: UUID, *, calls_per_s: float, burst: int
+    connection: Connection,
+    integration_id: UUID,
+    *,
+    calls_per_s: float,
+    burst: int,
+    lent_s: float = LENT_S,
 ) -> Permit | None:
-    """Ask for leave to make one call; None means that the gate is shut, or the queue too long."""
+    """Ask for leave to make one call; None means that the gate is shut, or the queue too long.
+
+    Args:
+        connection: to write to.
+        integration_id: the account.
+        calls_per_s: its rate.
+        burst: calls that may go out at once after a quiet time.
+        lent_s: how long it may wait for its token; 0 for a call that others go before.
+    """
     row = await connection.fetchrow(
-        _ENTER, integration_id, calls_per_s, float(burst), PROBE_S, LENT_S
+        _ENTER, integration_id, calls_per_s, float(burst), PROBE_S, lent_s
     )
     if row is None:
         return None
@@ -139,10 +152,16 @@ async def enter(
 
 
 async def enter_many(
-    connection: Connection, integration_id: UUID, *, calls: int, calls_per_s: float, burst: int
+    connection: Connection,
+    integration_id: UUID,
+    *,
+    calls: int,
+    calls_per_s: float,
+    burst: int,
+    lent_s: float = LENT_S,
 ) -> list[Permit | None]:
     """Ask for leave to make several calls at once; the first come before those that get None."""
-    rate, lent_s = calls_per_s, LENT_S
+    rate = calls_per_s
     row = calls > 1 and await connection.fetchrow(
         _ENTER_MANY, integration_id, rate, float(burst), calls, lent_s
     )
@@ -158,7 +177,9 @@ async def enter_many(
         ]
     permits: list[Permit | None] = []
     while len(permits) < calls and None not in permits:
-        permits.append(await enter(connection, integration_id, calls_per_s=rate, burst=burst))
+        permits.append(
+            await enter(connection, integration_id, calls_per_s=rate, burst=burst, lent_s=lent_s)
+        )
     return permits + [None] * (calls - len(permits))
 
 

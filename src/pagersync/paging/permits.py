@@ -7,6 +7,7 @@ done step by step: the rate limiter is shut, new, or out of tokens, or somebody 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -42,13 +43,18 @@ class Permits:
 
     def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
         self._settings = settings
-        self._entering = Group(engine, self._enter_all)
+        self._entering = Group(engine, partial(self._enter_all, lent_s=gate.LENT_S))
+        self._giving_way = Group(engine, partial(self._enter_all, lent_s=0.0))
         self._starting = Group(engine, self._start_all)
         self._announcing = Group(engine, self._announce_all)
 
     async def enter(self, integration_id: UUID) -> gate.Permit | None:
         """Ask for leave to make one call; None means not now."""
         return await self._entering.do(integration_id)
+
+    async def give_way(self, integration_id: UUID) -> gate.Permit | None:
+        """Ask for leave to look for something: while others wait for their turn, it is not now."""
+        return await self._giving_way.do(integration_id)
 
     async def start(self, held: Held) -> gate.Permit | None:
         """Ask for leave to create an alert now, and commit that it may have been sent.
@@ -63,7 +69,7 @@ class Permits:
 
     async def aclose(self) -> None:
         """Break off what is still under way in the database."""
-        for group in (self._entering, self._starting, self._announcing):
+        for group in (self._entering, self._giving_way, self._starting, self._announcing):
             await group.aclose()
 
     async def ask(self, connection: Connection, integration_id: UUID) -> gate.Permit | None:
@@ -89,7 +95,7 @@ class Permits:
             await gate.remember_urgency(connection, account.id)
 
     async def _enter_all(
-        self, connection: Connection, integration_ids: Sequence[UUID]
+        self, connection: Connection, integration_ids: Sequence[UUID], *, lent_s: float
     ) -> list[gate.Permit | None]:
         """Ask for leave for several calls; those of one account get it in their order."""
         permits = {
@@ -100,6 +106,7 @@ class Permits:
                     calls=calls,
                     calls_per_s=self._settings.pagertree_calls_per_s,
                     burst=self._settings.pagertree_burst_calls,
+                    lent_s=lent_s,
                 )
             )
             for integration_id, calls in sorted(Counter(integration_ids).items())

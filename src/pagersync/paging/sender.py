@@ -9,9 +9,11 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection
 from pagersync.database.pool import Pool
 from pagersync.database.queue import Queue
+from pagersync.database.trouble import trouble_of
 from pagersync.metrics import OPERATION_SECONDS
 from pagersync.paging.batches import CLAIMED, loaded
 from pagersync.paging.claim import claimable
@@ -105,7 +107,10 @@ class Sender:
         try:
             with OPERATION_SECONDS.time():
                 await self._turns.take(token, loaded(row))
-        except Exception:
-            log.exception("an operation was interrupted", operation_id=str(row["id"]))
+        except Exception as error:
+            if trouble_of(error) is None:
+                log.exception("an operation was interrupted", operation_id=str(row["id"]))
+            else:
+                complain("an operation was interrupted", error)
             with suppress(Exception):
                 await self._turns.give_back(token, loaded(row).work)

@@ -169,7 +169,8 @@ class Turns:
             _written(loaded, must_name=False)  # it must be known by now that it can be
             permit = await self.permits.start(held)
             is_announced = permit is not None
-        permit = permit or await self.permits.enter(work.integration_id)
+        enter = self.permits.give_way if what is Step.LOOK else self.permits.enter
+        permit = permit or await enter(work.integration_id)
         if permit is None:
             aside = Outcome.snooze(work.id, delay_s=GATE_S, reason="PagerTree is given a rest")
             return Ended(token, work, step.unchanged(work, aside))

@@ -69,7 +69,8 @@ async def list_webhooks_deliveries(
 ) -> Collection[DeliveryAttributes]:
     endpoint = await service.get_endpoint(session, endpoint_id)
     statement = select(WebhookDelivery).where(WebhookDelivery.endpoint_id == endpoint.id, *where)
-    found = await find(session, statement, WebhookDelivery.id, page)
+    wide = [WebhookDelivery.payload]
+    found = await find(session, statement, WebhookDelivery.id, page, wide=wide)
     return await wanted.collection(session, found, [delivery_resource(row) for row in found.rows])
 
 

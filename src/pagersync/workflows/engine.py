@@ -18,9 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from pagersync.database.caller import CALLER, SYSTEM, Caller
 from pagersync.database.capacity import share_out
+from pagersync.database.complaints import complain
 from pagersync.database.engine import create_sessions, raw_connection
 from pagersync.database.queue import Outcome, Queue
 from pagersync.database.session import driver_connection
+from pagersync.database.trouble import is_ill, trouble_of
 from pagersync.database.unhurried import commit_unhurried
 from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
@@ -103,6 +105,11 @@ class Engine:
         except NotYetError as reason:
             await self._put_off(token, run_id, str(reason))
         except Exception as error:
+            if is_ill(error):  # the run is not to blame, and loses no attempt
+                complain("a workflow run was interrupted", error)
+                with suppress(Exception):
+                    await self._put_off(token, run_id, str(trouble_of(error)))
+                return
             log.exception("a workflow run was interrupted", run_id=str(run_id))
             with suppress(Exception):
                 await self._give_back(token, run_id, repr(error))

@@ -106,7 +106,9 @@ async def list_domain_events(
     page: PageDep,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[DomainEventAttributes]:
-    found = await find(session, select(DomainEvent).where(*where), DomainEvent.id, page)
+    found = await find(
+        session, select(DomainEvent).where(*where), DomainEvent.id, page, wide=[DomainEvent.data]
+    )
     data = await _resources(session, found.rows)
     return Collection(data=data, links=found.links, meta=found.meta)
 

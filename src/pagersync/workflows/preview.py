@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.account_names import account_names
+from pagersync.costly import CostlyWork
 from pagersync.errors import PagersyncError
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.outbound import check_host, parse_url
@@ -20,8 +21,7 @@ from pagersync.paging.page_targets import paged
 from pagersync.secrets.literals import hide_literals
 from pagersync.secrets.references import MARKER, mark
 from pagersync.settings import Settings
-from pagersync.threads import INTERACTIVE, run_in
-from pagersync.workflows.conditions import conditions_of
+from pagersync.workflows.conditions import Subject
 from pagersync.workflows.context import TaskContext, open_context
 from pagersync.workflows.http_secrets import is_call
 from pagersync.workflows.http_task import HOSTS_SETTING, HttpClientParams
@@ -29,14 +29,19 @@ from pagersync.workflows.linked import find_linked
 from pagersync.workflows.manual import About, load_subject
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask
 from pagersync.workflows.paging_tasks import plan_page, summary
+from pagersync.workflows.preview_work import (
+    NOT_JUDGED,
+    NOT_RENDERED,
+    Judged,
+    RenderedTask,
+    look,
+)
 from pagersync.workflows.rendering import example_variables, shown_params, variables_of
 from pagersync.workflows.task_params import (
     LinkedAlertsParams,
     PagerTreeAlertParams,
     UpdatePagerTreeAlertParams,
 )
-from pagersync.workflows.task_texts import render_task
-from pagersync.workflows.template_remarks import Remarks
 
 EXAMPLE_EVENT: Final[Mapping[str, Any]] = {
     "type": "incident.updated",
@@ -88,22 +93,19 @@ class Previewed:
     context: dict[str, Any]
 
 
-async def preview(session: AsyncSession, settings: Settings, asked: Previewed) -> Preview:
-    """Return what a workflow would do; nothing is done."""
-    with session.no_autoflush:
-        async with session.begin_nested() as savepoint:
-            await session.execute(text("SET TRANSACTION READ ONLY"))
-            seen = await _preview(session, settings, asked)
-            await savepoint.rollback()
-    return seen
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What tasks are looked at with."""
+
+    context: TaskContext
+    variables: dict[str, Any]
+    settings: Settings
+    subject: Subject | None
 
 
-async def _preview(session: AsyncSession, settings: Settings, asked: Previewed) -> Preview:
+async def prepare(session: AsyncSession, settings: Settings, asked: Previewed) -> Look:
+    """Return what a preview needs of the database before anything is rendered."""
     about, workflow = asked.about, asked.workflow
-    conditions = conditions_of(workflow.trigger_params)
-    failed = None
-    if about is not None:
-        failed = conditions.first_failed(await load_subject(session, about), datetime.now(UTC))
     run = WorkflowRun(
         id=NO_INTEGRATION,
         integration_id=about.integration_id if about else NO_INTEGRATION,
@@ -117,31 +119,68 @@ async def _preview(session: AsyncSession, settings: Settings, asked: Previewed) 
         if about is None
         else variables_of(context, settings, {"tasks": [t.task_params for t in asked.tasks]})
     )
-    variables = {"event": EXAMPLE_EVENT, **variables}
-    look = _Look(context, variables, settings, is_example=about is None)
-    tasks = [await _task(look, task) for task in asked.tasks]
-    return Preview(conditions.describe(), failed, tasks)
+    subject = await load_subject(session, about) if about else None
+    return Look(context, {"event": EXAMPLE_EVENT, **variables}, settings, subject)
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What tasks are looked at with."""
+async def compute(
+    costly: CostlyWork, caller: str, asked: Previewed, prepared: Look
+) -> list[Judged | RenderedTask]:
+    """Look at the conditions and render the tasks, with no session open.
 
-    context: TaskContext
-    variables: dict[str, Any]
-    settings: Settings
-    is_example: bool
+    What comes too late is not rendered, and says so.
+
+    Raises:
+        TooManyAtOnceError, BusyError, CpuUsedUpError: the caller has to wait.
+    """
+    tasks = [_without_secrets(task.task_params) for task in asked.tasks]
+    done = await costly.run(
+        caller,
+        look,
+        asked.workflow.trigger_params,
+        prepared.subject,
+        datetime.now(UTC),
+        tasks,
+        prepared.variables,
+    )
+    cpu_s = prepared.settings.preview_cpu_s
+    seen: list[Judged | RenderedTask] = [*done.results]
+    if not seen:
+        seen.append(Judged([], NOT_JUDGED.format(cpu_s=cpu_s)))
+    late = RenderedTask(error=NOT_RENDERED.format(cpu_s=cpu_s))
+    return [*seen, *[late] * (1 + len(tasks) - len(seen))]
 
 
-async def _task(look: _Look, task: WorkflowTask) -> TaskPreview:
+async def preview(
+    session: AsyncSession,
+    asked: Previewed,
+    prepared: Look,
+    computed: Sequence[Judged | RenderedTask],
+) -> Preview:
+    """Return what a workflow would do; nothing is done."""
+    judged, *rendered = computed
+    assert isinstance(judged, Judged)  # noqa: S101 - it comes first
+    opened = replace(prepared, context=replace(prepared.context, session=session))
+    with session.no_autoflush:
+        async with session.begin_nested() as savepoint:
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            tasks = [
+                await _task(opened, task, each)
+                for task, each in zip(asked.tasks, rendered, strict=True)
+                if isinstance(each, RenderedTask)
+            ]
+            await savepoint.rollback()
+    return Preview(judged.conditions, judged.failed, tasks)
+
+
+async def _task(seen: Look, task: WorkflowTask, each: RenderedTask) -> TaskPreview:
+    context = replace(seen.context, notes=each.notes, empty=each.empty)
+    if each.params is None:
+        return TaskPreview(task, None, each.error, notes=context.remarks)
     shown = None
-    context = replace(look.context, notes=[], empty=[])
-    remarks = Remarks(notes=context.notes, empty=context.empty)
     try:
-        told = _without_secrets(task.task_params)
-        params, rendered = await run_in(INTERACTIVE, render_task, told, look.variables, remarks)
-        shown = shown_params(params, rendered)
-        would = await _would(replace(look, context=context), params)
+        shown = shown_params(each.params, each.rendered)
+        would = await _would(replace(seen, context=context), each.params)
     except PagersyncError as error:
         return TaskPreview(task, shown, error.detail, notes=context.remarks)
     return TaskPreview(task, shown, would=would, notes=context.remarks)
@@ -152,24 +191,24 @@ def _without_secrets(params: Mapping[str, Any]) -> dict[str, Any]:
     return mark(hide_literals(params)) if is_call(params) else dict(params)
 
 
-async def _would(look: _Look, params: BaseModel) -> dict[str, Any]:
+async def _would(seen: Look, params: BaseModel) -> dict[str, Any]:
     """Return what a task would act on, of what is there now.
 
     Raises:
         PagersyncError: it would fail.
     """
     if isinstance(params, UpdatePagerTreeAlertParams | LinkedAlertsParams):
-        return summary(await find_linked(look.context, params.pagertree_alert_id))
+        return summary(await find_linked(seen.context, params.pagertree_alert_id))
     if isinstance(params, HttpClientParams):
-        hosts = look.settings.http_client_hosts.split(",")
+        hosts = seen.settings.http_client_hosts.split(",")
         if not MARKER.match(params.url.strip()):  # the host of a secret address shows in the call
             check_host(parse_url(params.url.strip()), hosts, setting=HOSTS_SETTING)
     if not isinstance(params, PagerTreeAlertParams):
         return {}
-    if look.is_example and params.title is None:
+    if seen.subject is None and params.title is None:
         params = params.model_copy(update={"title": EXAMPLE_TITLE})
-    new = await plan_page(look.context, params)
-    accounts = await account_names(look.context.session, [new])
+    new = await plan_page(seen.context, params)
+    accounts = await account_names(seen.context.session, [new])
     return {
         "integration_id": str(new.integration_id),
         "integration_name": accounts.get(new.integration_id),

@@ -16,7 +16,15 @@ from pagersync.jsonapi import Document, JsonApiResponse, NewDocument, Resource, 
 from pagersync.workflows import manual, service
 from pagersync.workflows.definition import ATTRIBUTES
 from pagersync.workflows.models import Workflow, WorkflowTask
-from pagersync.workflows.preview import Preview, Previewed, TaskPreview, preview
+from pagersync.workflows.preview import (
+    Preview,
+    Previewed,
+    TaskPreview,
+    compute,
+    prepare,
+    preview,
+)
+from pagersync.workflows.saved_templates import look_at_templates
 from pagersync.workflows.severity_ids import with_severity_ids
 from pagersync.workflows.subject_params import NamedSubject
 from pagersync.workflows.views import NewWorkflow
@@ -68,24 +76,32 @@ class PreviewAttributes(BaseModel):
     "/workflows/preview",
     summary="See what a workflow would do",
     description="Nothing is done and nothing is kept. Conditions are looked at, templates rendered "
-    "and targets looked up as a run would.",
+    "and targets looked up as a run would, within `PAGERSYNC_PREVIEW_CPU_S`: what is not rendered "
+    "by then says so.",
     dependencies=[needs(Scope.READ)],
-    responses=errors(400, 404, 409, 422),
+    responses=errors(400, 404, 409, 422, 503),
 )
 async def preview_workflow(
     request: Request,
     session: SessionDep,
     body: NewDocument[Literal["workflow_previews"], PreviewRequest],
 ) -> Document[PreviewAttributes]:
-    asked = body.data.attributes
-    workflow, tasks = await _workflow(session, asked)
-    about = await asked.find(session)
-    if about is not None:
-        manual.check_fits(workflow, about)
-    previewed = Previewed(
-        workflow=workflow, tasks=tasks, about=about, context=asked.checked_context()
-    )
-    seen = await preview(session, request.state.settings, previewed)
+    state, wanted = request.state, body.data.attributes
+    caller = str(state.api_key.id)
+    if wanted.workflow is not None:
+        params = [task.task_params for task in wanted.workflow.tasks]
+        await look_at_templates(state.costly, caller, params)
+    async with state.sessions() as short:
+        workflow, tasks = await _workflow(short, wanted)
+        about = await wanted.find(short)
+        if about is not None:
+            manual.check_fits(workflow, about)
+        asked = Previewed(
+            workflow=workflow, tasks=tasks, about=about, context=wanted.checked_context()
+        )
+        prepared = await prepare(short, state.settings, asked)
+    computed = await compute(state.costly, caller, asked, prepared)
+    seen = await preview(session, asked, prepared, computed)
     attributes = _attributes(seen, about)
     return Document(data=Resource(id="preview", type="workflow_previews", attributes=attributes))
 

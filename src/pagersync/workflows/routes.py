@@ -1,6 +1,6 @@
 """`/v1/workflows`: rules that say what is done when something happens."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -26,7 +26,9 @@ from pagersync.pagination import PageDep, find
 from pagersync.shape import Wanted
 from pagersync.workflows import service
 from pagersync.workflows.account_workflows import alarm
+from pagersync.workflows.definition import TaskContent
 from pagersync.workflows.models import Workflow
+from pagersync.workflows.saved_templates import look_at_templates
 from pagersync.workflows.severity_ids import with_severity_ids
 from pagersync.workflows.task_references import check_hosts
 from pagersync.workflows.views import (
@@ -73,6 +75,11 @@ def _check_hosts(request: Request, values: Mapping[str, Any]) -> None:
     check_hosts(values.get("tasks") or (), hosts, "/data/attributes/tasks")
 
 
+async def _look_at_templates(request: Request, tasks: Sequence[TaskContent]) -> None:
+    caller = str(request.state.api_key.id)
+    await look_at_templates(request.state.costly, caller, [each.task_params for each in tasks])
+
+
 @router.post(
     "/workflows",
     summary="Create a workflow",
@@ -87,6 +94,7 @@ async def create_workflow(
     session: SessionDep,
     body: NewDocument[Literal["workflows"], NewWorkflow],
 ) -> Document[WorkflowAttributes]:
+    await _look_at_templates(request, body.data.attributes.tasks)
     values = await with_severity_ids(session, body.data.attributes.kept())
     workflow = await service.create_workflow(
         session, values, requested_by=requester(request), vault=request.state.vault
@@ -156,6 +164,7 @@ async def update_workflow(
     body: NewDocument[Literal["workflows"], ChangedWorkflow],
     if_match: IfMatch = None,
 ) -> Document[WorkflowAttributes]:
+    await _look_at_templates(request, body.data.attributes.tasks or ())
     values = body.data.attributes.changes(never_null=REQUIRED)
     if "tasks" in values:
         values["tasks"] = [task.model_dump() for task in body.data.attributes.tasks or ()]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.jsonapi import Empty, Resource, Timestamp
-from pagersync.shape import RELATED_MAX, Shape
+from pagersync.shape import Shape, related_max
 from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import (
     RunStatus,
@@ -110,7 +110,7 @@ async def runs_of(
 ) -> Mapping[UUID, Sequence[Resource[Any]]]:
     """Return the newest runs of workflows, by workflow."""
     own = select(WorkflowRun).where(WorkflowRun.workflow_id == Workflow.id)
-    newest = own.order_by(WorkflowRun.id.desc()).limit(RELATED_MAX).lateral()
+    newest = own.order_by(WorkflowRun.id.desc()).limit(related_max(len(ids))).lateral()
     row = aliased(WorkflowRun, newest)
     statement = select(row).select_from(Workflow).join(newest, true()).where(Workflow.id.in_(ids))
     found = (await session.scalars(statement.order_by(row.id.desc()))).all()

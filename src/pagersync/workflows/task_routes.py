@@ -19,6 +19,7 @@ from pagersync.pagination import PageDep, find
 from pagersync.shape import Wanted
 from pagersync.workflows import service
 from pagersync.workflows.models import WorkflowTask
+from pagersync.workflows.saved_templates import look_at_templates
 from pagersync.workflows.task_references import host_problem
 from pagersync.workflows.views import (
     REQUIRED,
@@ -60,6 +61,7 @@ async def create_workflow_task(
     body: NewDocument[Literal["workflow_tasks"], NewTask],
 ) -> Document[TaskAttributes]:
     values = body.data.attributes.model_dump(exclude_none=True)
+    await _look_at_templates(request, values)
     workflow = await service.get_workflow(session, workflow_id, lock=True)
     task = await service.add_task(session, workflow, values, request.state.vault)
     _check_host(request, values)
@@ -118,6 +120,7 @@ async def update_workflow_task(
     if_match: IfMatch = None,
 ) -> Document[TaskAttributes]:
     values = body.data.attributes.changes(never_null=REQUIRED)
+    await _look_at_templates(request, values)
     task, workflow = await service.get_task(session, id, lock=True)
     check_if_match(if_match, version_of(task.updated_at))
     if values:
@@ -141,6 +144,11 @@ async def delete_workflow_task(
     shown = _shown(response, task)
     await service.remove_task(session, task, workflow)
     return shown
+
+
+async def _look_at_templates(request: Request, values: Mapping[str, Any]) -> None:
+    caller = str(request.state.api_key.id)
+    await look_at_templates(request.state.costly, caller, [values.get("task_params") or {}])
 
 
 def _check_host(request: Request, values: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ time, so that a busy machine changes no outcome.
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -30,6 +31,7 @@ NESTED_BLOCKS_MAX: Final = 20
 PARAMS_CHARACTERS_MAX: Final = 32_000
 PARAMS_NESTED_MAX: Final = 20
 TEMPLATES_CACHED_MAX: Final = 256
+VERDICTS_MAX: Final = 2_000
 
 VARIABLES: Final = frozenset({"incident", "alert", "page", "workflow", "event", "context"})
 NO_SECRETS: Final = (
@@ -68,6 +70,8 @@ class _Liquid(Environment):
             del self.filters[name]
 
 
+_verdicts: Final[OrderedDict[str, str | None]] = OrderedDict()
+
 _LIQUID: Final = _Liquid(undefined=Absent)
 _any_range: Final = RangeLiteral._make_range  # noqa: SLF001 - the library has no other place
 
@@ -94,12 +98,23 @@ def check_template(source: str, pointer: str) -> None:
         InvalidError: it cannot: its syntax, a tag, a filter or the name of a variable or of its
             attribute is wrong, or it is too long. The detail names line and column.
     """
+    if source in _verdicts:
+        if problem := _verdicts[source]:
+            raise InvalidError(problem, pointer=pointer)
+        return
     try:
         template = _compile(source)
     except TemplateError as error:
         raise InvalidError(error.detail, pointer=pointer) from None
     for index, problem in sorted(unknown_attributes(template)):
         raise InvalidError(f"{place(source, index)}: {problem}", pointer=pointer)
+
+
+def remember_verdict(source: str, problem: str | None) -> None:
+    """Keep what `check_template` said of a text in another process; None: it is right."""
+    _verdicts[source] = problem
+    if len(_verdicts) > VERDICTS_MAX:
+        _verdicts.popitem(last=False)
 
 
 def render(source: str, variables: Mapping[str, object], remarks: Remarks | None = None) -> str:

@@ -1,0 +1,42 @@
+"""What is wrong with the database that could keep somebody from being paged."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pagersync.database.capacity import share_out
+from pagersync.database.disk import DiskWatch
+from pagersync.database.writes import WRITES
+from pagersync.findings import Finding, Level
+from pagersync.settings import Settings
+
+
+async def find_database_problems(session: AsyncSession, settings: Settings) -> list[Finding]:
+    """Return that nothing can be written, that the disk is nearly full, or connections few."""
+    allowed, used, is_read_only = (await session.execute(_ASK)).one()
+    found = []
+    writes = "the database takes no changes, it is read-only" if is_read_only else WRITES.problem()
+    if writes:
+        remedy = "Look at the database's own log; `/readyz` says `writes: ok` when it is mended."
+        found.append(Finding("database_not_writable", Level.CRITICAL, writes, remedy))
+    if disk := DiskWatch(settings).problem():
+        remedy = "Make room on it, or lower `PAGERSYNC_RETENTION_DAYS`."
+        found.append(Finding("disk_nearly_full", Level.CRITICAL, disk, remedy))
+    needed = share_out(settings.database_connections_max).total
+    if needed > allowed or used >= allowed:
+        detail = (
+            f"PostgreSQL allows {allowed} connections and {used} are open; each process of "
+            f"pagersync may open {needed}"
+        )
+        remedy = "Raise PostgreSQL's `max_connections`, or run fewer processes."
+        found.append(Finding("connections_few", Level.WARNING, detail, remedy))
+    return found
+
+
+_ASK = text(
+    """
+    SELECT current_setting('max_connections')::int
+             - current_setting('superuser_reserved_connections')::int,
+           (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+           current_setting('transaction_read_only') = 'on'
+    """
+)
