@@ -64,7 +64,7 @@ async def create_workflow(
     await lock_slugs(session)
     alive = select(func.count()).where(Workflow.removed_at.is_(None))
     if (await session.scalar(alive) or 0) >= WORKFLOWS_MAX:
-        raise ConflictError(f"there are {WORKFLOWS_MAX} workflows, and there may be no more")
+        raise ConflictError(f"limit of {WORKFLOWS_MAX} workflows reached: remove one first")
     workflow = Workflow(created_by=requested_by, version=0)
     workflow.slug = await _new_slug(session, values, pointer)
     session.add(workflow)
