@@ -28,6 +28,7 @@ from pagersync.integrations.vault import open_vault
 from pagersync.paging.service import NewPage, create_page
 
 CALLED: Final = Target(p50_ms_max=25)
+SENT: Final = Target(value_min=500)
 UNLIMITED: Final = {
     "PAGERSYNC_PAGERTREE_CALLS_PER_S": "1000",
     "PAGERSYNC_PAGERTREE_BURST_CALLS": "1000",
@@ -199,6 +200,7 @@ def measure_sending(database: Database, account: PagingAccount, log: Path, *, pa
     return Figure(
         name=f"worker, {pages:,} pages that wait",
         value=rate,
+        target=SENT,
         failures=pages - sum(len(times) == 1 for times in arrivals.values()),
         note=f"{rate / ((before + after) / 2):.2f} x bare httpx POSTs, {CONCURRENCY} at once: "
         f"{before:,.0f}/s before it, {after:,.0f}/s after it",

@@ -36,7 +36,7 @@ from pagersync.workflows.models import Workflow, WorkflowTask
 from pagersync.workflows.trigger_params import parse_trigger_params, to_json
 
 MATCHED: Final = Target(value_min=1000)
-CALLED: Final = Target(p50_ms_max=25)
+CALLED: Final = Target(p50_ms_max=12)
 WORKFLOWS: Final = 200
 ALERTS: Final = 500
 FACTS_PER_COMMIT: Final = 500

@@ -34,6 +34,7 @@ EDGES = {
     "paging/waiting.py",  # the sender's tidying up
     "unpaged/sweep.py",  # the worker's transaction around one look
     "workflows/cli.py",
+    "workflows/earlier_defaults_cli.py",
     "paging/repeats.py",  # a worker's check of pages that stay unknown
     "paging/confirm.py",  # PagerTree is asked between the claim and the record
     "paging/record.py",  # what turns came to

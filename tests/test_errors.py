@@ -54,7 +54,7 @@ async def test_a_405_names_every_method_that_the_path_has(api: AsyncClient) -> N
     answer = await api.delete("/v1/severities")
     assert answer.headers["allow"] == "GET, POST"
     (error,) = answer.json()["errors"]
-    assert error["detail"] == "this path has GET, POST"
+    assert error["detail"] == "method not allowed: allowed are GET, POST"
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000])

@@ -16,7 +16,7 @@ from pagersync.paging import cli as paging
 from pagersync.retention import cli as database
 from pagersync.secrets import cli as secrets
 from pagersync.simulator import cli as simulator
-from pagersync.workflows import account_cli, connect_cli, restart_cli, why_cli
+from pagersync.workflows import account_cli, connect_cli, earlier_defaults_cli, restart_cli, why_cli
 from pagersync.workflows import cli as workflows
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ app.command()(backups.restore)
 database.app.command()(backups.restored)
 database.app.command()(backups.upgrade)
 incidents.app.command()(restart_cli.restart)
+workflows.app.command()(earlier_defaults_cli.update_defaults)
 integrations.app.command()(connect_cli.add)
 for account_command in (account_cli.disable, account_cli.enable, account_cli.remove):
     integrations.app.command()(account_command)

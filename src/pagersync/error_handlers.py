@@ -35,7 +35,7 @@ from pagersync.kept import explained
 from pagersync.log import warn_rarely
 
 DATABASE_RETRY_AFTER_S: Final = 5
-NO_SUCH_PATH: Final = "there is no such path: /docs has all"
+NO_SUCH_PATH: Final = "path not found: see /docs for all paths"
 
 log = structlog.get_logger()
 
@@ -101,7 +101,9 @@ def _no_method(request: Request, _: HTTPException) -> PagersyncError:
     allowed = {
         m for pattern, methods in _paths(request.app) if pattern.match(path) for m in methods
     }
-    return MethodNotAllowedError(f"this path has {', '.join(sorted(allowed))}", allowed=allowed)
+    return MethodNotAllowedError(
+        f"method not allowed: allowed are {', '.join(sorted(allowed))}", allowed=allowed
+    )
 
 
 @cache

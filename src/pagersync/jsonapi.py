@@ -266,7 +266,7 @@ EMPTY: Final[tuple[Any, ...]] = (None, [], {}, "", False)
 
 def _nothing(value: object) -> object:
     if value not in EMPTY:
-        raise ValueError("pagersync has nothing that this could mean: leave it out")
+        raise ValueError("not supported by pagersync: leave it out")
     return value
 
 
@@ -283,7 +283,7 @@ REFUSED: Final = WithJsonSchema(
             {"type": "string", "maxLength": 0},
             {"type": "boolean", "enum": [False]},
         ],
-        "description": "pagersync has nothing that this could mean: empty only.",
+        "description": "Not supported by pagersync: empty only.",
         "x-rootly": "refused",
     }
 )

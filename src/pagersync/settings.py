@@ -66,8 +66,9 @@ class Settings(FrontSettings):
     admin_key: SecretStr | None = Field(
         default=None,
         min_length=32,
-        description="An API key for everything, at least 32 characters, that `serve` makes sure "
-        "of. Unset: the first `serve` on an empty database makes one and prints it, once.",
+        description="An API key for everything, at least 32 characters. `serve` creates or "
+        "restores it when it starts. Unset: the first `serve` on an empty database makes one and "
+        "prints it, once.",
     )
     reads_per_minute_max: NotNegative = Field(
         default=3000, description="Requests that only read, for each API key; 0: no limit."
@@ -265,8 +266,8 @@ class Settings(FrontSettings):
     )
     workflow_depth_max: Positive = Field(
         default=5,
-        description="How many workflow runs may lead to one another: what happens beyond starts "
-        "no more.",
+        description="Longest chain of workflow runs that trigger each other. A run beyond it is "
+        "`canceled` with the reason, and can be retried.",
     )
     directory_sync_s: float = Field(
         default=900,

@@ -1,6 +1,7 @@
 """Accounts and workflows that are removed or disabled by command: said first, then asked about."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,20 @@ async def test_another_account_is_made_the_default_by_command(setup: Setup) -> N
     rows = {row["name"]: row["default"] for row in await setup.ask("integrations", "list")}
     assert rows["beta"] is True
     assert sum(rows.values()) == 1
+
+
+async def test_doctor_names_the_command_that_updates_workflows_of_an_earlier_version(
+    setup: Setup, tmp_path: Path
+) -> None:
+    await setup.ask("integrations", "add", "old", "--no-verify", "--default-team", "SRE")
+    file = tmp_path / "workflows.yml"
+    lines = (await setup.tell("workflows", "export")).splitlines()
+    file.write_text("\n".join(line for line in lines if "skip_if_alert_pages" not in line))
+    await setup.tell("workflows", "apply", str(file), "--yes")
+    command = ("workflows", "update-defaults", "old")
+    assert f"-> pagersync {' '.join(command)}\n" in (await setup.run("doctor")).stdout
+    asked = await setup.run(*command)
+    assert (asked.returncode, "Change this?" in asked.stdout) == (1, True)
+    assert "skip_if_alert_pages: true" in await setup.tell(*command, "--yes")
+    assert " ".join(command) not in (await setup.run("doctor")).stdout
+    assert "lack nothing" in await setup.tell(*command)

@@ -34,6 +34,13 @@ class Loaded:
     at_s: float = field(default_factory=monotonic)
 
 
+async def load(connection: Connection, operation_id: UUID) -> Loaded:
+    """Return an operation as it is now."""
+    row = await connection.fetchrow(_LOAD, operation_id)
+    assert row is not None  # noqa: S101 - operations that are held are not removed
+    return loaded(row)
+
+
 def loaded(row: asyncpg.Record) -> Loaded:
     """Return a claimed operation with what it needs of its page and its account.
 
@@ -134,6 +141,8 @@ LEFT JOIN operations c ON c.page_id = o.page_id AND c.kind = 'create_alert'
 LEFT JOIN integrations i ON i.id = o.integration_id
 """
 """What a claim shows of operations, as it found their pages: `loaded` reads it."""
+
+_LOAD: Final = f"WITH claimed AS (SELECT * FROM operations WHERE id = $1) {CLAIMED}"  # noqa: S608 - a constant
 
 _MARK_SENDING: Final = """
 WITH free AS MATERIALIZED (

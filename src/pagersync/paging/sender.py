@@ -113,4 +113,4 @@ class Sender:
             else:
                 complain("an operation was interrupted", error)
             with suppress(Exception):
-                await self._turns.give_back(token, loaded(row).work)
+                await self._turns.give_back(token, row["id"])

@@ -30,7 +30,7 @@ from pagersync.pagertree.client import ATTEMPTS_MAX, Exchange, PagerTree
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.pagertree.resources import NewAlert, RemoteAlert
 from pagersync.paging import account_end, step
-from pagersync.paging.batches import Loaded
+from pagersync.paging.batches import Loaded, load
 from pagersync.paging.calls import call, is_refusal_of_state, new_alert
 from pagersync.paging.failed_calls import revive_due
 from pagersync.paging.lag_meter import LagMeter
@@ -182,8 +182,13 @@ class Turns:
     def _next_step(self, work: Work) -> Step:
         return step.next_step(work, now=datetime.now(UTC), attempts_max=self._attempts_max)
 
-    async def give_back(self, token: UUID, work: Work) -> None:
-        """End a turn that failed on our side: it counts as an attempt."""
+    async def give_back(self, token: UUID, operation_id: UUID) -> None:
+        """End a turn that failed on our side: it counts as an attempt.
+
+        The operation is read anew: the turn may have noted that it may have been sent.
+        """
+        async with raw_connection(self.engine) as connection:
+            work = (await load(connection, operation_id)).work
         again = Outcome.failed(
             work.id,
             attempt=work.attempt,

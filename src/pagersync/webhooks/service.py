@@ -58,7 +58,7 @@ async def add_endpoint(
     await _lock_names(session)
     alive = select(func.count()).where(WebhookEndpoint.removed_at.is_(None))
     if (await session.scalar(alive) or 0) >= ENDPOINTS_MAX:
-        raise ConflictError(f"there are {ENDPOINTS_MAX} endpoints, and there may be no more")
+        raise ConflictError(f"limit of {ENDPOINTS_MAX} endpoints reached: remove one first")
     await _check_name(session, values["name"])
     values = await secured(session, vault, values, ())
     endpoint = WebhookEndpoint(

@@ -48,11 +48,18 @@ async def create_default_workflows(
     made = [
         await _add(session, integration, _page_on_creation(integration), requested_by),
         await _add(session, integration, _resolve_on_resolution(), requested_by),
-        await _add(session, integration, _page_on_restart(), requested_by),
+        await add_restart_workflow(session, integration, requested_by),
     ]
     for workflow in made:
         await _yield_to_others(session, workflow)
     return made
+
+
+async def add_restart_workflow(
+    session: AsyncSession, integration: Integration, requested_by: str
+) -> Workflow:
+    """Add the workflow that pages when an incident is restarted; it is off."""
+    return await _add(session, integration, _page_on_restart(), requested_by)
 
 
 async def _yield_to_others(session: AsyncSession, workflow: Workflow) -> None:

@@ -1,10 +1,13 @@
 """What is wrong with workflows that page."""
 
+import shlex
+
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.findings import Finding, Level
 from pagersync.integrations.models import Integration
+from pagersync.integrations.service import list_integrations
 from pagersync.settings import Settings
 from pagersync.workflows.account_workflows import (
     NOBODY_PAGES,
@@ -12,6 +15,7 @@ from pagersync.workflows.account_workflows import (
     find_default_at_work,
     list_that_page,
 )
+from pagersync.workflows.earlier_defaults import Lacking, find_lacking
 from pagersync.workflows.models import Workflow
 
 
@@ -23,6 +27,7 @@ async def find_workflow_problems(session: AsyncSession, settings: Settings) -> l
         *await _off(session),
         *await _without_account(session),
         *await _twice(session),
+        *await _of_earlier_versions(session),
     ]
 
 
@@ -93,3 +98,28 @@ async def _twice(session: AsyncSession) -> list[Finding]:
             remedy = f"pagersync workflows disable {workflow.slug}"
             found.append(Finding("paged_twice", Level.WARNING, detail, remedy))
     return found
+
+
+async def _of_earlier_versions(session: AsyncSession) -> list[Finding]:
+    """Return the accounts whose default workflows lack what those of new accounts have."""
+    accounts = [each for each in await list_integrations(session) if each.enabled]
+    return [
+        Finding(
+            "default_workflows_outdated",
+            Level.WARNING,
+            f"An earlier version made the default workflows of the account {account.name!r}: "
+            f"{_lacks(lacking)}.",
+            f"pagersync workflows update-defaults {shlex.quote(account.name)}",
+            account.id,
+        )
+        for account in accounts
+        if (lacking := await find_lacking(session, account))
+    ]
+
+
+def _lacks(lacking: Lacking) -> str:
+    slugs = " and ".join(each.slug for each in lacking.paging_twice)
+    parts = [f"{slugs} pages people again whom the incident's alert pages already"] if slugs else []
+    if lacking.restart:
+        parts.append("there is none, not even a switched-off one, that pages on a restart")
+    return "; ".join(parts)

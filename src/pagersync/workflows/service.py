@@ -64,7 +64,7 @@ async def create_workflow(
     await lock_slugs(session)
     alive = select(func.count()).where(Workflow.removed_at.is_(None))
     if (await session.scalar(alive) or 0) >= WORKFLOWS_MAX:
-        raise ConflictError(f"there are {WORKFLOWS_MAX} workflows, and there may be no more")
+        raise ConflictError(f"limit of {WORKFLOWS_MAX} workflows reached: remove one first")
     workflow = Workflow(created_by=requested_by, version=0)
     workflow.slug = await _new_slug(session, values, pointer)
     session.add(workflow)
@@ -150,7 +150,7 @@ async def change_workflow(
 async def remove_workflow(session: AsyncSession, workflow: Workflow) -> Workflow:
     """Remove a workflow, which is locked; its runs stay, and those that wait are canceled."""
     workflow.removed_at = datetime.now(UTC)
-    return await _counted(session, workflow)
+    return await note_change(session, workflow)
 
 
 async def get_task(
@@ -193,7 +193,7 @@ async def add_task(
     settling = _settling(session, vault, workflow, tasks)
     task.task_params = await settling.params(task.task_params)
     session.add(task)
-    await _counted(session, workflow)
+    await note_change(session, workflow)
     await session.refresh(task)
     return task
 
@@ -220,7 +220,7 @@ async def change_task(
     _set_task(task, workflow, [each for each in tasks if each.id != task.id], values)
     if "task_params" in values:
         task.task_params = await settling.params(task.task_params)
-    await _counted(session, workflow)
+    await note_change(session, workflow)
     await session.refresh(task)
     return task
 
@@ -228,7 +228,7 @@ async def change_task(
 async def remove_task(session: AsyncSession, task: WorkflowTask, workflow: Workflow) -> None:
     """Remove a task, whose workflow is locked; runs that began keep it."""
     await session.delete(task)
-    await _counted(session, workflow)
+    await note_change(session, workflow)
 
 
 def _settling(
@@ -302,7 +302,7 @@ async def _write(session: AsyncSession, workflow: Workflow, values: Mapping[str,
     await session.flush()
     if "tasks" in values:
         await _replace_tasks(session, workflow, values["tasks"])
-    return await _counted(session, workflow)
+    return await note_change(session, workflow)
 
 
 def _set(workflow: Workflow, values: Mapping[str, Any]) -> None:
@@ -368,7 +368,8 @@ def _set_task(
     task.name = task_name({"name": task.name, "task_params": task.task_params})
 
 
-async def _counted(session: AsyncSession, workflow: Workflow) -> Workflow:
+async def note_change(session: AsyncSession, workflow: Workflow) -> Workflow:
+    """Count a change of a workflow, which is locked, or of its tasks."""
     workflow.version += 1
     await forget_check(session)
     await session.flush()
