@@ -12,6 +12,7 @@ from pagersync.doctor import examine
 from pagersync.events.models import DomainEvent
 from pagersync.findings import Level
 from pagersync.http import AsyncClient
+from pagersync.integrations.default_targets import found_targets
 from pagersync.integrations.directory_models import DirectoryEntry
 from pagersync.integrations.models import Integration
 from pagersync.integrations.service import change_integration
@@ -20,7 +21,7 @@ from pagersync.settings import Settings
 from pagersync.webhooks.models import WebhookDelivery, WebhookEndpoint
 from pagersync.webhooks.payload import build_payload
 from pagersync.workflows.models import WorkflowTask
-from pagersync.workflows.reference_check import EVENT, check_due
+from pagersync.workflows.reference_check import EVENT, check_due, find_reference_problems
 from tests.paging.conftest import Paging
 from tests.support.wait import eventually
 from tests.workflows.conftest import Flows
@@ -175,3 +176,32 @@ async def test_endpoints_are_told(flows: Flows, sessions: Sessions) -> None:
         delivery = (await session.scalars(select(WebhookDelivery))).one()
         assert delivery.event_type == EVENT
         assert "no user is called 'Nobody'" in await build_payload(session, delivery)
+
+
+async def test_the_command_that_mends_default_targets_keeps_those_that_can_be_paged(
+    directory: Paging, sessions: Sessions, settings: Settings
+) -> None:
+    renamed, gone = directory.simulator.directory.teams[:2]
+    user = directory.simulator.directory.account_users[0]
+    teams = [{"id": each.id, "name": each.name} for each in (renamed, gone)]
+    defaults = {"teams": teams, "users": [{"id": user.id, "name": "Somebody"}]}
+    async with sessions.begin() as session:
+        await change_integration(session, directory.integration_id, default_targets=defaults)
+    await change(sessions, renamed.id, name="Reliability")
+    await change(sessions, gone.id, missing_since=datetime.now(UTC))
+    async with sessions() as session:
+        remedies = {each.remedy for each in await find_reference_problems(session, settings)}
+    mends = f"--team {renamed.id} --user {user.id} --team NAME"
+    assert remedies == {f"pagersync integrations default-targets acme {mends}"}
+
+
+def test_targets_that_were_found_are_kept_with_their_ids_and_present_names() -> None:
+    found: list[dict[str, Any]] = [
+        {"kind": "team", "pagertree_id": "01T", "prefix_id": "tem_1", "name": "Reliability"},
+        {"kind": "user", "pagertree_id": "01U", "prefix_id": None, "name": "Ana"},
+    ]
+    assert found_targets(found) == {
+        "teams": [{"id": "01T", "name": "Reliability"}],
+        "users": [{"id": "01U", "name": "Ana"}],
+        "routers": [],
+    }

@@ -1,6 +1,6 @@
 """Default targets: whom workflows page that name nobody, looked for before they are kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from pagersync.http import AsyncClient
 from pagersync.integrations.directory import LISTS, resolve_targets
 from pagersync.integrations.directory_models import DirectoryKind
 from pagersync.integrations.directory_store import Listed, write_listed
-from pagersync.integrations.saved_references import KINDS, reference_of, settle
+from pagersync.integrations.saved_references import KINDS, is_template, reference_of, settle
 from pagersync.integrations.service import get_integration
 from pagersync.pagertree.client import VERIFY_TIMEOUT_S, PagerTree
 
@@ -90,6 +90,18 @@ async def check_default_targets(
     if problems:
         raise ManyInvalidError(problems)
     return settled
+
+
+def found_targets(found: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return targets that were found as an integration keeps them: with the names of now."""
+    return {
+        kind: [
+            {"id": one["pagertree_id"]} | ({} if is_template(one) else {"name": one["name"]})
+            for one in found
+            if f"{one['kind']}s" == kind
+        ]
+        for kind in KINDS
+    }
 
 
 def _moved(problem: InvalidError) -> InvalidError:

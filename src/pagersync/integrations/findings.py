@@ -1,11 +1,12 @@
 """What is wrong with connected accounts."""
 
 from datetime import UTC, datetime
+from shlex import quote
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.findings import Finding, Level
-from pagersync.integrations.gate import list_gates
+from pagersync.integrations.gate import GateReason, list_gates
 from pagersync.integrations.service import list_integrations
 from pagersync.integrations.waiting import AccountState, why_account_waits
 from pagersync.settings import Settings
@@ -34,7 +35,7 @@ async def find_account_problems(session: AsyncSession, settings: Settings) -> li
                     "account_disabled",
                     Level.WARNING,
                     f"The account {account.name!r} is disabled: nobody is paged through it.",
-                    f"pagersync integrations enable {account.name}",
+                    f"pagersync integrations enable {quote(account.name)}",
                     account.id,
                 )
             )
@@ -45,7 +46,7 @@ async def find_account_problems(session: AsyncSession, settings: Settings) -> li
                     "account_waits",
                     Level.CRITICAL,
                     f"Pages of the account {account.name!r} wait. {reason}",
-                    f"pagersync integrations show {account.name}",
+                    _account_remedy(account.name, state),
                     account.id,
                 )
             )
@@ -61,3 +62,8 @@ async def find_account_problems(session: AsyncSession, settings: Settings) -> li
                 )
             )
     return found
+
+
+def _account_remedy(name: str, state: AccountState) -> str:
+    is_key = state.limiter and state.limiter.reason == GateReason.CREDENTIALS_REFUSED
+    return f"pagersync integrations {'set-api-key' if is_key else 'show'} {quote(name)}"

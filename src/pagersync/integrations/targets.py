@@ -17,7 +17,9 @@ from pagersync.errors import InvalidError
 from pagersync.integrations.directory_models import DirectoryEntry, DirectoryKind
 
 CANDIDATES_MAX: Final = 5
-SYNC: Final = "`pagersync directory sync` asks PagerTree again"
+SYNC: Final = (
+    "`pagersync directory sync` asks PagerTree again, `pagersync directory list` shows all"
+)
 PAGERTREE_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[a-z]{3}_[A-Za-z0-9_-]+")
 """The ids of PagerTree's objects: a ULID, or a prefix id ("Common Model Attributes")."""
 PREFIXES: Final = {

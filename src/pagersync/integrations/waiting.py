@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import Protocol
 
 from pagersync.integrations.gate import GateReason
@@ -43,7 +44,7 @@ def why_account_waits(account: AccountState, now: datetime) -> str | None:
     if not account.enabled:
         return (
             f"The account {account.name!r} is disabled, so nothing is sent through it. Enable it: "
-            f"pagersync integrations enable {account.name}"
+            f"pagersync integrations enable {quote(account.name)}"
         )
     limiter = account.limiter
     if limiter is None or limiter.open_until is None:
@@ -55,7 +56,7 @@ def why_account_waits(account: AccountState, now: datetime) -> str | None:
         case GateReason.CREDENTIALS_REFUSED:
             return (
                 f"PagerTree refused the API key of the account {account.name!r} at {since}. "
-                f"{again} Enter a new key: pagersync integrations set-api-key {account.name}"
+                f"{again} Enter a new key: pagersync integrations set-api-key {quote(account.name)}"
             )
         case GateReason.RATE_LIMITED:
             return f"PagerTree limits the rate of calls of the account {account.name!r}. {again}"

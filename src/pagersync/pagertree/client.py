@@ -315,12 +315,13 @@ async def verify_api_key(client: AsyncClient, *, pagertree_url: str, api_key: st
     except Rejected as error:
         if error.http_status in (None, 401, 403):
             raise Rejected(error.detail, http_status=error.http_status) from None
-        raise _not_pagertree(error) from None
+        raise _not_pagertree(error, pagertree_url) from None
     except Contract as error:
-        raise _not_pagertree(error) from None
+        raise _not_pagertree(error, pagertree_url) from None
 
 
-def _not_pagertree(error: PagerTreeError) -> Contract:
+def _not_pagertree(error: PagerTreeError, url: str) -> Contract:
     return Contract(
-        f"{error.detail}: is the address PagerTree's API?", http_status=error.http_status
+        f"{error.detail}: is {url} PagerTree's API? Its address ends with /api/v4",
+        http_status=error.http_status,
     )

@@ -13,8 +13,8 @@ from pagersync.settings import Settings
 
 LOOKED_AT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        PageStatus.UNKNOWN: "are `unknown`: nobody can tell whether PagerTree has them",
-        PageStatus.STUCK: "are `stuck`: PagerTree has them and pages nobody",
+        PageStatus.UNKNOWN: "nobody can tell whether PagerTree has them",
+        PageStatus.STUCK: "PagerTree has them and pages nobody",
     }
 )
 """Statuses of pages that can still become better, and what each means for people."""
@@ -36,7 +36,7 @@ async def find_page_problems(session: AsyncSession, settings: Settings) -> list[
         Finding(
             f"page_{status}",
             Level.CRITICAL,
-            f"{count} pages {LOOKED_AT[status]}.",
+            f"Pages that are `{status}`: {count}. That means: {LOOKED_AT[status]}.",
             "pagersync operations list",
         )
         for status, count in await session.execute(counted)
@@ -56,5 +56,7 @@ async def _failed_resolves(session: AsyncSession) -> list[Finding]:
     count = await session.scalar(failed) or 0
     if not count:
         return []
-    detail = f"{count} resolves failed in PagerTree and are retried: people may still be paged."
+    detail = (
+        f"Resolves that failed in PagerTree and are retried: {count}. People may still be paged."
+    )
     return [Finding("resolve_failed", Level.WARNING, detail, "pagersync operations list")]

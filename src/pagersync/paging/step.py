@@ -21,7 +21,7 @@ from pagersync.errors import (
     PagerTreeError,
     Rejected,
 )
-from pagersync.paging.models import OperationKind, OperationState
+from pagersync.paging.models import OperationKind, OperationState, marker_of
 from pagersync.paging.settle import Settle, after_failed_look_s, next_look_s
 
 STALE_REFUSALS_MAX: Final = 5
@@ -234,7 +234,11 @@ def after_empty_lookup(
 
 def after_collision(work: Work) -> End:
     """Return the end of an operation that PagerTree answered with the alert of another page."""
-    reason = "PagerTree answered with the alert of another page: look there which it is"
+    reason = (
+        "PagerTree answered with the alert of another page. Search PagerTree for "
+        f"{marker_of(work.id)}. If no alert has it: "
+        f"`pagersync operations redrive {work.id} --confirmed-absent`"
+    )
     return End(
         Outcome(work.id, OperationState.UNKNOWN, reason), may_have_been_sent=True, is_unknown=True
     )

@@ -1,5 +1,6 @@
 """Connecting a PagerTree account: the account, and the workflows that come with it."""
 
+from shlex import quote
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,7 +45,7 @@ async def connect_integration(
     new = await add_integration(session, **columns)
     targets, left = new.integration.default_targets, []
     if any(targets.values()) and listed is None:
-        left = [UNCHECKED.format(name=new.integration.name)]
+        left = [UNCHECKED.format(name=quote(new.integration.name))]
     elif any(targets.values()) and listed is not None:
         new.integration.default_targets = await check_default_targets(
             session, new.integration.id, targets, listed

@@ -120,27 +120,27 @@ def default_targets(
         list[str] | None, typer.Option(help="By name or id. May be repeated.")
     ] = None,
 ) -> None:
-    """Set whom workflows page that name nobody."""
+    """Replace the default targets: whom workflows page that name nobody."""
     chosen = targets(team, user, router)
     if not any(chosen.values()):
         raise InvalidError("name at least one team, user or router")
 
-    async def action(context: Context) -> "Workflow | None":
-        from pagersync.integrations.default_targets import check_default_targets
+    async def action(context: Context) -> "tuple[list[str], Workflow | None]":
+        from pagersync.integrations.default_targets import found_targets
         from pagersync.integrations.target_params import Targets
         from pagersync.paging.requests import find_targets
         from pagersync.workflows.defaults import CREATE, find_default_workflow
 
         async with context.sessions.begin() as session:
             integration = await find_integration(session, reference)
-            await find_targets(session, integration.id, Targets.model_validate(chosen))
-            settled = await check_default_targets(session, integration.id, chosen)
+            found = await find_targets(session, integration.id, Targets.model_validate(chosen))
+            settled = found_targets(found)
             await change_integration(session, integration.id, default_targets=settled)
-            return await find_default_workflow(session, integration.id, CREATE)
+            names = [str(each["name"]) for each in found]
+            return names, await find_default_workflow(session, integration.id, CREATE)
 
-    workflow = run(action)
-    names = ", ".join(next(iter(each.values())) for kind in chosen.values() for each in kind)
-    typer.echo(f"Workflows that name nobody page {names}.")
+    names, workflow = run(action)
+    typer.echo(f"Workflows that name nobody page {', '.join(names)}, and nobody else.")
     if workflow is not None and not workflow.enabled:
         typer.echo(
             f"The workflow {workflow.name!r} is still off: "

@@ -1,6 +1,6 @@
 """What is wrong with workflows that page."""
 
-import shlex
+from shlex import quote
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -109,7 +109,7 @@ async def _of_earlier_versions(session: AsyncSession) -> list[Finding]:
             Level.WARNING,
             f"An earlier version made the default workflows of the account {account.name!r}: "
             f"{_lacks(lacking)}.",
-            f"pagersync workflows update-defaults {shlex.quote(account.name)}",
+            f"pagersync workflows update-defaults {quote(account.name)}",
             account.id,
         )
         for account in accounts

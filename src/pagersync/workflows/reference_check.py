@@ -136,6 +136,7 @@ async def find_reference_problems(session: AsyncSession, settings: Settings) -> 
     """Return the broken references of every account, for `pagersync doctor`."""
     del settings
     accounts = await list_integrations(session)
+    broken = {each.id: await find_broken(session, each) for each in accounts}
     places = [place for each in accounts async for place in _places(session, each)]
     off = {place.where for place in places} - {place.where for place in places if place.is_on}
     return [
@@ -143,22 +144,43 @@ async def find_reference_problems(session: AsyncSession, settings: Settings) -> 
             "reference_broken",
             Level.WARNING if one.is_paged or one.where in off else Level.CRITICAL,
             f"{integration.name}: {one.where}: {one.detail}.",
-            _remedy(integration, one),
+            _remedy(integration, one, broken[integration.id]),
             integration.id,
         )
         for integration in accounts
-        for one in await find_broken(session, integration)
+        for one in broken[integration.id]
     ]
 
 
-def _remedy(integration: Integration, broken: BrokenReference) -> str:
+def _remedy(
+    integration: Integration, broken: BrokenReference, others: Sequence[BrokenReference]
+) -> str:
     """Return what mends a reference: name somebody whom PagerTree has."""
     if broken.where == DEFAULTS:
-        return f"pagersync integrations default-targets {quote(integration.name)} --team NAME"
+        gone = [one for one in others if one.where == DEFAULTS and not one.is_paged]
+        return default_targets_command(integration.name, integration.default_targets, gone)
     return (
         "name another target in the workflow: `pagersync directory list` shows all, `pagersync "
         "workflows export` and `apply` change it"
     )
+
+
+def default_targets_command(
+    account: str, saved: Mapping[str, Any], gone: Sequence[BrokenReference]
+) -> str:
+    """Return the command that keeps the default targets, but for those that are gone. Pure.
+
+    The command replaces all of them: it must name those that stay, too.
+    """
+    left_out = {(one.kind, one.id, one.name) for one in gone}
+    stay = [
+        f"--{kind.removesuffix('s')} {quote(one.get('id') or one['name'])}"
+        for kind in KINDS
+        for one in saved.get(kind) or ()
+        if (kind.removesuffix("s"), one.get("id"), one.get("name")) not in left_out
+    ]
+    options = [*stay, *(["--team NAME"] if gone else [])]
+    return f"pagersync integrations default-targets {quote(account)} {' '.join(options)}"
 
 
 def _broken(where: str, one: Resolved) -> BrokenReference:

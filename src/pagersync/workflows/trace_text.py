@@ -13,6 +13,8 @@ from pagersync.workflows.models import RunStatus, TaskRunStatus, WorkflowRun, Wo
 from pagersync.workflows.trace_story import Story
 
 TEXT_CHARACTERS_MAX: Final = 200
+ERROR_CHARACTERS_MAX: Final = 500
+"""Of an error: what to do about it is often at its end."""
 CHANGES_SHOWN: Final = ("status", "severity", "title", "kind")
 
 OPERATIONS: Final[Mapping[str, str]] = MappingProxyType(
@@ -191,7 +193,7 @@ def run_text(story: Story, run: WorkflowRun) -> str:
     name = workflow_name(story, run.workflow_id)
     again = f", repetition {run.repeat_number}" if run.repeat_number else ""
     by = f", started by {run.requested_by}" if run.domain_event_id is None else ""
-    why = f": {short(run.status_message)}" if run.status_message else ""
+    why = f": {short(run.status_message, ERROR_CHARACTERS_MAX)}" if run.status_message else ""
     if run.status == RunStatus.QUEUED:
         return f"{name} matched{again}{by}; its run waits until {run.run_at:%H:%M:%S}{why}"
     if run.status == RunStatus.STARTED:
@@ -207,7 +209,8 @@ def task_text(task: WorkflowTaskRun) -> str:
     """Return what became of a task of a run."""
     if task.error and task.status in (TaskRunStatus.FAILED, TaskRunStatus.SKIPPED):
         verb = "failed" if task.status == TaskRunStatus.FAILED else "was skipped"
-        return f"task {task.position} ({short(task.name)}) {verb}: {short(task.error)}"
+        error = short(task.error, ERROR_CHARACTERS_MAX)
+        return f"task {task.position} ({short(task.name)}) {verb}: {error}"
     return f"task {task.position}: {short(task.name)}"
 
 
