@@ -56,6 +56,8 @@ REFUSED_FOR: Final[Mapping[str, str]] = MappingProxyType(
         "attachAlert": "the alerts must exist",
         "createIntegration": "the key must be one of PagerTree's",
         "changeIntegration": "the key must be one of PagerTree's",
+        "createSecret": "the value must be long enough to be hidden, the accounts must exist",
+        "updateSecret": "the value must be long enough to be hidden, the accounts must exist",
         "createTeam": "PagerTree must have the team",
         "updateTeam": "its name is PagerTree's",
         "createWebhooksEndpoint": "the name must be free, the address public, the secret a key",

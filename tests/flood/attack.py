@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pagersync.http import AsyncClient
 from tests.support.program import Program
 
-PATIENCE_S = 5
+PATIENCE_S = 15
 """An answer that takes longer is none; a busy machine takes its time."""
 
 GONE = (OSError, EOFError)

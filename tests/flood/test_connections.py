@@ -6,11 +6,13 @@ import socket
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Sessions
+from pagersync.front.decisions import SLOW_S
 from tests.flood.attack import (
     Watch,
     descriptors,
@@ -61,6 +63,20 @@ async def test_an_address_has_a_share_of_the_connections(watch: Watch) -> None:
             await asyncio.sleep(0.1)
         assert await metric(watch.url, "gave_way") - before >= 50
         assert len(open_ones(sockets)) <= 200
+
+
+async def test_slow_bodies_from_an_address_keep_nobody_out_who_comes_from_there(
+    watch: Watch,
+) -> None:
+    """Behind a proxy that is not listed, PagerTree and all others have one address."""
+    target = f"{urlsplit(watch.url).path}?secret={watch.secret}"
+    slow = f"POST {target} HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{{".encode()
+    before = await metric(watch.url, "gave_way")
+    with sockets_to(watch.url, 200, source="127.0.0.1", send=slow) as sockets:
+        await asyncio.sleep(SLOW_S + 0.1)  # who has just begun need not give way
+        async with watch.looking():
+            assert len(open_ones(sockets)) > 100
+    assert await metric(watch.url, "gave_way") > before
 
 
 async def test_what_never_becomes_a_request_is_closed_in_time(watch: Watch) -> None:

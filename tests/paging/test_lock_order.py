@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from pagersync.settings import Settings
 from pagersync.workflows.accounts import remove_account
 from tests.paging.conftest import Paging
 from tests.paging.repeating import ELSEWHERE_S, incident, other_account, unknown
+from tests.support.wait import eventually
 
 LOCK_INCIDENT = "SELECT FROM incidents WHERE id = $1 FOR NO KEY UPDATE"
 
@@ -117,8 +119,10 @@ async def test_who_resolves_an_alert_with_its_incidents_holds_no_alert_while_it_
         raw_connection(engine) as other,
         waits_for(holder, LOCK_INCIDENT, declared.id, resolve()),
     ):
-        await other.execute("SELECT FROM pages WHERE id = $1 FOR UPDATE NOWAIT", page_id)
-        await other.execute("SELECT FROM alerts WHERE id = $1 FOR UPDATE NOWAIT", alert.id)
+        # The workers have each for a moment; who waits for the incident would keep it.
+        for table, id_ in (("pages", page_id), ("alerts", alert.id)):
+            statement = f"SELECT id FROM {table} WHERE id = $1 FOR UPDATE SKIP LOCKED"  # noqa: S608 - constants
+            await eventually(partial(other.fetchval, statement, id_))
 
 
 async def test_who_removes_an_account_holds_no_account_while_another_one_becomes_the_default(

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.base import new_id
 from pagersync.database.engine import Sessions, raw_connection
 from pagersync.doctor import examine
+from pagersync.events.models import DomainEvent
 from pagersync.inbox.models import Delivery
 from pagersync.incidents.lifecycle import OVER
 from pagersync.incidents.models import Incident, IncidentEvent
@@ -20,6 +22,7 @@ from pagersync.retention import kinds, sweep
 from pagersync.retention.forecast import Forecast, forecast
 from pagersync.retention.sweep import Removed, remove_old_rows
 from pagersync.settings import Settings
+from pagersync.webhooks.models import WebhookDelivery
 from tests.retention.world import ALL, OWNER, World, count
 
 
@@ -249,6 +252,32 @@ async def test_deliveries_that_wait_for_a_person_stay_longer(  # noqa: PLR0913, 
     async with sessions() as session:
         states = (await session.scalars(select(Delivery.state))).all()
     assert sorted(states) == sorted(kept)
+
+
+async def test_an_event_stays_while_a_webhook_of_it_has_no_body(
+    engine: AsyncEngine, sessions: Sessions, settings: Settings
+) -> None:
+    """A delivery that is held for a paused endpoint is kept longer than its event."""
+    await add(sessions, World())
+    async with sessions.begin() as session:
+        events = (await session.scalars(select(DomainEvent.id))).all()
+        session.add_all(
+            WebhookDelivery(
+                id=new_id(),
+                endpoint_id=OWNER,
+                domain_event_id=event_id,
+                event_id=event_id,
+                event_type="incident.created",
+                state="held",
+            )
+            for event_id in events
+        )
+    await remove(engine, settings)
+    assert (await left(sessions))["domain_events"] == len(events)
+    async with sessions.begin() as session:
+        await session.execute(update(WebhookDelivery).values(payload="{}"))
+    await remove(engine, settings)
+    assert "domain_events" not in await left(sessions)
 
 
 async def test_old_daily_counts_are_removed(

@@ -1,11 +1,14 @@
 """What looks like a secret in a call is found, replaced and put back, and nothing else is."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pagersync.secrets.literals import (
     MASK,
+    TAGGED,
     find_spans,
     hide_literals,
     is_only_reference,
@@ -13,6 +16,7 @@ from pagersync.secrets.literals import (
     masks_of,
     new_mask,
     replace_literals,
+    without_tags,
 )
 from pagersync.workflows.http_secrets import host_of, mask_problems
 
@@ -165,3 +169,30 @@ def test_a_mask_is_good_where_it_was_made_and_nowhere_else(
 
 def test_the_host_of_an_address_is_what_is_called() -> None:
     assert host_of({"url": " https://User:pass@A.example:8443/x?y=//z"}) == "a.example:8443"
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("field", "part"),
+    [
+        ("body", "{{"),
+        ("body", "{%"),
+        ("body", '\\"'),
+        ("body", "a"),
+        ("body", "eyJ"),
+        ("body", '"" '),
+        ("url", "?"),
+        ("url", "&a"),
+        ("url", "a"),
+        ("url", "//a"),
+    ],
+)
+def test_no_text_takes_longer_than_its_length(field: str, part: str) -> None:
+    """With the square of it, this would take an hour."""
+    assert found(field, f'https://"{part * 300_000}') == []
+
+
+@given(st.text(alphabet="{}% a", max_size=30))
+def test_tags_are_left_out_as_liquid_reads_them(text: str) -> None:
+    tags = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+    assert without_tags(text) == tags.sub(lambda tag: TAGGED * len(tag.group()), text)

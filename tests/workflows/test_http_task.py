@@ -10,12 +10,14 @@ from pydantic import ValidationError
 from pagersync.errors import InvalidError
 from pagersync.http import AsyncClient
 from pagersync.outbound import OutboundError, OutboundRefusedError, create_outbound_client
+from pagersync.secrets.references import NO_SECRETS, CallSecrets
 from pagersync.workflows.http_task import (
     BODY_EXCERPT_CHARACTERS_MAX,
     HttpClientParams,
     HttpResult,
     UnexpectedStatusError,
     call,
+    excerpt,
     without_secrets,
 )
 from tests.support.echo import Echo
@@ -119,6 +121,13 @@ async def test_spaces_around_a_header_are_not_sent_and_show_it_in_no_error(
 async def test_only_the_beginning_of_an_answer_is_kept(calling: Calling, url: str) -> None:
     result = await calling(f"{url}/large")
     assert result.body_excerpt == "x" * BODY_EXCERPT_CHARACTERS_MAX
+
+
+@pytest.mark.parametrize("offset", [0, 5, 1_990, 1_995, 2_000])
+def test_no_part_of_a_value_stands_at_the_end_of_what_is_kept(offset: int) -> None:
+    for secrets, sent in ((CallSecrets(written=(SECRET,)), set[str]()), (NO_SECRETS, {SECRET})):
+        kept = excerpt(("." * offset + SECRET * 3_000).encode(), sent, secrets)
+        assert not set(kept) & set("s3crt-0k")
 
 
 @pytest.mark.parametrize(

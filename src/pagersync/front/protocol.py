@@ -37,7 +37,7 @@ WRITE_BUFFER_BYTES: Final = 64 * 1024
 """What an answer may leave unsent before its client counts as one that does not read."""
 
 FRAMING_BYTES_MAX: Final = 64 * 1024
-DISCARDED_BYTES_MAX: Final = 16 * 1024 * 1024
+DISCARDED_BYTES_MAX: Final = 4 * 1024 * 1024
 """Of what is thrown away: a client that is cut off while it sends never reads its answer."""
 
 

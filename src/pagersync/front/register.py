@@ -5,6 +5,7 @@ One look every second serves all of them; no connection has a timer or a task of
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from uvicorn.middleware.proxy_headers import _TrustedHosts
@@ -72,10 +73,9 @@ class Front:
         """Make room for one more connection; return a reason if there is none."""
         theirs = self._sources.get(source, ())
         if not is_proxy and len(theirs) >= self.limits.connections_per_address_max:
-            idle = [each for each in theirs if each in self.waiting]
-            if not idle:
+            if (victim := self._victim_of(theirs)) is None:
                 return Reason.ADDRESS_FULL
-            self._evict(min(idle, key=self.waiting.__getitem__))
+            self._evict(victim)
         elif self._connections >= self.limits.connections_max:
             if (victim := self._victim()) is None:
                 return Reason.FULL
@@ -90,6 +90,18 @@ class Front:
         slow = [each for pool in self.pools if (each := pool.oldest_slow(now)) is not None]
         stuck = (each for each, (since, _) in self.unread.items() if now - since >= SLOW_S)
         return slow[0] if slow else next(stuck, None)
+
+    def _victim_of(self, theirs: "Collection[FrontProtocol]") -> "FrontProtocol | None":
+        """Return who of one address gives way, by the same rule: many may be behind one proxy."""
+        if idle := [each for each in theirs if each in self.waiting]:
+            return min(idle, key=self.waiting.__getitem__)
+        now = self.clock()
+        bodies = (item for pool in self.pools for item in pool.items())
+        for holders in (bodies, self.unread.items()):
+            slow = {e: since for e, (since, _) in holders if e in theirs and now - since >= SLOW_S}
+            if slow:
+                return min(slow, key=slow.__getitem__)
+        return None
 
     def _evict(self, victim: "FrontProtocol") -> None:
         self.refusals.count(Reason.EVICTED, victim.source)

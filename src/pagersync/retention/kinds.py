@@ -137,6 +137,13 @@ _SUBJECT: Final = (
     _of_needed_page("t.subject_id"),
 )
 
+_OF_UNSENT_WEBHOOK: Final = Floor(
+    "a webhook delivery that is held or dead, and has no body yet",
+    "t.id IN (SELECT d.domain_event_id FROM webhook_deliveries d "
+    "WHERE d.state IN ('held', 'dead') AND d.payload IS NULL)",
+)
+"""Its body is made of the event when it is sent. They are few, and looked up once a batch."""
+
 _UNPAGED: Final = Part("unpaged", "c.subject_id IN ({ids})")
 
 _DELIVERY_FLOORS: Final = (
@@ -276,7 +283,7 @@ KINDS: Final = (
         "t.created_at",
         "creation",
         "t.state = 'done'",
-        _SUBJECT,
+        (*_SUBJECT, _OF_UNSENT_WEBHOOK),
     ),
     Kind(
         "domain events that are dead",

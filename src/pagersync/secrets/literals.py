@@ -19,7 +19,7 @@ NO_VALUE: Final = re.compile(r"\[hidden\]|\(hidden\)|\"\*\*\*\"")
 """What answers, exports and the audit log show instead of a value, and what stands for none."""
 
 REFERENCE: Final = re.compile(r"\{\{-?\s*secrets\.([A-Za-z][A-Za-z0-9_]{0,63})\s*-?\}\}")
-TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+OPENING: Final = re.compile(r"\{[{%]")
 TAGGED: Final = "\x01"
 MASKED: Final = "\x02"
 
@@ -33,19 +33,25 @@ SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z-]{1,19}[ \t]+(?=\S)")
 NOTHING: Final = re.compile(r"[\W\x01\x02_]*")
 """A value without a letter or a digit of its own."""
 
-JSON_PAIR: Final = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:\s*"((?:[^"\\]|\\.)*)"')
-PLAIN_PAIR: Final = re.compile(r"([A-Za-z][\w.-]{0,60})[ \t]*[=:][ \t]*([^\s&;,\"'<>{}]+)")
+JSON_PAIR: Final = re.compile(r'(?<!\\)"((?:[^"\\]|\\.)*)"\s*:\s*"((?:[^"\\]|\\.)*)"')
+PLAIN_PAIR: Final = re.compile(
+    r"(?<![\w.-])(?:(?![A-Za-z])[\w.-])*([A-Za-z][\w.-]*)[ \t]*[=:][ \t]*([^\s&;,\"'<>{}]+)"
+)
 XML_PAIR: Final = re.compile(r"<([A-Za-z][\w.:-]{0,60})>([^<>]+)</")
-QUERY_PAIR: Final = re.compile(r"[?&]([^=&#]*)=([^&#]*)")
-USERINFO: Final = re.compile(r"//([^/?#@:]*)(:?)([^/?#@]*)@")
+QUERY_PAIR: Final = re.compile(r"[?&]([^=&#?]*)=([^&#]*)")
+USERINFO: Final = re.compile(r"//([^/?#@:]*)(?::([^/?#@]*))?@")
 TOKENS: Final = re.compile(
-    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
+    r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
     r"|(?:sk|pk|rk)_(?:live|test)_\w+|gh[pousr]_\w{20,}|github_pat_\w+|glpat-[\w-]{16,}"
     r"|xox[abeprs]-[\w-]+|AKIA[0-9A-Z]{16}|ps(?:k|wh)_[\w-]{20,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
     r"|(?<![\w-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{24,}(?![\w-])"
 )
-"""What looks like a secret wherever it stands, the last line by its many kinds of characters."""
+"""What looks like a secret wherever it stands, the last line by its many kinds of characters.
+
+These patterns read what holders of API keys send, in the process that pages. So none may look at
+a long text from each of its places: what one begins with is short, or ends where the next begins.
+"""
 BEARER: Final = re.compile(r"\b(?:Bearer|Basic)\s+([\w.~+/=-]{4,})", re.IGNORECASE)
 
 Span = tuple[int, int]
@@ -62,7 +68,7 @@ def find_spans(field: str, text: str) -> list[Span]:
     Tags of Liquid, references to named secrets among them, and masks are no secrets.
     """
     shadow = MASK.sub(lambda found: MASKED * len(found.group()), text)
-    shadow = TAG.sub(lambda found: TAGGED * len(found.group()), shadow)
+    shadow = without_tags(shadow)
     candidates = sorted(_candidates(field, shadow), key=lambda span: (span[0], -span[1]))
     spans: list[Span] = []
     for start, end in candidates:
@@ -136,9 +142,29 @@ def _candidates(field: str, shadow: str) -> Iterator[Span]:
         yield found.span()
 
 
+def without_tags(text: str) -> str:
+    """Return a text with `TAGGED` for each character of the tags in it.
+
+    Once nothing closes a kind of tag, nothing behind it does: it is not looked for again.
+    """
+    parts, at, closings = [], 0, {"{{": "}}", "{%": "%}"}
+    opening = OPENING.search(text)
+    while opening is not None and closings:
+        closing = closings.get(opening.group())
+        end = text.find(closing, opening.end()) if closing else -1
+        if end < 0:
+            closings.pop(opening.group(), None)
+            opening = OPENING.search(text, opening.start() + 1)
+            continue
+        end += len(opening.group())
+        parts += [text[at : opening.start()], TAGGED * (end - opening.start())]
+        at, opening = end, OPENING.search(text, end)
+    return "".join([*parts, text[at:]])
+
+
 def _in_url(shadow: str) -> Iterator[Span]:
     for found in USERINFO.finditer(shadow):
-        yield found.span(3) if found.group(3) else found.span(1)
+        yield found.span(2) if found.group(2) else found.span(1)
     for pair in QUERY_PAIR.finditer(shadow):
         if SECRET_NAME.search(pair.group(1)):
             yield pair.span(2)

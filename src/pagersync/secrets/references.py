@@ -123,6 +123,11 @@ class CallSecrets:
             return {key: self.hide_in(each) for key, each in value.items()}
         return [self.hide_in(each) for each in value] if isinstance(value, list) else value
 
+    @property
+    def characters_max(self) -> int:
+        """How long a value is at most, in any form."""
+        return len(self._forms[0]) if self._forms else 0
+
     @cached_property
     def _forms(self) -> list[str]:
         forms = {
@@ -131,10 +136,14 @@ class CallSecrets:
         return sorted(forms, key=len, reverse=True)
 
     def _without_beginning(self, text: str) -> str:
+        """Return a text without the beginning of a value at its end; the longest counts."""
         for form in self._forms:
-            for length in range(len(form) - 1, CUT_CHARACTERS_MIN - 1, -1):
-                if text.endswith(form[:length]):
-                    return text[:-length] + PLAIN_MASK
+            begins = form[:CUT_CHARACTERS_MIN]
+            at = text.find(begins, max(0, len(text) - len(form) + 1))
+            while at >= 0:
+                if form.startswith(text[at:]):
+                    return text[:at] + PLAIN_MASK
+                at = text.find(begins, at + 1)
         return text
 
 

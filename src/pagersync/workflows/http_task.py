@@ -171,7 +171,7 @@ async def call(
         await pause(_pause_s(params, answer))
     result = HttpResult(
         status=answer.status,
-        body_excerpt=_excerpt(answer.body, _secrets(url, headers, query), secrets),
+        body_excerpt=excerpt(answer.body, _secrets(url, headers, query), secrets),
         duration_ms=round((time.monotonic() - begun_s) * 1000),
         attempts=attempts,
     )
@@ -304,9 +304,17 @@ def _secrets(url: URL, headers: Mapping[str, str], query: Mapping[str, str]) -> 
     return {word for word in words if len(word) >= SECRET_CHARACTERS_MIN}
 
 
-def _excerpt(body: bytes, sent: set[str], secrets: CallSecrets) -> str:
-    text = storable(body.decode(errors="replace"))
-    text = secrets.hide(text, is_cut=len(body) >= ANSWER_BYTES_MAX)
+def excerpt(body: bytes, sent: set[str], secrets: CallSecrets) -> str:
+    """Return the beginning of an answer without secrets.
+
+    Only what may become a part of it is looked at. Its end may be a part of a secret, and goes.
+    """
+    whole = storable(body.decode(errors="replace"))
+    longest = max([1, secrets.characters_max, *map(len, sent)])
+    looked_at = whole[: BODY_EXCERPT_CHARACTERS_MAX + longest]
+    text = secrets.hide(looked_at, is_cut=len(body) >= ANSWER_BYTES_MAX)
     for value in sorted(sent, key=len, reverse=True):
         text = text.replace(value, HIDDEN)
+    if len(looked_at) < len(whole):
+        text = text[:-longest]
     return text[:BODY_EXCERPT_CHARACTERS_MAX]
