@@ -10,7 +10,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock fmt clean
+.PHONY: help demo test check lint again bench lock fmt clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -32,12 +32,23 @@ demo: $(STAMP) ## Watch alerts come in and a team being paged (ONCE=1 ends by it
 test: $(STAMP) ## Run the tests but the long ones (ARGS="-k inbox" to choose, "-m flood")
 	$(BIN)/python -m pytest -m "not long and not flood" $(ARGS)
 
-check: $(STAMP) ## Everything CI runs: format, lint, types, layers, tests
+check: lint ## Everything CI runs: format, lint, types, layers, tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## Format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+
+# After `check` failed: three at most, alone. What passes now waits for something that is late on a
+# busy machine, and is to be mended; it is named here, and costs nobody his commit.
+again: $(STAMP) ## Run the tests that failed once more, alone (3 at most)
+	@$(BIN)/python -c 'import json, pathlib, sys; \
+		failed = list(json.loads(pathlib.Path(".pytest_cache/v/cache/lastfailed").read_text())); \
+		print("failed beside others, and run once more, alone:", *failed, sep="\n  "); \
+		sys.exit(not 0 < len(failed) <= 3)'
+	$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none
 
 bench: $(STAMP) ## Measure against references in the same run (ARGS="--quick")
 	$(BIN)/python -m bench $(ARGS)
