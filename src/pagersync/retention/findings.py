@@ -15,7 +15,7 @@ LATE: Final = timedelta(days=2)
 
 
 async def find_retention_problems(session: AsyncSession, settings: Settings) -> list[Finding]:
-    """Return a warning if the last run of retention is too long ago, or did not end for days."""
+    """Return a warning if the last look at any kind of row is too long ago."""
     del settings
     oldest = await session.scalar(select(func.min(RetentionRun.ran_at)))
     if oldest is None or oldest > datetime.now(UTC) - LATE:

@@ -114,15 +114,31 @@ def _of_attached_alert(alert: str) -> Floor:
 
 
 def _page_needed(row: str) -> str:
-    incident = (
-        f"EXISTS (SELECT FROM incidents i WHERE i.id = {row}.incident_id AND {_incident_open('i')})"
-    )
-    return f"({_page_open(row)} OR {incident})"
+    return f"({_page_open(row)} OR {_of_open_incident(f'{row}.incident_id').holds})"
 
 
 def _of_needed_page(page: str) -> Floor:
     holds = f"EXISTS (SELECT FROM pages p WHERE p.id = {page} AND {_page_needed('p')})"
     return Floor("a page that has not ended, or whose incident is open", holds)
+
+
+def _of_waiting_operation(which: str) -> Floor:
+    """Return the floor of an operation `o` that is not done."""
+    holds = f"EXISTS (SELECT FROM operations o WHERE {which} AND {_operation_waits('o')})"
+    return Floor("an operation that is not done", holds)
+
+
+def _webhook_deliveries(name: str, setting: str, states: str) -> Kind:
+    return Kind(
+        name,
+        "webhook_deliveries",
+        setting,
+        "t.updated_at",
+        "last change",
+        f"t.state IN {states}",
+        parts=(Part("webhook_attempts", "c.delivery_id IN ({ids})"),),
+        rows_max=500,
+    )
 
 
 _ALERT_OF_DELIVERY: Final = (
@@ -195,11 +211,7 @@ KINDS: Final = (
                 "an incident that is kept",
                 "EXISTS (SELECT FROM incidents i WHERE i.id = t.incident_id)",
             ),
-            Floor(
-                "an operation that is not done",
-                "EXISTS (SELECT FROM operations o "
-                f"WHERE o.page_id = t.id AND {_operation_waits('o')})",
-            ),
+            _of_waiting_operation("o.page_id = t.id"),
             Floor(
                 "a page that is kept and follows it",
                 "EXISTS (SELECT FROM pages n WHERE n.fallback_of = t.id OR n.repeat_of = t.id)",
@@ -305,25 +317,11 @@ KINDS: Final = (
         (Part("workflow_task_runs", "c.run_id IN ({ids})"),),
         rows_max=500,
     ),
-    Kind(
-        "webhook deliveries, with their attempts",
-        "webhook_deliveries",
-        "retention_days",
-        "t.updated_at",
-        "last change",
-        "t.state IN ('done', 'canceled')",
-        parts=(Part("webhook_attempts", "c.delivery_id IN ({ids})"),),
-        rows_max=500,
+    _webhook_deliveries(
+        "webhook deliveries, with their attempts", "retention_days", "('done', 'canceled')"
     ),
-    Kind(
-        "webhook deliveries that are held or dead",
-        "webhook_deliveries",
-        "attention_days",
-        "t.updated_at",
-        "last change",
-        "t.state IN ('held', 'dead')",
-        parts=(Part("webhook_attempts", "c.delivery_id IN ({ids})"),),
-        rows_max=500,
+    _webhook_deliveries(
+        "webhook deliveries that are held or dead", "attention_days", "('held', 'dead')"
     ),
     Kind(
         "attempts of operations",
@@ -333,11 +331,7 @@ KINDS: Final = (
         "start",
         "true",
         (
-            Floor(
-                "an operation that is not done",
-                "EXISTS (SELECT FROM operations o "
-                f"WHERE o.id = t.operation_id AND {_operation_waits('o')})",
-            ),
+            _of_waiting_operation("o.id = t.operation_id"),
             _of_needed_page("(SELECT o.page_id FROM operations o WHERE o.id = t.operation_id)"),
         ),
     ),

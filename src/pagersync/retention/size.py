@@ -85,8 +85,8 @@ async def _of_table(connection: Connection, settings: Settings, row: Any, days: 
 def in_a_year(total: int, rows: int, per_day: float | None, days: int | None) -> int | None:
     """Return how many bytes a table will take after a year at this rate, with retention.
 
-    What a table of rows took so far per row, it will take. What is there now stays unless it is
-    older than the days by then.
+    A row takes as many bytes as the rows of the table take now. Rows of today stay unless they
+    will be older than `days` by then.
     """
     if per_day is None or not rows:
         return None

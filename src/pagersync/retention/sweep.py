@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -14,11 +15,11 @@ import structlog
 
 from pagersync.database.engine import Connection
 from pagersync.kept import days_kept, first_id
-from pagersync.retention.kinds import KINDS, Kind
+from pagersync.retention.kinds import KINDS, OTHERS, Kind
 from pagersync.settings import Settings
 
 ROWS_MAX: Final = 1000
-"""Rows of one batch of the kinds that have no floors, and the most of the others."""
+"""Most rows of one batch."""
 
 LOCK: Final = 7_266_833_053
 """Key of the advisory lock that lets one process remove at a time."""
@@ -149,13 +150,11 @@ async def _remove_others(
 ) -> dict[str, Removed]:
     """Remove what has no floors: the audit log, idempotency keys, counts."""
     done = {}
-    for name, statement, setting in (
-        ("audit log", AUDIT, "audit_days"),
-        ("answers to `Idempotency-Key`s", IDEMPOTENCY_KEYS, "idempotency_days"),
-    ):
+    for name, table, setting, _ in OTHERS:
         done[name] = here = Removed()
         while not stop.is_set():
-            rows = await connection.fetchval(statement, getattr(settings, setting), ROWS_MAX)
+            days = days_kept(settings, setting)
+            rows = await connection.fetchval(REMOVE[table], days, ROWS_MAX)
             here.removed += rows
             if rows < ROWS_MAX:
                 here.is_complete = True
@@ -192,6 +191,9 @@ SELECT count(*) FROM gone
 """
 
 AUDIT: Final = "SELECT pagersync_remove_old_audit($1, $2)"
+
+REMOVE: Final = MappingProxyType({"audit_log": AUDIT, "idempotency_keys": IDEMPOTENCY_KEYS})
+"""How rows of `OTHERS` go, by table."""
 
 _COUNTS: Final = """
 WITH minutes AS (DELETE FROM workflow_minutes WHERE minute < now() - interval '1 hour'),
