@@ -151,7 +151,7 @@ async def repeat(
     last = pages[-1] if pages else None
     waiting = [p for p in pages if p.send_at is not None and p.status == PageStatus.QUEUED]
     decision = decide(
-        _known(alert, home, pages, waiting),
+        _known(alert, home, last, waiting),
         urgency=asked.urgency,
         severity=asked.severity,
         targets=_names(asked.targets),
@@ -167,10 +167,7 @@ async def repeat(
     return alert, notes
 
 
-def _known(
-    alert: Alert, home: Page | None, pages: Sequence[Page], waiting: Sequence[Page]
-) -> Known:
-    ended = pages[-1].status if pages and home is None else None
+def _known(alert: Alert, home: Page | None, last: Page | None, waiting: Sequence[Page]) -> Known:
     severity = severity_in(alert.data)
     return Known(
         name=alert.short_id,
@@ -181,7 +178,7 @@ def _known(
         paged=_names(home.targets) if home else (),
         acknowledged_at=alert.acknowledged_at,
         snoozed_until=max((p.send_at for p in waiting if p.send_at), default=None),
-        ended=ended,
+        ended=last.status if last is not None and home is None else None,
     )
 
 
