@@ -102,7 +102,7 @@ async def test_a_database_that_is_in_use_is_not_upgraded(setup: Setup) -> None:
 def test_what_fails_leaves_the_old_data_in_its_place(setup: Setup) -> None:
     root = setup.directory / EMBEDDED_DIR
     aside = root / f"{ASIDE}18-x"
-    with pytest.raises(RuntimeError), new_cluster(root, durable=False, aside=aside):
+    with pytest.raises(RuntimeError), new_cluster(root, aside=aside):
         raise RuntimeError
     assert (root / "data" / "PG_VERSION").exists()
     assert not aside.exists()

@@ -10,9 +10,10 @@ from typing import Final
 import asyncpg
 
 from pagersync.backup.archive import BackupError, Manifest, sha256_of, write_archive
-from pagersync.backup.tools import Shown, address_of, dump
+from pagersync.backup.tools import Shown, dump
 from pagersync.database.access import embedded_root, is_embedded
-from pagersync.integrations.vault import KEY_FILE
+from pagersync.database.postmaster import address_of
+from pagersync.integrations.vault import KEY_FILE, find_key
 from pagersync.settings import Settings
 
 EXTERNAL: Final = (
@@ -31,14 +32,14 @@ async def make_backup(settings: Settings, target: Path, *, with_key: bool) -> tu
     if not is_embedded(settings):
         raise BackupError(EXTERNAL)
     target = _file_at(target)
-    key = secret_key(settings) if with_key else None
+    key = _secret_key(settings) if with_key else None
     address = address_of(embedded_root(settings) / "run")
     with TemporaryDirectory(dir=target.parent, prefix=".pagersync-backup-") as directory:
         file = Path(directory) / "database.dump"
         shown = await dump(address, file)
-        manifest = manifest_of(shown, file)
+        manifest = _manifest_of(shown, file)
         write_archive(target, manifest, file, key)
-    await _note(address, shown.at, has_key=key is not None)
+    await _note(address, shown.at)
     return target, manifest
 
 
@@ -57,20 +58,20 @@ def _file_at(target: Path) -> Path:
     return target
 
 
-def secret_key(settings: Settings) -> str:
+def _secret_key(settings: Settings) -> str:
     """Return the secret key, or several, as it is set or kept.
 
     Raises:
         BackupError: there is none.
     """
-    given = settings.secret_key.get_secret_value() if settings.secret_key else ""
-    path = settings.data_dir / KEY_FILE
-    if not given and not path.exists():
+    key = find_key(settings)
+    if key is None:
+        path = settings.data_dir / KEY_FILE
         raise BackupError(f"there is no secret key to put in: {path} is missing")
-    return given or path.read_text().strip()
+    return key
 
 
-def manifest_of(shown: Shown, file: Path) -> Manifest:
+def _manifest_of(shown: Shown, file: Path) -> Manifest:
     """Return what a backup says of itself."""
     fingerprint = shown.fingerprint
     return Manifest(
@@ -84,15 +85,15 @@ def manifest_of(shown: Shown, file: Path) -> Manifest:
     )
 
 
-async def _note(address: str, at: datetime, *, has_key: bool) -> None:
+async def _note(address: str, at: datetime) -> None:
     connection = await asyncpg.connect(address)
     try:
-        await connection.execute(_NOTE, at, has_key)
+        await connection.execute(_NOTE, at)
     finally:
         await connection.close()
 
 
 _NOTE: Final = """
-INSERT INTO last_backup (id, made_at, has_key) VALUES (1, $1, $2)
-ON CONFLICT (id) DO UPDATE SET made_at = $1, has_key = $2
+INSERT INTO last_backup (id, made_at) VALUES (1, $1)
+ON CONFLICT (id) DO UPDATE SET made_at = $1
 """

@@ -9,16 +9,11 @@ from pagersync.database.base import Base
 
 
 class LastBackup(Base):
-    """The last backup of the embedded database. One row.
-
-    Attributes:
-        has_key: whether the secret key is in it.
-    """
+    """The last backup of the embedded database. One row."""
 
     __tablename__ = "last_backup"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     made_at: Mapped[datetime]
-    has_key: Mapped[bool]
 
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

@@ -14,11 +14,20 @@ import structlog
 
 from pagersync.backup.archive import BackupError, Manifest, extract_dump, read_key, read_manifest
 from pagersync.backup.make import EXTERNAL
-from pagersync.backup.tools import address_of, fill
+from pagersync.backup.tools import fill
 from pagersync.database.access import embedded_root
 from pagersync.database.embedded import EmbeddedPostgres
 from pagersync.database.migrate import is_known
-from pagersync.integrations.vault import KEY_FILE, SecretKeyError, Vault, has_key
+from pagersync.database.postmaster import address_of
+from pagersync.integrations.vault import (
+    KEY_FILE,
+    SecretKeyError,
+    Vault,
+    find_key,
+    given_keys,
+    has_key,
+    split_keys,
+)
 from pagersync.paging.restored import mark_restored
 from pagersync.settings import Settings
 
@@ -46,7 +55,7 @@ def restore_backup(settings: Settings, source: Path) -> tuple[Manifest, int, str
     key = read_key(source)
     warning = _check_key(settings, manifest, key)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with new_cluster(root, durable=True) as address:
+    with new_cluster(root) as address:
         dump = root.parent / f"{NEW}dump"
         try:
             extract_dump(source, manifest, dump)
@@ -75,20 +84,18 @@ def _check_key(settings: Settings, manifest: Manifest, key: str | None) -> str |
     fingerprint = manifest.fingerprint_bytes
     if fingerprint is None:
         return None
-    given = settings.secret_key.get_secret_value() if settings.secret_key else ""
-    path = settings.data_dir / KEY_FILE
-    here = given or (path.read_text().strip() if path.exists() else None)
+    path, here = settings.data_dir / KEY_FILE, find_key(settings)
     if here is None and key is None:
         return (
             "The secret key is NOT in this backup, and there is none here. `pagersync serve` will "
             f"not start without it: put it into {path}, or set PAGERSYNC_SECRET_KEY. If it is "
             "lost, `pagersync secret-key accept` says what to enter again."
         )
-    used = here or key or ""
     try:
-        Vault([each.strip() for each in used.split(",") if each.strip()]).decrypt(fingerprint)
+        Vault(split_keys(here or key or "")).decrypt(fingerprint)
     except SecretKeyError:
-        source = "PAGERSYNC_SECRET_KEY" if given else str(path) if here else "the key in the backup"
+        kept = str(path) if here else "the key in the backup"
+        source = "PAGERSYNC_SECRET_KEY" if given_keys(settings) else kept
         raise BackupError(
             f"{source} is not the secret key of this backup. Nothing was changed. Give the right "
             "one, or remove it and restore without a key"
@@ -97,27 +104,24 @@ def _check_key(settings: Settings, manifest: Manifest, key: str | None) -> str |
 
 
 @contextmanager
-def new_cluster(root: Path, *, durable: bool, aside: Path | None = None) -> Iterator[str]:
+def new_cluster(root: Path, *, aside: Path | None = None) -> Iterator[str]:
     """Yield the address of a new cluster; its data goes to `root` if the block ends well.
 
     Args:
         root: of the installation.
-        durable: False is faster, for tests only.
         aside: where the data that is there now goes; None: there must be none.
     """
     directory = Path(mkdtemp(prefix=NEW, dir=root.parent))
     directory.chmod(0o711)
     try:
-        server = EmbeddedPostgres(directory / "pg", durable=durable)
-        with server:
+        with EmbeddedPostgres(directory / "pg"):
             yield address_of((directory / "pg").resolve() / "run")
         root.mkdir(mode=0o700, exist_ok=True)
         if aside is not None:
             (root / "data").rename(aside)
         _check_empty(root)
         (directory / "pg" / "data").rename(root / "data")
-        if durable:
-            os.sync()
+        os.sync()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

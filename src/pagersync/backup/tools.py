@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import asyncpg
 from asyncpg.exceptions import PostgresError
@@ -13,7 +12,6 @@ from asyncpg.exceptions import PostgresError
 from pagersync.backup.archive import BackupError
 from pagersync.database.cluster import tools_directory
 from pagersync.database.engine import Connection
-from pagersync.database.postmaster import NAME, PORT
 
 ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
@@ -31,11 +29,6 @@ class Shown:
     postgresql: str
     rows: dict[str, int]
     fingerprint: bytes | None
-
-
-def address_of(run: Path) -> str:
-    """Return the address of the server whose socket is in a directory."""
-    return f"postgresql://{NAME}@/{NAME}?host={quote(str(run))}&port={PORT}"
 
 
 async def dump(address: str, target: Path) -> Shown:

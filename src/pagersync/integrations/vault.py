@@ -82,8 +82,23 @@ def new_secret_key() -> str:
 
 def has_key(settings: Settings) -> bool:
     """Tell whether a key is given, or kept in its file."""
-    given = settings.secret_key is not None and settings.secret_key.get_secret_value()
-    return bool(given) or (settings.data_dir / KEY_FILE).exists()
+    return bool(given_keys(settings)) or (settings.data_dir / KEY_FILE).exists()
+
+
+def given_keys(settings: Settings) -> str:
+    """Return what `PAGERSYNC_SECRET_KEY` is set to: a key, or several with commas between them."""
+    return settings.secret_key.get_secret_value() if settings.secret_key is not None else ""
+
+
+def find_key(settings: Settings) -> str | None:
+    """Return the keys as they are given, or kept in the file; None if there are none."""
+    path = settings.data_dir / KEY_FILE
+    return given_keys(settings) or (_read(path) if path.exists() else None)
+
+
+def split_keys(keys: str) -> list[str]:
+    """Return each of the keys that stand with commas between them."""
+    return [key.strip() for key in keys.split(",") if key.strip()]
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -92,9 +107,8 @@ def open_vault(settings: Settings) -> Vault:
     Raises:
         SecretKeyError: the key is malformed, or its file can be neither read nor made.
     """
-    if settings.secret_key is not None and settings.secret_key.get_secret_value():
-        keys = settings.secret_key.get_secret_value().split(",")
-        return Vault([key.strip() for key in keys if key.strip()])
+    if given := given_keys(settings):
+        return Vault(split_keys(given))
     path = settings.data_dir / KEY_FILE
     try:
         return Vault([_key_from_file(path)], source=f"the key in the file {path}")
@@ -114,4 +128,8 @@ def _key_from_file(path: Path) -> str:
             os.fsync(draft.fileno())
             with suppress(FileExistsError):  # another process was faster: its key counts
                 os.link(draft.name, path)
+    return _read(path)
+
+
+def _read(path: Path) -> str:
     return path.read_text(errors="replace").strip()
