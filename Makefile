@@ -41,12 +41,12 @@ lint: $(STAMP) ## Format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# After `check` failed: three at most, alone. What passes now waits for something that is late on a
-# busy machine, and is to be mended; it is named here, and costs nobody his commit.
+# After `check` failed. A test that passes alone waits for something that is late on a busy machine:
+# it is named here, to be mended, and does not fail CI.
 again: $(STAMP) ## Run the tests that failed once more, alone (3 at most)
 	@$(BIN)/python -c 'import json, pathlib, sys; \
 		failed = list(json.loads(pathlib.Path(".pytest_cache/v/cache/lastfailed").read_text())); \
-		print("failed beside others, and run once more, alone:", *failed, sep="\n  "); \
+		print("failed beside others (at most 3 are run once more, alone):", *failed, sep="\n  "); \
 		sys.exit(not 0 < len(failed) <= 3)'
 	$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none
 

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 class CpuUsedUpError(RateLimitedError):
-    """A caller has used as much computing time as one may in a minute."""
+    """The requests of this API key have used their computing time of a minute."""
 
     code = "cpu_used_up"
     title = "Computing time used up"

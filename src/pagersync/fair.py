@@ -17,7 +17,7 @@ RETRY_AFTER_S: Final = 1
 
 
 class TooManyAtOnceError(RateLimitedError):
-    """A caller has as many requests at work as one may have, and others that wait for long."""
+    """A caller's own requests use all places that it may have, and a new one waited too long."""
 
     code = "too_many_at_once"
     title = "Too many requests at once"

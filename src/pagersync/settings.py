@@ -140,19 +140,19 @@ class Settings(FrontSettings):
         default=3,
         gt=0,
         le=10,
-        description="Computing time that a preview, or the check of a workflow's templates, may "
-        "take. It has a process of its own, and does one at a time.",
+        description="Computing time that a preview, or the check of a workflow's long templates, "
+        "may take. They run in a separate process, one at a time.",
     )
     preview_cpu_s_per_minute: float = Field(
         default=20,
         gt=0,
-        description="Computing time that the previews of one API key may take in a minute; over "
-        "it: 429.",
+        description="Computing time that previews and checks of long templates of one API key may "
+        "take in a minute; over it: 429.",
     )
     retention_days: Positive = Field(
         default=90,
-        description="Days to keep what was done: deliveries, domain events, workflow runs, webhook "
-        "deliveries and attempts. `docs/data.md` has the whole table.",
+        description="Days to keep deliveries, domain events, workflow runs, webhook deliveries and "
+        "attempts. `docs/data.md` has a table of everything that is kept.",
     )
     deliveries_days: Positive | None = Field(
         default=None,

@@ -14,7 +14,7 @@ from pagersync.secrets.references import CallSecrets, names_in
 
 
 class SecretUnavailableError(PagersyncError):
-    """A call cannot be made without a secret that cannot be had; what else is to do is done."""
+    """A call needs a secret that is missing or cannot be read. Only this call fails."""
 
     code = "secret_unavailable"
     status = 409
