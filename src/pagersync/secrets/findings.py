@@ -48,8 +48,8 @@ def _of_task(
     if masks := masks_of(params):
         detail = (
             f"The task {task!r} of the workflow {workflow!r} has {len(masks)} "
-            f"{'secret' if len(masks) == 1 else 'secrets'} written into it. It is kept encrypted, "
-            "and can only be changed there."
+            f"{'secret' if len(masks) == 1 else 'secrets'} written into it: kept encrypted, and "
+            "changed only there."
         )
         yield Finding("secret_written_out", Level.WARNING, detail, NAMED)
     for name in sorted({name for _, name in names_in(params)} - known):
