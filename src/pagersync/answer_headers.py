@@ -13,7 +13,7 @@ EVERYWHERE: Final[Headers] = (
     (b"referrer-policy", b"no-referrer"),
 )
 NOTHING: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-"""What is no page loads nothing; `docs.py` says what its pages need."""
+"""An answer that is no page loads nothing; `docs.py` says what its pages need."""
 
 NOT_KEPT: Final = (b"cache-control", b"no-store")
 """Of the API: its answers are for one caller, and some hold a token that is shown once."""

@@ -1,6 +1,5 @@
 """The API's own documentation: `/docs`, `/redoc` without a CDN, and the document they show."""
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -35,9 +34,6 @@ CSP: Final = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Both pages write styles into their elements, and ReDoc searches in a worker of its own."""
-
-_MAKING: Final = asyncio.Lock()
-"""Making the document takes a second: many who ask at once must not make it many times."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -94,10 +90,13 @@ async def asset(name: str) -> FileResponse:
 
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
-    """Answer the document, made once for each path that the service stands under."""
+    """Answer the document, made once for each path that the service stands under.
+
+    That takes a second. It happens in the only thread there is for it, so whoever asks meanwhile
+    finds it made.
+    """
     root = request.scope.get("root_path", "")
-    async with _MAKING:
-        body = await run_in(INTERACTIVE, _body, request.app, root)
+    body = await run_in(INTERACTIVE, _body, request.app, root)
     return Response(body, media_type="application/json")
 
 

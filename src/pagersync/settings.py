@@ -37,9 +37,9 @@ class Settings(FrontSettings):
     )
     secret_key: SecretStr | None = Field(
         default=None,
-        description="Encrypts stored PagerTree API keys, secrets that sign outgoing webhooks, and "
-        "answers. Several, separated by commas, rotate it: the first encrypts, all decrypt. Unset: "
-        "made once, in `<data_dir>/secret.key`.",
+        description="Encrypts stored PagerTree API keys, secrets of calls and webhook endpoints, "
+        "and answers. Several, separated by commas, rotate it: the first encrypts, all decrypt. "
+        "Unset: made once, in `<data_dir>/secret.key`.",
     )
     public_url: HttpUrl | None = Field(
         default=None,

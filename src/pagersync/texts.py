@@ -5,8 +5,8 @@ cleaned, and a note says so.
 """
 
 import hashlib
-from collections.abc import Iterable
-from typing import Final, overload
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, overload
 
 from pagersync.fitting import fit
 from pagersync.pagertree.payloads import storable
@@ -97,3 +97,12 @@ def few(notes: Iterable[str], notes_max: int = NOTES_MAX) -> list[str]:
     if len(each_once) <= notes_max:
         return each_once
     return [*each_once[:notes_max], f"and {len(each_once) - notes_max} more like these"]
+
+
+def replace_texts(value: Any, replace: Callable[[str], str]) -> Any:
+    """Return a JSON value with each text in it replaced; the names of objects stay."""
+    if isinstance(value, str):
+        return replace(value)
+    if isinstance(value, Mapping):
+        return {name: replace_texts(each, replace) for name, each in value.items()}
+    return [replace_texts(each, replace) for each in value] if isinstance(value, list) else value

@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.access.keys import create_key
 from pagersync.access.limits import Count, Kind, limits_of, source_of
 from pagersync.access.models import Scope
+from pagersync.app import create_service
 from pagersync.database.engine import Sessions, raw_connection
 from pagersync.http import AsyncClient, Response
 from pagersync.settings import Settings
 from tests.support.account import Account, event
-from tests.support.server import running_server
+from tests.support.server import running_server, serving
 
 HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-used", "x-ratelimit-reset")
 
@@ -96,6 +97,27 @@ async def test_new_alerts_have_a_limit_of_their_own(
         assert statuses(answers) == {422: 2, 429: 1}
         assert "2 new alerts a minute" in answers[-1].text
         assert (await client.post("/v1/pages", json={})).status_code == 422
+
+
+async def test_below_a_path_of_a_proxy_new_alerts_have_the_same_limit(
+    settings: Settings, sessions: Sessions, engine: AsyncEngine
+) -> None:
+    del engine  # needed only to be emptied
+    limited = settings.model_copy(update={"alerts_per_minute_max": 1})
+    service = create_service(limited, with_workers=False)
+
+    async def below(scope: Any, receive: Any, send: Any) -> None:
+        await service({**scope, "root_path": "/pagersync"}, receive, send)
+
+    async with sessions.begin() as session:
+        token = (await create_key(session, "limited", [Scope.ADMIN])).token
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        serving(below) as url,
+        AsyncClient(base_url=f"{url}/pagersync", headers=headers, trust_env=False) as client,
+    ):
+        answers = [await client.post("/v1/alerts", json={}) for _ in range(2)]
+    assert statuses(answers) == {422: 1, 429: 1}
 
 
 async def test_no_limit_is_no_header_and_no_row(

@@ -68,7 +68,7 @@ class Authentication:
             _check(login, count)
             if scope["method"] not in READING:
                 disk: DiskWatch = scope["state"]["disk"]
-                disk.check(pages=scope["path"].startswith(PAGING))
+                disk.check(pages=_path(scope).startswith(PAGING))
         except PagersyncError as error:
             await error_response(error)(scope, receive, send_with_headers)
             return
@@ -82,8 +82,12 @@ class Authentication:
 
 
 def _is_ours(scope: Scope) -> bool:
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = _path(scope)
     return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+def _path(scope: Scope) -> str:
+    return str(scope["path"].removeprefix(scope.get("root_path", "")))
 
 
 async def _log_in(scope: Scope) -> Login:
@@ -96,7 +100,7 @@ async def _log_in(scope: Scope) -> Login:
         return await log_in(
             state["engine"],
             token.strip() if scheme.lower() == "bearer" else "",
-            limits_of(state["settings"], scope["method"], scope["path"]),
+            limits_of(state["settings"], scope["method"], _path(scope)),
             source=source,
             failed_max=state["settings"].failed_logins_per_minute_max,
         )

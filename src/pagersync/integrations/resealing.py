@@ -5,12 +5,20 @@ that has both keys reads what is encrypted with either. What a process writes me
 key is found by the next pass.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from pagersync.database.engine import Connection
-from pagersync.integrations.secret_key import Sealed, keep_fingerprint, list_sealed
+from pagersync.integrations.secret_key import (
+    COLUMNS,
+    SIGNING,
+    Sealed,
+    keep_fingerprint,
+    list_sealed,
+)
 from pagersync.integrations.vault import SecretKeyError, Vault
 
 PASSES_MAX: Final = 5
@@ -48,8 +56,12 @@ async def reseal(connection: Connection, vault: Vault) -> Resealed:
             fresh = vault.encrypt(vault.decrypt(each.encrypted))
             await connection.execute(_RESEAL[each.table], each.id, fresh, each.encrypted)
         sealed = await list_sealed(connection)
-    await _reseal_in_batches(connection, vault, _EXPIRED, _RESEAL_EXPIRED)
-    await _reseal_in_batches(connection, vault, _ANSWERS, _RESEAL_ANSWER)
+    expired = await connection.fetch(_EXPIRED)
+    await _reseal_unneeded(connection, vault, SIGNING.update, expired)
+    after: tuple[UUID | None, str] = (None, "")
+    while rows := await connection.fetch(_ANSWERS, *after, BATCH_ROWS):
+        await _reseal_unneeded(connection, vault, _RESEAL_ANSWER, rows)
+        after = rows[-1][0], rows[-1][1]
     return Resealed(len(sealed), await list_old(connection, vault))
 
 
@@ -58,34 +70,18 @@ async def list_old(connection: Connection, vault: Vault) -> list[Sealed]:
     return [each for each in await list_sealed(connection) if not vault.is_current(each.encrypted)]
 
 
-async def _reseal_in_batches(
-    connection: Connection, vault: Vault, select: str, update: str
+async def _reseal_unneeded(
+    connection: Connection, vault: Vault, update: str, rows: Iterable[Iterable[Any]]
 ) -> None:
     """Encrypt rows anew that nobody needs to page; what cannot be decrypted stays as it is."""
-    after: tuple[Any, ...] | None = None
-    while rows := await connection.fetch(select, *(after or (None, "")), BATCH_ROWS):
-        for one, other, encrypted in rows:
-            try:
+    for *key, encrypted in rows:
+        if not vault.is_current(encrypted):
+            with suppress(SecretKeyError):
                 fresh = vault.encrypt(vault.decrypt(encrypted))
-            except SecretKeyError:
-                continue
-            if not vault.is_current(encrypted):
-                await connection.execute(update, one, other, fresh, encrypted)
-        after = (rows[-1][0], rows[-1][1])
+                await connection.execute(update, *key, fresh, encrypted)
 
 
-_RESEAL: Final = {
-    "integrations": "UPDATE integrations SET api_key_encrypted = $2 "
-    "WHERE id = $1::uuid AND api_key_encrypted = $3",
-    "webhook_endpoints": "UPDATE webhook_endpoints SET custom_headers_encrypted = $2 "
-    "WHERE id = $1::uuid AND custom_headers_encrypted = $3",
-    "webhook_signing_secrets": "UPDATE webhook_signing_secrets SET secret_encrypted = $2 "
-    "WHERE id = $1::uuid AND secret_encrypted = $3",
-    "secrets": "UPDATE secrets SET value_encrypted = $2 "
-    "WHERE id = $1::uuid AND value_encrypted = $3",
-    "sealed_values": "UPDATE sealed_values SET value_encrypted = $2 "
-    "WHERE mask = $1 AND value_encrypted = $3",
-}
+_RESEAL: Final = {column.table: column.update for column in COLUMNS}
 
 _ANSWERS: Final = """
 SELECT api_key_id, key, body_encrypted FROM idempotency_keys
@@ -98,13 +94,7 @@ UPDATE idempotency_keys SET body_encrypted = $3
 WHERE api_key_id = $1 AND key = $2 AND body_encrypted = $4
 """
 
-_EXPIRED: Final = """
-SELECT id, ''::text, secret_encrypted FROM webhook_signing_secrets
-WHERE expires_at <= now() AND ($1::uuid IS NULL OR id > $1::uuid) AND $2::text IS NOT NULL
-ORDER BY id LIMIT $3
-"""
-
-_RESEAL_EXPIRED: Final = """
-UPDATE webhook_signing_secrets SET secret_encrypted = $3
-WHERE id = $1 AND $2::text IS NOT NULL AND secret_encrypted = $4
-"""
+_EXPIRED: Final = (
+    "SELECT id, secret_encrypted FROM webhook_signing_secrets WHERE expires_at <= now()"
+)
+"""No more than a few for each endpoint, since a rotation removes them."""

@@ -50,6 +50,59 @@ class Sealed:
     encrypted: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SealedColumn:
+    """A column that is encrypted.
+
+    Attributes:
+        kind: what it holds, for people.
+        name: SQL: whose it is, for people.
+        key: the primary key.
+        needed: SQL: which rows are needed still.
+    """
+
+    table: str
+    column: str
+    kind: str
+    name: str = "name"
+    key: str = "id"
+    needed: str = "true"
+
+    @property
+    def select(self) -> str:
+        """Return SQL that finds what is needed, as `Sealed`."""
+        return (
+            f"SELECT '{self.table}' AS \"table\", {self.key}::text AS id, "  # noqa: S608 - names of ours
+            f"'{self.kind}' AS kind, {self.name} AS name, {self.column} AS encrypted "
+            f"FROM {self.table} WHERE {self.column} IS NOT NULL AND ({self.needed})"
+        )
+
+    @property
+    def update(self) -> str:
+        """Return SQL that writes a row anew, if nobody else did: its key, the new, the old."""
+        return (
+            f"UPDATE {self.table} SET {self.column} = $2 "  # noqa: S608 - names of ours
+            f"WHERE {self.key} = $1 AND {self.column} = $3"
+        )
+
+
+SIGNING: Final = SealedColumn(
+    "webhook_signing_secrets",
+    "secret_encrypted",
+    "the webhook secret",
+    name="(SELECT e.name FROM webhook_endpoints e WHERE e.id = endpoint_id)",
+    needed="expires_at IS NULL OR expires_at > now()",
+)
+COLUMNS: Final = (
+    SealedColumn("integrations", "api_key_encrypted", "the API key"),
+    SealedColumn("webhook_endpoints", "custom_headers_encrypted", "the headers"),
+    SIGNING,
+    SealedColumn("secrets", "value_encrypted", "the secret"),
+    SealedColumn("sealed_values", "value_encrypted", "the masked value", name="mask", key="mask"),
+)
+"""Every column that is encrypted, but for answers to be given again."""
+
+
 class LockedVault(Vault):
     """The vault of a process that has no key: nothing is encrypted or decrypted."""
 
@@ -191,7 +244,7 @@ def _opens(vault: Vault, encrypted: bytes) -> bool:
 
 
 async def list_sealed(connection: Connection) -> list[Sealed]:
-    """Return everything that is kept encrypted and needed, but for answers to be given again."""
+    """Return what `COLUMNS` hold and is needed."""
     return [Sealed(**row) for row in await connection.fetch(_SEALED)]
 
 
@@ -206,24 +259,7 @@ INSERT INTO secret_key_fingerprint (id, encrypted) VALUES (1, $1)
 ON CONFLICT (id) DO UPDATE SET encrypted = $1, updated_at = now()
 """
 
-_SEALED: Final = """
-SELECT 'integrations' AS "table", id::text, 'the API key' AS kind, name,
-    api_key_encrypted AS encrypted
-FROM integrations WHERE api_key_encrypted IS NOT NULL
-UNION ALL
-SELECT 'webhook_endpoints', id::text, 'the headers', name, custom_headers_encrypted
-FROM webhook_endpoints WHERE custom_headers_encrypted IS NOT NULL
-UNION ALL
-SELECT 'webhook_signing_secrets', s.id::text, 'the webhook secret', e.name, s.secret_encrypted
-FROM webhook_signing_secrets s JOIN webhook_endpoints e ON e.id = s.endpoint_id
-WHERE s.expires_at IS NULL OR s.expires_at > now()
-UNION ALL
-SELECT 'secrets', id::text, 'the secret', name, value_encrypted FROM secrets
-UNION ALL
-SELECT 'sealed_values', mask, 'a value in a call, masked', mask, value_encrypted
-FROM sealed_values
-ORDER BY 1, 4
-"""
+_SEALED: Final = f"{' UNION ALL '.join(column.select for column in COLUMNS)} ORDER BY 1, 4"
 
 _FORGET: Final = """
 UPDATE integrations SET api_key_encrypted = NULL, verified_at = NULL WHERE id = ANY($1::uuid[])

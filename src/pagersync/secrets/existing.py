@@ -6,7 +6,7 @@ upgrade may write more, so the worker looks again from time to time.
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.integrations.vault import Vault
 from pagersync.secrets.literals import literals_of
+from pagersync.secrets.models import UNSEALED_CALL
 from pagersync.secrets.references import CallSecrets
 from pagersync.secrets.sealing import Sealer
 
@@ -32,11 +33,39 @@ Columns = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with calls in it: how to find rows, what to keep of each, and how to write it."""
+    """A table with calls in it: which rows are not sealed, and what to keep of each.
 
-    select: str
+    Attributes:
+        name: the table's.
+        unsealed: SQL: which rows are not sealed.
+        columns: SQL: what is read of each.
+        sealed: returns what is written instead.
+        changes: SQL: where it is written, from `$2` on.
+    """
+
+    name: str
+    unsealed: str
+    columns: str
     sealed: Callable[[Mapping[str, Any], Sealer], Columns]
-    update: str
+    changes: str
+
+    @property
+    def select(self) -> str:
+        """Return SQL that finds a batch of rows."""
+        return (
+            f"SELECT id, {self.columns} FROM {self.name} WHERE {self.unsealed} "  # noqa: S608 - names of ours
+            "ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED"
+        )
+
+    @property
+    def update(self) -> str:
+        """Return SQL that writes a row."""
+        return f"UPDATE {self.name} SET {self.changes}, is_sealed = true WHERE id = $1"  # noqa: S608 - names of ours
+
+    @property
+    def count(self) -> str:
+        """Return SQL that counts the rows."""
+        return f"SELECT count(*) FROM {self.name} WHERE {self.unsealed}"  # noqa: S608 - names of ours
 
 
 async def run_sealing(engine: AsyncEngine, vault: Vault, stop: asyncio.Event) -> None:
@@ -76,6 +105,11 @@ async def _seal_batch(connection: Connection, vault: Vault, table: Table) -> int
     return len(rows)
 
 
+async def count_unsealed(connection: Connection) -> int:
+    """Return how many rows are not sealed."""
+    return sum([await connection.fetchval(table.count) for table in TABLES])
+
+
 async def remove_unneeded(connection: Connection) -> int:
     """Remove values whose masks stand nowhere any more; return how many there were."""
     unused = [row["mask"] for row in await connection.fetch(_UNUSED)]
@@ -112,37 +146,23 @@ def _dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _select(table: str, columns: Iterable[str], where: str) -> str:
-    names = ", ".join(columns)
-    return (
-        f"SELECT id, {names} FROM {table} WHERE NOT is_sealed{where} "  # noqa: S608 - names of ours
-        "ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED"
-    )
-
-
-IS_CALL: Final = " AND task_params ->> 'task_type' = 'http_client'"
 TABLES: Final = (
     Table(
-        _select("workflow_tasks", ["task_params::text"], IS_CALL),
+        "workflow_tasks",
+        UNSEALED_CALL,
+        "task_params::text",
         _task,
-        "UPDATE workflow_tasks SET task_params = $2::text::jsonb, is_sealed = true WHERE id = $1",
+        "task_params = $2::text::jsonb",
     ),
     Table(
-        _select(
-            "workflow_task_runs",
-            ["task_params::text", "rendered_params::text", "result::text", "error"],
-            IS_CALL,
-        ),
+        "workflow_task_runs",
+        UNSEALED_CALL,
+        "task_params::text, rendered_params::text, result::text, error",
         _run,
-        "UPDATE workflow_task_runs SET task_params = $2::text::jsonb, "
-        "rendered_params = $3::text::jsonb, result = $4::text::jsonb, error = $5, is_sealed = true "
-        "WHERE id = $1",
+        "task_params = $2::text::jsonb, rendered_params = $3::text::jsonb, "
+        "result = $4::text::jsonb, error = $5",
     ),
-    Table(
-        _select("webhook_endpoints", ["url"], ""),
-        _endpoint,
-        "UPDATE webhook_endpoints SET url = $2, is_sealed = true WHERE id = $1",
-    ),
+    Table("webhook_endpoints", "NOT is_sealed", "url", _endpoint, "url = $2"),
 )
 
 _KEEP: Final = "INSERT INTO sealed_values (mask, value_encrypted) VALUES ($1, $2)"

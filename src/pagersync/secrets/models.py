@@ -1,6 +1,7 @@
 """Secrets that calls of workflows and endpoints log in with; values are kept encrypted alone."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Uuid, text
@@ -8,6 +9,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
+
+UNSEALED_CALL: Final = "NOT is_sealed AND task_params ->> 'task_type' = 'http_client'"
+"""SQL: calls whose secrets an older version may have kept as they are."""
 
 
 class Secret(UpdatedAt, Base):

@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote
 
 from pagersync.secrets.literals import FIELDS, PLAIN_MASK, REFERENCE
+from pagersync.texts import replace_texts
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _NONCE: Final = token_hex(16)
@@ -59,11 +60,9 @@ def marked_text(text: Any) -> Any:
 
 def unmark(value: Any) -> Any:
     """Return a JSON value with references for markers, as people may see it."""
-    if isinstance(value, str):
-        return MARKER.sub(lambda found: reference(found.group(1)), value)
-    if isinstance(value, Mapping):
-        return {key: unmark(each) for key, each in value.items()}
-    return [unmark(each) for each in value] if isinstance(value, list) else value
+    return replace_texts(
+        value, lambda text: MARKER.sub(lambda found: reference(found.group(1)), text)
+    )
 
 
 @dataclass(frozen=True)
@@ -117,11 +116,7 @@ class CallSecrets:
 
     def hide_in(self, value: Any) -> Any:
         """Return a JSON value without the values, in every text of it."""
-        if isinstance(value, str):
-            return self.hide(value)
-        if isinstance(value, Mapping):
-            return {key: self.hide_in(each) for key, each in value.items()}
-        return [self.hide_in(each) for each in value] if isinstance(value, list) else value
+        return replace_texts(value, self.hide)
 
     @property
     def characters_max(self) -> int:

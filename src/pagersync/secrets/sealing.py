@@ -1,6 +1,7 @@
 """Secrets in the parameters of calls: sealed when they are saved, opened when the call is made."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import func, select, text, update
@@ -11,6 +12,7 @@ from pagersync.integrations.vault import SecretKeyError, Vault
 from pagersync.secrets.literals import MASK, literals_of, masks_of, new_mask, replace_literals
 from pagersync.secrets.models import SealedValue, Secret
 from pagersync.secrets.references import CallSecrets, names_in
+from pagersync.texts import replace_texts
 
 
 class SecretUnavailableError(PagersyncError):
@@ -118,7 +120,7 @@ async def open_params(
         SecretUnavailableError: one of them cannot be had.
     """
     values = await open_masks(session, vault, masks_of(dict(params)))
-    opened = _replaced(params, lambda text: MASK.sub(lambda found: values[found.group()], text))
+    opened = replace_texts(params, lambda text: MASK.sub(lambda found: values[found.group()], text))
     names = list(dict.fromkeys(name for _, name in names_in(opened)))
     named = await open_named(session, vault, names, integration_id)
     return opened, CallSecrets(named, (*values.values(), *literals_of(opened)))
@@ -173,21 +175,9 @@ def _used(names: Sequence[str]) -> Any:
 
 
 def _decrypted(vault: Vault | None, encrypted: bytes, what: str) -> str:
-    try:
-        return vault.decrypt(encrypted) if vault is not None else _no_vault()
-    except SecretKeyError:
-        raise SecretUnavailableError(
-            f"{what} cannot be decrypted with PAGERSYNC_SECRET_KEY. Enter it again."
-        ) from None
-
-
-def _no_vault() -> str:
-    raise SecretKeyError(NO_VAULT)
-
-
-def _replaced(value: Any, replace: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return replace(value)
-    if isinstance(value, Mapping):
-        return {key: _replaced(each, replace) for key, each in value.items()}
-    return [_replaced(each, replace) for each in value] if isinstance(value, list) else value
+    with suppress(SecretKeyError):
+        if vault is not None:
+            return vault.decrypt(encrypted)
+    raise SecretUnavailableError(
+        f"{what} cannot be decrypted with PAGERSYNC_SECRET_KEY. Enter it again."
+    )

@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.base import new_id
+from pagersync.database.engine import Connection
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, InvalidError, NotFoundError
 from pagersync.integrations.models import Integration
@@ -20,7 +21,7 @@ from pagersync.integrations.vault import SecretKeyError, Vault
 from pagersync.pagertree.payloads import storable
 from pagersync.secrets.literals import REFERENCE
 from pagersync.secrets.models import Secret
-from pagersync.secrets.references import NAME
+from pagersync.secrets.references import NAME, names_in
 from pagersync.secrets.sealing import may_use
 
 SECRETS_MAX: Final = 1_000
@@ -164,13 +165,13 @@ async def remove_secret(
 async def uses_of(session: AsyncSession, vault: Vault, name: str) -> list[Use]:
     """Return the tasks of workflows and the endpoints that refer to a secret."""
     connection = await driver_connection(session)
-    tasks = await connection.fetch(_TASKS, f"%secrets.{name}%")
+    calls = await list_calls(connection, like=f"%secrets.{name}%")
     endpoints = await connection.fetch(_ENDPOINTS)
     return [
         *(
-            Use(f"the task {row['task']!r} of the workflow", row["workflow"])
-            for row in tasks
-            if name in REFERENCE.findall(" ".join(_texts(json.loads(row["params"]))))
+            Use(f"the task {task!r} of the workflow", workflow)
+            for workflow, task, params in calls
+            if name in {each for _, each in names_in(params)}
         ),
         *(
             Use("the webhook endpoint", row["name"])
@@ -179,6 +180,14 @@ async def uses_of(session: AsyncSession, vault: Vault, name: str) -> list[Use]:
             in REFERENCE.findall(f"{row['url']} {_headers(vault, row['custom_headers_encrypted'])}")
         ),
     ]
+
+
+async def list_calls(
+    connection: Connection, *, like: str = "%"
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return the calls of workflows that are like a pattern: workflow, task and parameters."""
+    rows = await connection.fetch(_CALLS, like)
+    return [(row["workflow"], row["task"], json.loads(row["params"])) for row in rows]
 
 
 def _headers(vault: Vault, encrypted: bytes | None) -> str:
@@ -201,7 +210,7 @@ async def problems_of_names(
     statement = select(Secret).where(Secret.name.in_(wanted)).order_by(Secret.id)
     found = await session.scalars(statement.with_for_update(read=True, key_share=True))
     known = {secret.name: secret.integration_ids for secret in found}
-    every = await names_of(session)
+    every = await names_of(session) if known.keys() != set(wanted) else []
     problems = []
     for pointer, name in named:
         if name not in known:
@@ -231,14 +240,7 @@ async def _checked_accounts(session: AsyncSession, ids: Sequence[UUID]) -> list[
     return list(dict.fromkeys(ids))
 
 
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for item in items for text in _texts(item)]
-
-
-_TASKS: Final = """
+_CALLS: Final = """
 SELECT w.name AS workflow, t.name AS task, t.task_params::text AS params
 FROM workflow_tasks t JOIN workflows w ON w.id = t.workflow_id
 WHERE w.removed_at IS NULL AND t.task_params ->> 'task_type' = 'http_client'

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,10 +13,7 @@ from pagersync.secrets.literals import MASK, REFERENCE, find_spans, is_only_refe
 from pagersync.secrets.references import CallSecrets, marked_text
 from pagersync.secrets.sealing import Sealer, keep_new, open_masks, open_named
 from pagersync.secrets.service import problems_of_names
-from pagersync.workflows.http_task import HEADER_VALUE
-
-HIDDEN: Final = "[hidden]"
-"""What is shown instead of a header's value. One that comes back keeps the value."""
+from pagersync.workflows.http_task import HEADER_VALUE, HIDDEN
 
 Header = Mapping[str, str]
 
@@ -85,7 +82,10 @@ def check_headers(headers: Header) -> None:
 
 
 def shown_value(name: str, value: str) -> str:
-    """Return a header's value as it is shown: hidden if it looks like a secret. Pure."""
+    """Return a header's value as it is shown: hidden if it looks like a secret. Pure.
+
+    A hidden value that comes back keeps the value.
+    """
     pair = json.dumps({name: value})
     return HIDDEN if find_spans("headers", pair) and not is_only_reference(value) else value
 

@@ -82,22 +82,21 @@ async def _resource(session: AsyncSession, kind: str, row_id: UUID) -> Resource[
     if kind == "incidents":
         incident = await session.scalar(select(Incident).where(Incident.id == row_id))
         return None if incident is None else (await incident_resources(session, [incident]))[0]
-    table, show = _TABLES[kind]
+    table = _TABLES[kind]
     row = await session.scalar(select(table).where(table.id == row_id))
     if row is None:
         return None
     if kind == "incident_events":
         return entry_resource(row)
+    accounts = await account_names(session, [row])
     if kind == "pages":
-        accounts = await account_names(session, [row])
         return page_resource(row, accounts, await names_of_people(session, [row]))
-    shown: Resource[Any] = show(row, await account_names(session, [row]))
-    return shown
+    return alert_resource(row, accounts) if kind == "alerts" else run_resource(row, accounts)
 
 
-_TABLES: dict[str, tuple[Any, Any]] = {
-    "alerts": (Alert, alert_resource),
-    "incident_events": (IncidentEvent, entry_resource),
-    "pages": (Page, page_resource),
-    "workflow_runs": (WorkflowRun, run_resource),
+_TABLES: dict[str, Any] = {
+    "alerts": Alert,
+    "incident_events": IncidentEvent,
+    "pages": Page,
+    "workflow_runs": WorkflowRun,
 }

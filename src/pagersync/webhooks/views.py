@@ -12,7 +12,7 @@ from pagersync.access.models import Scope
 from pagersync.integrations.vault import Vault
 from pagersync.jsonapi import Resource, Timestamp
 from pagersync.shape import Shape
-from pagersync.webhooks.endpoint_secrets import HIDDEN, shown_value
+from pagersync.webhooks.endpoint_secrets import shown_value
 from pagersync.webhooks.models import (
     STATUSES,
     WebhookAttempt,
@@ -21,7 +21,7 @@ from pagersync.webhooks.models import (
     WebhookState,
 )
 from pagersync.webhooks.service import custom_headers
-from pagersync.workflows.http_task import without_query
+from pagersync.workflows.http_task import HIDDEN, without_query
 
 SHAPE: Final = Shape("webhooks_endpoints")
 DELIVERY_SHAPE: Final = Shape("webhooks_deliveries")

@@ -12,6 +12,7 @@ from sqlalchemy.types import Text, Uuid
 
 from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
 from pagersync.database.queue import QueueColumns, queue_indexes
+from pagersync.secrets.models import UNSEALED_CALL
 
 
 class RunStatus(StrEnum):
@@ -101,10 +102,6 @@ class Workflow(UpdatedAt, Base):
     )
 
 
-UNSEALED: Final = "NOT is_sealed AND task_params ->> 'task_type' = 'http_client'"
-"""Calls whose secrets an older version may have kept as they are."""
-
-
 class WorkflowTask(UpdatedAt, Base):
     """One task of a workflow; `task_params` holds its `task_type` and parameters by Rootly's names.
 
@@ -127,7 +124,7 @@ class WorkflowTask(UpdatedAt, Base):
 
     __table_args__ = (
         UniqueConstraint("workflow_id", "position", deferrable=True, initially="DEFERRED"),
-        Index("workflow_tasks_unsealed_idx", "id", postgresql_where=text(UNSEALED)),
+        Index("workflow_tasks_unsealed_idx", "id", postgresql_where=text(UNSEALED_CALL)),
     )
 
 
@@ -243,7 +240,7 @@ class WorkflowTaskRun(Base):
 
     __table_args__ = (
         UniqueConstraint("integration_id", "run_id", "position"),
-        Index("workflow_task_runs_unsealed_idx", "id", postgresql_where=text(UNSEALED)),
+        Index("workflow_task_runs_unsealed_idx", "id", postgresql_where=text(UNSEALED_CALL)),
         Index("workflow_task_runs_run_idx", "run_id", "position"),
         Index(
             "workflow_task_runs_page_idx", "page_id", postgresql_where=text("page_id IS NOT NULL")

@@ -15,6 +15,7 @@ from pagersync.inbox.models import Delivery
 from pagersync.jsonapi import Timestamp
 from pagersync.paging.models import Attempt, Operation, Page
 from pagersync.paging.page_targets import paged
+from pagersync.texts import replace_texts
 from pagersync.workflows import trace_text as text
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTaskRun
 from pagersync.workflows.trace_story import Key, Kind, Story, verdicts
@@ -194,20 +195,11 @@ def _event(story: Story, row: DomainEvent) -> Described:
         "requested_by": row.requested_by,
         "delivery_id": row.delivery_id and str(row.delivery_id),
         "depth": row.depth,
-        "data": _in_short(row.data),
+        "data": replace_texts(row.data, text.short),
         "error": row.last_error,
     }
     title = text.event_text(story, row, with_title=row.type.endswith(".created"))
     return row.occurred_at, title, row.state, detail
-
-
-def _in_short(value: Any) -> Any:
-    """Return JSON with its texts cut where they are long."""
-    if isinstance(value, dict):
-        return {name: _in_short(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_in_short(each) for each in value]
-    return text.short(value) if isinstance(value, str) else value
 
 
 def _run(story: Story, row: WorkflowRun) -> Described:
@@ -250,7 +242,7 @@ def shown_params(rendered: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(url := rendered.get("url"), str):
         parts = urlsplit(url) if "://" in url else None
         shown["host"] = parts.hostname if parts else None
-    return {name: _in_short(value) for name, value in shown.items()}
+    return {name: replace_texts(value, text.short) for name, value in shown.items()}
 
 
 def _page(story: Story, row: Page) -> Described:
