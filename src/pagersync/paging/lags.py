@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.base import Base, new_id
 from pagersync.database.engine import Connection
+from pagersync.kept import first_id
 from pagersync.paging.settle import SAMPLES_MAX, Lags
 from pagersync.paging.step import Work
 
@@ -91,14 +92,9 @@ async def misses_earlier(
     since = until - timedelta(seconds=within_s)
     return bool(
         await connection.fetchval(
-            _MISSES_EARLIER, integration_id, list(others), since, until, _id_at(since)
+            _MISSES_EARLIER, integration_id, list(others), since, until, first_id(since)
         )
     )
-
-
-def _id_at(moment: datetime) -> UUID:
-    """Return the least id that is made at a moment: ids begin with their time."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,11 +39,6 @@ class Candidate:
     depth: int
 
 
-def id_at(moment: datetime) -> UUID:
-    """Return the smallest id of a moment: ids are UUIDv7, ordered by time."""
-    return UUID(f"{round(moment.timestamp() * 1000):012x}70008000000000000000")
-
-
 async def load_workflows(connection: Connection) -> Sequence[asyncpg.Record]:
     """Return the workflows that page or lead to a page, also those that were removed."""
     return await connection.fetch(

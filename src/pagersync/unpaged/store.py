@@ -10,8 +10,9 @@ from uuid import UUID
 import asyncpg
 
 from pagersync.database.engine import Connection
+from pagersync.kept import first_id
 from pagersync.unpaged.decision import FINE, PAGES, Evidence, PageSeen, RunSeen
-from pagersync.unpaged.off import UNSEEN, Candidate, find_off, id_at, load_workflows
+from pagersync.unpaged.off import UNSEEN, Candidate, find_off, load_workflows
 from pagersync.workflows.account_workflows import OTHER_ACCOUNT
 from pagersync.workflows.trace_story import LEADING_TASKS, PAGING_TASKS
 
@@ -45,7 +46,7 @@ async def find_candidates(
         after: the id after which the answer begins.
         rows_max: how many it has at most.
     """
-    lately = max(first, id_at(datetime.now(UTC) - ALERTS_LOOKED_BACK))
+    lately = max(first, first_id(datetime.now(UTC) - ALERTS_LOOKED_BACK))
     rows = await connection.fetch(
         _CANDIDATES, first, last, after, rows_max, [*FINE], [*PAGES], lately, OTHER_ACCOUNT
     )

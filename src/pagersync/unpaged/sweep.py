@@ -18,9 +18,10 @@ from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.events.publish import Fact, happened, publish
 from pagersync.incidents.activity import Activity, add_activity
+from pagersync.kept import first_id
 from pagersync.unpaged import store
 from pagersync.unpaged.decision import Evidence, Problem, find_problem, is_paged
-from pagersync.unpaged.off import Candidate, id_at
+from pagersync.unpaged.off import Candidate
 
 LOOKED_BACK: Final = timedelta(days=1)
 """What is older was looked at when it was younger; what was found stays known until it is over."""
@@ -66,7 +67,7 @@ async def sweep(connection: Connection, *, after_s: float) -> Sweep:
     """Look at everything once, and tell what is new; nothing if another process is looking."""
     result = Sweep()
     now = datetime.now(UTC)
-    first, last = id_at(now - LOOKED_BACK), id_at(now - timedelta(seconds=after_s))
+    first, last = first_id(now - LOOKED_BACK), first_id(now - timedelta(seconds=after_s))
     async with connection.transaction():
         if not await connection.fetchval(store.LOCK):
             return result
