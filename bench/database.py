@@ -81,11 +81,11 @@ class Account:
 
 
 @contextmanager
-def open_database(data_dir: Path) -> Iterator[Database]:
-    """Run the embedded PostgreSQL, fsync included, that a `serve` in `data_dir` has set up."""
+def open_database(data_dir: Path, kind: type[Database] = Database) -> Iterator[Database]:
+    """Run the embedded PostgreSQL of `data_dir`, fsync included; its schema is as it was left."""
     with EmbeddedPostgres(data_dir / EMBEDDED_DIR) as postgres:
         settings = Settings(data_dir=data_dir).at_database(postgres.url)
-        yield Database(settings, postgres.url.replace("+asyncpg", "", 1))
+        yield kind(settings, postgres.url.replace("+asyncpg", "", 1))
 
 
 async def connect_account(database: Database) -> Account:

@@ -22,12 +22,10 @@ from typing import Any, Final
 import uvloop
 
 from bench.bodies import write_templates
-from bench.database import Database, connect_account
+from bench.database import Database, connect_account, open_database
 from bench.ingest import Ingest
 from bench.paging import connect_paging_account, measure_sending
 from bench.processes import serving_stub
-from pagersync.database.access import EMBEDDED_DIR
-from pagersync.database.embedded import EmbeddedPostgres
 from pagersync.database.engine import Connection, create_engine
 from pagersync.database.migrate import upgrade
 from pagersync.log import configure_logging
@@ -84,11 +82,9 @@ def _read_options() -> argparse.Namespace:
 @contextmanager
 def _database(data_dir: Path, kind: type[Database]) -> Iterator[Database]:
     data_dir.mkdir()
-    with EmbeddedPostgres(data_dir / EMBEDDED_DIR) as postgres:
-        settings = Settings(data_dir=data_dir).at_database(postgres.url)
-        engine = create_engine(settings, command_timeout_s=None)
-        uvloop.run(_migrate(engine))
-        yield kind(settings, postgres.url.replace("+asyncpg", "", 1))
+    with open_database(data_dir, kind) as database:
+        uvloop.run(_migrate(create_engine(database.settings, command_timeout_s=None)))
+        yield database
 
 
 async def _migrate(engine: Any) -> None:

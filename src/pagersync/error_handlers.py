@@ -16,8 +16,8 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from pagersync.database.trouble import AWAY, MAYBE_UNREACHABLE, cause_of, trouble_of
-from pagersync.database.writes import WRITES
+from pagersync.database.complaints import complain
+from pagersync.database.trouble import AWAY, MAYBE_UNREACHABLE, trouble_of
 from pagersync.errors import (
     BusyError,
     InvalidError,
@@ -32,7 +32,6 @@ from pagersync.errors import (
 )
 from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, internal_error, to_error
 from pagersync.kept import explained
-from pagersync.log import warn_rarely
 
 DATABASE_RETRY_AFTER_S: Final = 5
 NO_SUCH_PATH: Final = "path not found: see /docs for all paths"
@@ -132,9 +131,8 @@ async def _answer_unreachable(_: Request, error: Exception) -> Response:
 
 def unreachable_response(error: Exception) -> Response:
     """Return the answer while the database is away, ill or too busy."""
+    complain("a request failed for the database", error)
     trouble = trouble_of(error) or AWAY
-    WRITES.failed(error)
-    warn_rarely("a request failed for the database", reason=trouble, error=repr(cause_of(error)))
     return error_response(BusyError(trouble, retry_after_s=DATABASE_RETRY_AFTER_S))
 
 

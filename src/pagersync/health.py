@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import asyncpg
-import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
@@ -16,6 +15,7 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.complaints import complain
 from pagersync.database.disk import DiskWatch
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.migrate import current_revision, newest_revision
@@ -47,8 +47,6 @@ QUEUES: Final = {
 
 SUBJECTS: Final = ["incident", "alert"]
 PAGES_COUNTED: Final = ["queued", "unknown", "failed", "dropped", "stuck"]
-
-log = structlog.get_logger()
 
 router = APIRouter(tags=["Health"])
 
@@ -106,7 +104,7 @@ async def metrics(request: Request) -> Response:
             stored.register(await _read_database(request.state.engine, names=is_ops(request)))
         counted += generate_latest(stored)
     except Exception as error:  # noqa: BLE001 - half of the metrics are better than none
-        log.warning("metrics are without the database's", error=repr(error))
+        complain("metrics are without the database's", error)
     return Response(counted, media_type=CONTENT_TYPE_LATEST)
 
 

@@ -13,7 +13,7 @@ UUID7: Final = 7
 TIME_BITS: Final = 80
 """A UUIDv7 begins with the milliseconds since 1970; so many bits follow them."""
 
-OWN_DAYS: Final = frozenset({"audit_days", "idempotency_days", "retention_days"})
+OWN_DAYS: Final = frozenset({"audit_days", "deliveries_days", "idempotency_days", "retention_days"})
 """Settings that count as they are. No other kind may go before the records that refer to it."""
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
@@ -37,8 +37,8 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
 def days_kept(settings: Settings, setting: str) -> int | None:
     """Return for how many days the things of a setting are kept; None: for ever."""
     days: int | None = getattr(settings, setting)
-    if setting == "deliveries_days":
-        return settings.retention_days if days is None else days
+    if days is None:
+        return settings.retention_days
     if not days:
         return None
     return days if setting in OWN_DAYS else max(days, settings.retention_days)

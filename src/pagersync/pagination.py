@@ -179,8 +179,8 @@ def _own_url(request: Request) -> URL:
     It begins with PAGERSYNC_PUBLIC_URL; without one it is relative to where the list was asked for.
     """
     root, query = request.scope.get("root_path", ""), request.url.query
-    public_url = request.state.settings.public_url
-    base = str(public_url).rstrip("/") if public_url else root
+    settings = request.state.settings
+    base = settings.base_url if settings.public_url else root
     path = request.scope["path"].removeprefix(root)
     return URL(f"{base}{quote(path, safe=PATH_SAFE)}{'?' if query else ''}{query}")
 

@@ -8,9 +8,8 @@ from pydantic import Field, HttpUrl, SecretStr, field_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from pagersync.front_settings import FrontSettings
+from pagersync.front_settings import FrontSettings, Positive
 
-Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
 
 

@@ -222,6 +222,7 @@ def test_who_waits_as_long_as_told_gets_in(
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
         (None, "unknown"),
+        ("", "unknown"),
         ("a.sock", "unknown"),
     ],
 )

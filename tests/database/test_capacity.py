@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagersync.database.capacity import CONNECTIONS_MIN, LOOPS, share_out
+from pagersync.database.capacity import CONNECTIONS_MIN, LOOPS, share_of_keys, share_out
 from pagersync.database.engine import Engines, create_engines, raw_connection
 from pagersync.database.shared_pool import SHARE, Share
 from pagersync.errors import BusyError
@@ -21,7 +21,8 @@ def test_every_part_has_connections_and_together_they_are_what_was_allowed(most:
     assert capacity.total == max(most, CONNECTIONS_MIN)
     assert capacity.paging >= LOOPS + 3
     assert capacity.background >= 2
-    assert 1 <= capacity.requests_of_a_key < capacity.requests
+    keys, of_a_key = share_of_keys(capacity.interactive)
+    assert 1 <= of_a_key < keys
     assert 1 <= capacity.runs <= capacity.paging - LOOPS - 1
 
 
@@ -102,10 +103,10 @@ async def test_health_checks_and_logins_find_a_connection_when_requests_hold_the
                 held.release()
                 await enough.wait()
 
-        capacity = share_out(24)
-        for number in range(capacity.requests):
+        keys, _ = share_of_keys(share_out(24).interactive)
+        for number in range(keys):
             group.create_task(hold(f"key {number % 2}"))
-        for _ in range(capacity.requests):
+        for _ in range(keys):
             await held.acquire()
         for share in (Share("health"), Share("login", "127.0.0.1")):
             SHARE.set(share)

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
 from urllib.parse import urlsplit
 
 from pagersync.http import AsyncClient
@@ -26,7 +25,6 @@ class Watch:
 
     url: str
     secret: str
-    worst_s: float = 0
     failures: list[str] = field(default_factory=list)
     answers: int = 0
 
@@ -58,12 +56,11 @@ class Watch:
         await self._ask(head.encode() + body, b"202")
 
     async def _ask(self, request: bytes, status: bytes) -> None:
-        began, got = monotonic(), b"nothing"
+        got = b"nothing"
         with suppress(*GONE, TimeoutError):
             async with asyncio.timeout(PATIENCE_S), connection(self.url) as (reader, writer):
                 writer.write(request)
                 got = await reader.readuntil(b"\r\n\r\n")
-        self.worst_s = max(self.worst_s, monotonic() - began)
         if got.split(b" ")[1:2] != [status]:
             self.failures.append(got.decode()[:200])
         self.answers += 1
@@ -137,10 +134,10 @@ def _is_closed(each: socket.socket) -> bool:
     return True
 
 
-def resident_mib(program: Program) -> float:
-    """Return the memory of the process that serves."""
+def resident_mib(program: Program, *, figure: str = "VmRSS") -> float:
+    """Return the memory of the process that serves: now, or with `VmHWM` its most so far."""
     status = Path(f"/proc/{program.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    return int(status.partition(f"{figure}:")[2].split()[0]) / 1024
 
 
 def descriptors(program: Program) -> int:

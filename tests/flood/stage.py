@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
 from pagersync.database.engine import raw_connection
 from pagersync.http import AsyncClient, Response
+from tests.flood.attack import resident_mib
 from tests.support.account import event
 from tests.support.databases import engine_at
 from tests.support.pagertree import API_KEY, SimulatedPagerTree, simulated_pagertree
@@ -63,9 +63,7 @@ class Stage:
 
     def memory_mib(self) -> float:
         """Return the highest memory that the service's process had so far."""
-        status = Path(f"/proc/{self.program.process.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
+        return resident_mib(self.program, figure="VmHWM")
 
     @asynccontextmanager
     async def holding(self, *statements: str) -> AsyncIterator[None]:

@@ -9,7 +9,6 @@ from pagersync.front.decisions import (
     Pool,
     Unread,
     is_too_slow,
-    source_of,
     unread_to_close,
 )
 
@@ -95,17 +94,3 @@ def test_a_transfer_has_its_grace_and_then_a_lowest_speed(
     elapsed_s: float, moved: int, *, expected: bool
 ) -> None:
     assert is_too_slow(elapsed_s, moved, grace_s=10, bytes_per_s=16) is expected
-
-
-@pytest.mark.parametrize(
-    ("address", "source"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-    ],
-)
-def test_connections_of_one_subscriber_count_together(address: str, source: str) -> None:
-    assert source_of(address) == source

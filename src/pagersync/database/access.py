@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.embedded import EmbeddedPostgres
@@ -100,6 +100,9 @@ def embedded_root(settings: Settings) -> Path:
 
 
 def is_embedded(settings: Settings) -> bool:
-    """Tell whether the database that was found is the embedded one."""
-    url = unquote(settings.database_url.get_secret_value()) if settings.database_url else ""
-    return f"host={embedded_root(settings)}/" in url
+    """Tell whether the database that was found is the embedded one: its socket says so."""
+    if settings.database_url is None:
+        return False
+    urls = settings.database_url.get_secret_value(), EmbeddedPostgres(embedded_root(settings)).url
+    found, embedded = (make_url(url).query.get("host") for url in urls)
+    return found == embedded

@@ -42,16 +42,6 @@ class Capacity:
         """How many workflow runs use the database at once: half of what the loops leave."""
         return max(1, (self.paging - LOOPS) // 2)
 
-    @property
-    def requests(self) -> int:
-        """How many requests with an API key use the database at once."""
-        return self.interactive - HEALTH - LOGIN
-
-    @property
-    def requests_of_a_key(self) -> int:
-        """How many of them may be of one key: never all."""
-        return (self.requests + 1) // 2
-
 
 def share_out(connections_max: int) -> Capacity:
     """Return who gets how many of a process's connections; fewer than 15 are taken for 15."""
@@ -59,3 +49,9 @@ def share_out(connections_max: int) -> Capacity:
     interactive = max(INTERACTIVE_MIN, total // 3)
     background = max(BACKGROUND_MIN, total // 8)
     return Capacity(total - interactive - background, interactive, background)
+
+
+def share_of_keys(interactive: int) -> tuple[int, int]:
+    """Return how many connections for requests API keys have, and how many one has: never all."""
+    keys = interactive - HEALTH - LOGIN
+    return keys, (keys + 1) // 2

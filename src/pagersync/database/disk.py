@@ -10,10 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from sqlalchemy import make_url
-
-from pagersync.database.access import EMBEDDED_DIR
-from pagersync.database.embedded import EmbeddedPostgres
+from pagersync.database.access import embedded_root, is_embedded
 from pagersync.errors import BusyError
 from pagersync.log import warn_rarely
 from pagersync.settings import Settings
@@ -39,8 +36,7 @@ class DiskWatch:
     """Looks at the disk of the embedded database; of an external one nothing is known here."""
 
     def __init__(self, settings: Settings) -> None:
-        directory = settings.data_dir / EMBEDDED_DIR
-        self._watched: Path | None = directory if _is_at(settings, directory) else None
+        self._watched: Path | None = embedded_root(settings) if is_embedded(settings) else None
         self._least_mib = settings.disk_free_mib_min
         self._looked_at = -LOOK_EVERY_S
         self._free_mib = 0
@@ -85,14 +81,3 @@ class DiskWatch:
                 "make room, and send this again",
                 retry_after_s=RETRY_AFTER_S,
             )
-
-
-def _is_at(settings: Settings, directory: Path) -> bool:
-    """Tell whether the database is the embedded one of a directory: its socket says so."""
-    if settings.database_url is None:
-        return False
-    hosts = [
-        make_url(url).query.get("host")
-        for url in (settings.database_url.get_secret_value(), EmbeddedPostgres(directory).url)
-    ]
-    return hosts[0] == hosts[1]

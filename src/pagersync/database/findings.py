@@ -1,10 +1,12 @@
 """What is wrong with the database that could keep somebody from being paged."""
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.capacity import share_out
 from pagersync.database.disk import DiskWatch
+from pagersync.database.trouble import ILL
 from pagersync.database.writes import WRITES
 from pagersync.findings import Finding, Level
 from pagersync.settings import Settings
@@ -14,7 +16,7 @@ async def find_database_problems(session: AsyncSession, settings: Settings) -> l
     """Return that nothing can be written, that the disk is nearly full, or connections few."""
     allowed, used, is_read_only = (await session.execute(_ASK)).one()
     found = []
-    writes = "the database takes no changes, it is read-only" if is_read_only else WRITES.problem()
+    writes = ILL[asyncpg.ReadOnlySQLTransactionError] if is_read_only else WRITES.problem()
     if writes:
         remedy = "Look at the database's own log; `/readyz` says `writes: ok` when it is mended."
         found.append(Finding("database_not_writable", Level.CRITICAL, writes, remedy))

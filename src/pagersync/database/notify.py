@@ -7,16 +7,14 @@ import asyncio
 from collections import defaultdict
 from typing import Final
 
-import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from pagersync.database.complaints import complain
 from pagersync.database.engine import raw_connection
 
 CHANNEL: Final = "pagersync"
 RECONNECT_S: Final = 1.0
-
-log = structlog.get_logger()
 
 
 async def notify(session: AsyncSession, table: str) -> None:
@@ -43,7 +41,7 @@ class Listener:
             try:
                 await self._listen()
             except Exception as error:  # noqa: BLE001 - a listener that gave up would slow everything silently
-                log.warning("listening for wake-ups was interrupted", error=repr(error))
+                complain("listening for wake-ups was interrupted", error)
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 from pagersync.database.caller import CALLER
-from pagersync.database.capacity import HEALTH, LOGIN
+from pagersync.database.capacity import HEALTH, LOGIN, share_of_keys
 from pagersync.fair import Gate, Limits
 
 SHORT_WAIT_S: Final = 2.0
@@ -33,11 +33,10 @@ class SharedPool(AsyncAdaptedQueuePool):
 
     def __init__(self, creator: Any, pool_size: int = 5, **options: Any) -> None:
         super().__init__(creator, pool_size=pool_size, **options)
-        keys = pool_size - HEALTH - LOGIN
         self._gates = {
             "health": Gate(Limits(HEALTH, HEALTH, wait_s=SHORT_WAIT_S)),
             "login": Gate(Limits(LOGIN, LOGIN, wait_s=SHORT_WAIT_S)),
-            self.KEYS: Gate(Limits(keys, (keys + 1) // 2)),
+            self.KEYS: Gate(Limits(*share_of_keys(pool_size))),
         }
         self._holders: dict[int, tuple[Gate, str]] = {}
 

@@ -3,31 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 SLOW_S: Final = 1.0
 """A body or an answer that takes longer may have to give way to others."""
-
-HOST_BITS: Final = 64
-"""One subscriber has a whole /64 network of IPv6."""
-
-
-@lru_cache(maxsize=8192)
-def source_of(address: str) -> str:
-    """Return whose connections count together: an IPv4 address, or the /64 network of IPv6."""
-    try:
-        parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv4Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return f"{IPv6Address(int(parsed) >> HOST_BITS << HOST_BITS)}/64"
 
 
 def is_too_slow(elapsed_s: float, moved_bytes: int, *, grace_s: float, bytes_per_s: int) -> bool:

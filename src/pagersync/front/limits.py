@@ -11,9 +11,6 @@ OTHER_FILES: Final = 160
 NEW_BODIES_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes that came together with a head, of requests that nobody has let in yet."""
 
-CONNECTION_BYTES: Final = 16 * 1024
-"""What an open connection costs besides its bytes: 9 KiB were measured with uvloop."""
-
 CONNECTIONS_MIN: Final = 50
 
 

@@ -30,9 +30,6 @@ SLICE_BYTES: Final = 8 * 1024
 """What is parsed at once; also what an open body counts for before anything of it has come."""
 
 PIPELINED_MAX: Final = 8
-REQUEST_BYTES: Final = 6 * 1024
-"""What a request without a body costs, read and not begun: measured."""
-
 WRITE_BUFFER_BYTES: Final = 64 * 1024
 """What an answer may leave unsent before its client counts as one that does not read."""
 

@@ -6,11 +6,13 @@ One look every second serves all of them; no connection has a timer or a task of
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
-from pagersync.front.decisions import SLOW_S, Pool, Unread, is_too_slow, source_of, unread_to_close
+from pagersync.access.limits import source_of
+from pagersync.front.decisions import SLOW_S, Pool, Unread, is_too_slow, unread_to_close
 from pagersync.front.limits import NEW_BODIES_BYTES_MAX, Limits
 from pagersync.front.refusals import Reason, Refusals
 
@@ -22,6 +24,9 @@ LOOK_EVERY_S: Final = 1.0
 
 LINGER_S: Final = 2.0
 """How long a client may still send after it was refused: closed earlier, it loses the answer."""
+
+_source_of: Final = lru_cache(maxsize=8192)(source_of)
+"""Cached: most connections come from a few addresses."""
 
 
 class Front:
@@ -60,7 +65,7 @@ class Front:
         """Take a new connection, or say why not."""
         if self._loop is None:
             self._begin(connection.loop)
-        source = connection.source = source_of(address)
+        source = connection.source = _source_of(address)
         if (reason := self._lacks_room(source, is_proxy=address in self._proxies)) is not None:
             self.refusals.count(reason, source)
             return reason

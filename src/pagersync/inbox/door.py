@@ -14,17 +14,15 @@ from time import monotonic
 from typing import Final
 from uuid import UUID
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.access.tokens import matches_any
+from pagersync.database.complaints import complain
 from pagersync.database.engine import raw_connection
 
 REFRESH_S: Final = 5.0
 READ_AT_MOST_EVERY_S: Final = 0.2
 READ_TIMEOUT_S: Final = 2.0
-
-log = structlog.get_logger()
 
 
 class Refusal(StrEnum):
@@ -125,7 +123,7 @@ class Door:
             try:
                 await self._read()
             except Exception as error:  # noqa: BLE001 - what was read before still serves
-                log.warning("integrations could not be read again", error=repr(error))
+                complain("integrations could not be read again", error)
             with suppress(TimeoutError):  # `wait_for` of Python 3.11 can swallow a cancellation
                 async with asyncio.timeout(REFRESH_S):
                     await self._changed.wait()

@@ -6,17 +6,15 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.complaints import complain
 from pagersync.database.engine import raw_connection
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.inbox.door import Refusal
 
 WRITE_EVERY_S: Final = 1.0
 LAST_WRITE_S: Final = 1.0
-
-log = structlog.get_logger()
 
 
 class RefusalCounter:
@@ -60,7 +58,7 @@ class RefusalCounter:
                     [last_at[key] for key in times],
                 )
         except Exception as error:  # noqa: BLE001 - counts must never stop a request
-            log.warning("refusals could not be counted yet", error=repr(error))
+            complain("refusals could not be counted yet", error)
             self._times.update(times)
             self._last_at = last_at | self._last_at
 

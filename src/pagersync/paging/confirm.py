@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 
+from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.errors import PagerTreeError
 from pagersync.integrations import gate
@@ -140,7 +141,7 @@ class Checker:
             try:
                 checked = await self.check_due()
             except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-                log.warning("pages could not be checked", error=repr(error))
+                complain("pages could not be checked", error)
             if checked < CHECKS_AT_ONCE:
                 await _wait(stop, CHECK_EVERY_S)
 

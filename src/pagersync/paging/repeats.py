@@ -21,6 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from pagersync.database.base import new_id
+from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, create_sessions
 from pagersync.database.session import driver_connection
 from pagersync.events.publish import happened, publish
@@ -68,7 +69,7 @@ class RepeatChecker:
             try:
                 await self.check_due()
             except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-                log.warning("pages that reach nobody could not be checked", error=repr(error))
+                complain("pages that reach nobody could not be checked", error)
             try:
                 async with asyncio.timeout(CHECK_EVERY_S):
                     await stop.wait()

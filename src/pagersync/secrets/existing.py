@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.integrations.vault import Vault
 from pagersync.secrets.literals import literals_of
@@ -79,7 +80,7 @@ async def run_sealing(engine: AsyncEngine, vault: Vault, stop: asyncio.Event) ->
                 if looks % TIDY_EVERY == 0:
                     await remove_unneeded(connection)
         except Exception as error:  # noqa: BLE001 - tried again in a minute, and doctor says so
-            log.warning("secrets in calls could not be encrypted yet", error=repr(error))
+            complain("secrets in calls could not be encrypted yet", error)
         looks += 1
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_EVERY_S):

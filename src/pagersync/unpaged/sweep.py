@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.events.publish import Fact, happened, publish
 from pagersync.incidents.activity import Activity, add_activity
@@ -59,7 +60,7 @@ async def run_sweeps(engine: AsyncEngine, after_s: float, stop: asyncio.Event) -
             async with raw_connection(engine) as connection:
                 await sweep(connection, after_s=after_s)
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
-            log.warning("what nobody is paged for could not be looked for", error=repr(error))
+            complain("what nobody is paged for could not be looked for", error)
 
 
 async def sweep(connection: Connection, *, after_s: float) -> Sweep:
