@@ -126,6 +126,19 @@ async def test_an_account_that_cannot_page_either_is_passed_over(
     assert await checker.check_due() == 0
 
 
+async def test_a_default_target_whose_id_is_gone_is_paged_by_its_name_elsewhere_too(
+    idle: Paging, settings: Settings, checker: RepeatChecker
+) -> None:
+    team = idle.simulator.directory.teams[1]
+    gone = {"teams": [{"id": "0195ac71-0000-7000-8000-000000000000", "name": team.name}]}
+    await other_account(idle, settings, "other", default_targets=gone)
+    await changed(idle, api_key_encrypted=None)
+    page_id = await waiting(idle, for_s=ELSEWHERE_S + 1)
+    assert await checker.check_due() == 1
+    (new,) = await repeats(idle, page_id)
+    assert [target["pagertree_id"] for target in new.targets] == [team.id]
+
+
 @pytest.mark.parametrize("end", [disable_account, remove_account])
 async def test_a_page_whose_account_ends_goes_to_another_account_at_once(
     idle: Paging, settings: Settings, checker: RepeatChecker, end: Any

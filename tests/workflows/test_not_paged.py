@@ -8,6 +8,7 @@ import pytest
 
 from pagersync.database.engine import Sessions
 from pagersync.events.publish import Cause
+from pagersync.settings import Settings
 from pagersync.workflows.explain import Explanation, explain_incident
 from pagersync.workflows.trace_text import failed_text
 from pagersync.workflows.trace_tree import TraceNode
@@ -20,7 +21,7 @@ CRITICAL = {"incident_condition_severity": "IS", "incident_severities": ["critic
 
 async def explained(sessions: Sessions, flows: Flows, incident_id: UUID) -> Explanation:
     async with sessions() as session:
-        return await explain_incident(session, await flows.incident(incident_id))
+        return await explain_incident(session, await flows.incident(incident_id), Settings())
 
 
 def below(explanation: Explanation) -> list[TraceNode]:

@@ -18,6 +18,7 @@ from pagersync.events.publish import NO_INTEGRATION
 from pagersync.integrations.service import add_integration
 from pagersync.paging.models import Attempt, Operation, Page
 from pagersync.paging.service import NewPage, create_page, get_page
+from pagersync.settings import Settings
 from pagersync.workflows.explain import (
     Explanation,
     explain_alert,
@@ -36,6 +37,7 @@ PRINT = {"task_type": "print", "message": "x"}
 PAGE = {"task_type": "create_pagertree_alert", "teams": [{"name": "Platform"}]}
 TARGET = {"kind": "team", "pagertree_id": "01T", "prefix_id": None, "name": "Platform"}
 NOW = datetime.now(UTC)
+SETTINGS = Settings()
 
 
 class Chain:
@@ -116,7 +118,7 @@ class Chain:
 
     async def explain(self) -> Explanation:
         incident = await self.flows.incident(self.incident_id)
-        return await explain_incident(self.session, incident)
+        return await explain_incident(self.session, incident, SETTINGS)
 
 
 @pytest.fixture
@@ -199,7 +201,7 @@ async def test_many_workflows_that_did_not_match_are_counted(
         await flows.add(PRINT, name=f"no. {number}", conditions=never)
     incident_id = await flows.declare()
     await look_once(sessions)
-    why = await explain_incident(session, await flows.incident(incident_id))
+    why = await explain_incident(session, await flows.incident(incident_id), SETTINGS)
     (root,) = why.roots
     assert [node.kind for node in root.children] == [*["verdict"] * VERDICTS_MAX, "cut"]
     assert root.children[-1].title == (
@@ -234,7 +236,7 @@ async def test_a_page_whose_event_is_not_kept_any_more_begins_with_its_run(
 ) -> None:
     page_id = await chain.page(await chain.run())
     await session.execute(delete(DomainEvent))
-    why = await explain_page(session, await get_page(session, page_id))
+    why = await explain_page(session, await get_page(session, page_id), SETTINGS)
     assert [root.kind for root in why.roots] == ["run"]
     assert why.summary == (
         "Platform is not paged yet: the page is queued. It was asked for because the workflow "
@@ -261,7 +263,7 @@ async def test_the_answer_names_the_account_only_where_there_are_several(
     other = (await add_integration(session, name="beta")).integration
     for why in (
         await chain.explain(),
-        await explain_page(session, await get_page(session, page_id)),
+        await explain_page(session, await get_page(session, page_id), SETTINGS),
     ):
         assert why.summary.startswith(
             "Platform (account acme) is not paged yet: the page is queued"
@@ -271,13 +273,13 @@ async def test_the_answer_names_the_account_only_where_there_are_several(
     elsewhere.integration_id, elsewhere.repeat_of = other.id, page_id
     other.removed_at = NOW
     await session.flush()
-    why = await explain_page(session, await get_page(session, page_id))
+    why = await explain_page(session, await get_page(session, page_id), SETTINGS)
     assert "; Platform (account beta) was paged for it again" in why.summary
 
 
 async def test_a_run_that_a_person_started_is_a_root(chain: Chain, session: AsyncSession) -> None:
     page_id = await chain.page(await chain.run(domain_event_id=None, triggered_by="user"))
-    why = await explain_page(session, await get_page(session, page_id))
+    why = await explain_page(session, await get_page(session, page_id), SETTINGS)
     (root,) = why.roots
     assert root.title == "Workflow 'Page on creation' ran, started by Ada"
     assert why.summary.endswith("because Ada started the workflow 'Page on creation'.")
@@ -308,7 +310,7 @@ async def test_what_became_of_a_page_is_said_first_where_nobody_was_paged(
     own = select(Operation).where(Operation.page_id == page_id)
     (await session.scalars(own)).one().last_error = error
     await session.flush()
-    assert (await explain_page(session, page)).summary.startswith(said)
+    assert (await explain_page(session, page, SETTINGS)).summary.startswith(said)
 
 
 async def test_an_alert_about_which_nobody_was_paged_says_that_this_is_about_pagersync(
@@ -326,7 +328,7 @@ async def test_an_alert_about_which_nobody_was_paged_says_that_this_is_about_pag
     )
     session.add(alert)
     await session.flush()
-    why = await explain_alert(session, alert)
+    why = await explain_alert(session, alert, SETTINGS)
     assert why.summary == (
         "pagersync paged nobody about alert K7Q2MB: no workflow listened for what happened."
     )

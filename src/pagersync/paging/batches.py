@@ -144,12 +144,8 @@ LEFT JOIN integrations i ON i.id = o.integration_id
 
 _LOAD: Final = f"WITH claimed AS (SELECT * FROM operations WHERE id = $1) {CLAIMED}"  # noqa: S608 - a constant
 
-_MARK_SENDING: Final = """
-WITH free AS MATERIALIZED (
-    SELECT id FROM pages
-    WHERE id = ANY($3::uuid[]) AND pagertree_alert_id IS NULL AND pagertree_id IS NULL
-    ORDER BY id FOR UPDATE
-), marked AS (
+MARKED: Final = """
+marked AS (
     UPDATE operations o
     SET may_have_been_sent = true, last_sent_at = now(), lookups = 0,
         first_sent_at = coalesce(o.first_sent_at, now()),
@@ -157,14 +153,25 @@ WITH free AS MATERIALIZED (
     FROM unnest($1::uuid[], $2::uuid[]) AS k (id, token), free
     WHERE o.id = k.id AND o.page_id = free.id
       AND o.lease_token = k.token AND o.leased_until > now()
-    RETURNING o.id, o.page_id
+    RETURNING o.id, o.page_id, o.integration_id
+), shown AS (
+    UPDATE pages p
+    SET status = CASE WHEN p.status IN ('queued', 'unknown') THEN 'sending' ELSE p.status END,
+        updated_at = now()
+    FROM marked m WHERE p.id = m.page_id
 )
-UPDATE pages p
-SET status = CASE WHEN p.status IN ('queued', 'unknown') THEN 'sending' ELSE p.status END,
-    updated_at = now()
-FROM marked m WHERE p.id = m.page_id
-RETURNING m.id
 """
+"""What notes, of operations ($1) that are held ($2, $4) and whose pages ($3) are `free`, that they
+may have been sent."""
+
+_MARK_SENDING: Final = f"""
+WITH free AS MATERIALIZED (
+    SELECT id FROM pages
+    WHERE id = ANY($3::uuid[]) AND pagertree_alert_id IS NULL AND pagertree_id IS NULL
+    ORDER BY id FOR UPDATE
+), {MARKED}
+SELECT id FROM marked
+"""  # noqa: S608 - a constant
 """One statement, so one commit. A page that a webhook settles meanwhile is looked at again when its
 lock is there, and is not `free` any more."""
 

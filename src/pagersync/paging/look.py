@@ -32,9 +32,6 @@ from pagersync.settings import Settings
 READS_MAX: Final = 8
 """How often one call of a search is tried within a turn."""
 
-SEARCHES: Final = 4
-"""So many operations are looked for while one call is made that changes something."""
-
 LONG_S: Final = 86_400.0
 """How long ago a call ended of which nobody knows when it did."""
 

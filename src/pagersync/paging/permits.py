@@ -19,7 +19,7 @@ from pagersync.errors import PagerTreeError, Rejected
 from pagersync.integrations import gate
 from pagersync.pagertree.outcome import is_urgency_demanded
 from pagersync.paging import standby
-from pagersync.paging.batches import mark_sending
+from pagersync.paging.batches import MARKED, mark_sending
 from pagersync.paging.step import Work
 from pagersync.paging.store import Account
 from pagersync.settings import Settings
@@ -121,8 +121,8 @@ class Permits:
             [held.work.id for held in every],
             [held.token for held in every],
             [held.work.page_id for held in every],
-            [held.work.integration_id for held in every],
             self._settings.operation_lease_s,
+            [held.work.integration_id for held in every],
             self._settings.pagertree_calls_per_s,
             float(self._settings.pagertree_burst_calls),
         )
@@ -147,47 +147,31 @@ class Permits:
         return [held.work.id in marked for held in every]
 
 
-_START: Final = """
-WITH asked AS MATERIALIZED (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])
-      AS k (id, token, page_id, integration_id)
-), open AS MATERIALIZED (
+_START: Final = f"""
+WITH open AS MATERIALIZED (
     SELECT g.integration_id, g.names_urgency, g.failures > 0 AS is_failing,
         least($7::float8, g.tokens + $6 * extract(epoch FROM now() - g.refilled_at)) AS tokens
     FROM integration_gates g
-    WHERE g.integration_id = ANY($4::uuid[]) AND g.open_until IS NULL
+    WHERE g.integration_id = ANY($5::uuid[]) AND g.open_until IS NULL
       AND (g.probing_until IS NULL OR g.probing_until <= now())
     ORDER BY g.integration_id FOR UPDATE
 ), entered AS MATERIALIZED (
     SELECT o.* FROM open o
-    WHERE o.tokens >= (SELECT count(*) FROM asked a WHERE a.integration_id = o.integration_id)
+    WHERE o.tokens >= (SELECT count(*) FROM unnest($5::uuid[]) AS a (integration_id)
+                       WHERE a.integration_id = o.integration_id)
 ), free AS MATERIALIZED (
     SELECT id FROM pages
     WHERE id = ANY($3::uuid[]) AND pagertree_alert_id IS NULL AND pagertree_id IS NULL
       AND integration_id IN (SELECT integration_id FROM entered)
     ORDER BY id FOR UPDATE SKIP LOCKED
-), marked AS (
-    UPDATE operations o
-    SET may_have_been_sent = true, last_sent_at = now(), lookups = 0,
-        first_sent_at = coalesce(o.first_sent_at, now()),
-        leased_until = now() + make_interval(secs => $5)
-    FROM asked k, free
-    WHERE o.id = k.id AND o.page_id = free.id
-      AND o.lease_token = k.token AND o.leased_until > now()
-    RETURNING o.id, o.page_id, o.integration_id
-), shown AS (
-    UPDATE pages p
-    SET status = CASE WHEN p.status IN ('queued', 'unknown') THEN 'sending' ELSE p.status END,
-        updated_at = now()
-    FROM marked m WHERE p.id = m.page_id
-), paid AS (
+), {MARKED}, paid AS (
     UPDATE integration_gates g
     SET tokens = e.tokens - m.calls, refilled_at = now()
     FROM entered e, (SELECT integration_id, count(*) AS calls FROM marked GROUP BY 1) m
     WHERE g.integration_id = e.integration_id AND m.integration_id = e.integration_id
 )
 SELECT m.id, e.names_urgency, e.is_failing FROM marked m JOIN entered e USING (integration_id)
-"""
+"""  # noqa: S608 - a constant
 """One statement, so one commit, which waits for the disk: the calls go out after it.
 
 It waits for rate limiters, in the order of their ids, and for no page: one that somebody else has

@@ -17,11 +17,11 @@ from pagersync.database.session import driver_connection
 from pagersync.errors import PagerTreeError, Rejected
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.integrations.models import Integration
-from pagersync.integrations.target_params import Targets
 from pagersync.paging.models import Page
 from pagersync.paging.page_targets import PageTarget, paged
 from pagersync.paging.step import End, Work
-from pagersync.paging.whom import look_up
+from pagersync.paging.store import note_run
+from pagersync.paging.whom import look_up_defaults
 
 ABOUT_TARGETS: Final = (400, 404, 422)
 """Statuses of refusals that may be about a target: what PagerTree says of one is not documented."""
@@ -43,8 +43,7 @@ async def send_to_others_if_refused(
         note = f"PagerTree refused {_names(page.targets, targets)}: {refusal.detail}"
         if targets is None:
             account = await session.get_one(Integration, work.integration_id)
-            chosen = Targets.model_validate(account.default_targets)
-            defaults = (await look_up(session, account.id, chosen)).targets
+            defaults = (await look_up_defaults(session, account)).targets
             targets = with_defaults(page.targets, paged(defaults), refusal.detail)
             note = (
                 f"PagerTree refused the page: {refusal.detail}; so the default targets of the "
@@ -102,7 +101,7 @@ async def _write(
 ) -> None:
     """Change whom a page is for, and tell the page, the run that asked for it, and timelines."""
     now = await connection.fetchval(_CHANGE, page.id, json.dumps([*targets]), note)
-    await connection.execute(_NOTE_RUN, page.id, note)
+    await note_run(connection, page.id, note)
     if page.incident_id is not None:
         activity = Activity(
             incident_id=page.incident_id,
@@ -119,5 +118,3 @@ _CHANGE: Final = """
 UPDATE pages SET targets = $2::jsonb, notes = notes || $3::text, updated_at = now()
 WHERE id = $1 RETURNING now() AS now
 """
-
-_NOTE_RUN: Final = "UPDATE workflow_task_runs SET notes = notes || $2::text WHERE page_id = $1"

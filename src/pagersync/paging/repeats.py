@@ -10,8 +10,7 @@ resolved.
 
 import asyncio
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -28,15 +27,14 @@ from pagersync.events.publish import happened, publish
 from pagersync.fitting import cut
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.integrations.models import Integration
-from pagersync.integrations.resolving import resolve_each
-from pagersync.integrations.target_params import Targets
-from pagersync.integrations.targets import TargetReference
 from pagersync.paging.models import Page
-from pagersync.paging.page_targets import be, names_of
+from pagersync.paging.page_targets import be, names_of, paged
 from pagersync.paging.repeats_due import Due, list_due, lock_due
 from pagersync.paging.repeats_texts import Told, told_again, told_elsewhere
 from pagersync.paging.requests import DESCRIPTION_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
+from pagersync.paging.store import note_run
 from pagersync.paging.task_account import list_able, why_cannot_page
+from pagersync.paging.whom import look_up_defaults
 from pagersync.settings import Settings
 
 CHECK_EVERY_S: Final = 1.0
@@ -44,7 +42,7 @@ PAGES_AT_ONCE: Final = 20
 
 EVENT: Final = "page.paged_elsewhere"
 
-Targeted: TypeAlias = Sequence[dict[str, Any]]
+Targeted: TypeAlias = Sequence[Mapping[str, Any]]
 Elsewhere: TypeAlias = tuple[Integration, Targeted]
 """Another account that can page, and its default targets."""
 
@@ -146,7 +144,7 @@ async def _insert(
         integration_id,
         cut(told.prefix + page.title, TITLE_CHARACTERS_MAX),
         cut(description, DESCRIPTION_CHARACTERS_MAX),
-        json.dumps(list(targets)),
+        json.dumps([*targets]),
         [*page.notes, told.note],
         is_elsewhere,
     )
@@ -167,10 +165,11 @@ async def _tell(
 ) -> None:
     """Tell the first page, the run that asked for it, and the incident's timeline."""
     names = names_of(targets)
-    paged = f"{names} {be(targets, 'was')} paged"
     said = f"Paged {names} for {page.title!r}{told.perhaps}: {told.note}."
-    await connection.execute(_NOTE_FIRST, page.id, f"{paged} for it{told.perhaps}")
-    await connection.execute(_NOTE_RUN, page.id, said)
+    await connection.execute(
+        _NOTE_FIRST, page.id, f"{names} {be(targets, 'was')} paged for it{told.perhaps}"
+    )
+    await note_run(connection, page.id, said)
     if row["incident_id"] is None:
         return
     activity = Activity(
@@ -190,7 +189,7 @@ async def _find_elsewhere(session: AsyncSession, due: Due) -> Elsewhere | None:
     for account in await list_able(session, own.id):
         if _fails_as_well(own, account, due):
             continue
-        if targets := await _default_targets(session, account):
+        if targets := paged((await look_up_defaults(session, account)).targets):
             return account, targets
     return None
 
@@ -204,20 +203,6 @@ def _fails_as_well(own: Integration, other: Integration, due: Due) -> bool:
         return False
     synced_at = other.directory_synced_at
     return synced_at is None or (datetime.now(UTC) - synced_at).total_seconds() > due.failing_s
-
-
-async def _default_targets(session: AsyncSession, account: Integration) -> list[dict[str, Any]]:
-    """Return those default targets of an account that can be paged."""
-    chosen = Targets.model_validate(account.default_targets)
-    resolved = await resolve_each(
-        session,
-        account.id,
-        teams=[TargetReference(id=one.id, name=one.name) for one in chosen.teams],
-        users=[TargetReference(id=one.id, name=one.name) for one in chosen.users],
-        routers=[TargetReference(id=one.id, name=one.name) for one in chosen.routers],
-    )
-    found = [one.target for one in resolved if one.target is not None]
-    return [asdict(target) for target in dict.fromkeys(found)]
 
 
 _PAGE = """
@@ -244,5 +229,3 @@ FROM pages WHERE id = $2
 """
 
 _NOTE_FIRST = "UPDATE pages SET notes = notes || $2::text, updated_at = now() WHERE id = $1"
-
-_NOTE_RUN = "UPDATE workflow_task_runs SET notes = notes || $2::text WHERE page_id = $1"

@@ -17,7 +17,6 @@ from pagersync.database.trouble import trouble_of
 from pagersync.metrics import OPERATION_SECONDS
 from pagersync.paging.batches import CLAIMED, loaded
 from pagersync.paging.claim import claimable
-from pagersync.paging.look import SEARCHES
 from pagersync.paging.store import show_lost
 from pagersync.paging.turn import Turns
 from pagersync.paging.waiting import tell_waits
@@ -28,6 +27,9 @@ POLL_S: Final = 1.0
 
 HELD_PER_CALL: Final = 2
 """While some operations are called about, as many others are loaded or recorded."""
+
+SEARCHES: Final = 4
+"""So many operations are looked for while one call is made that changes something."""
 
 CALL_BACK_S_MAX: Final = 10.0
 """After longer pauses an operation waits for the next poll."""

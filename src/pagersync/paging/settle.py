@@ -111,8 +111,7 @@ def may_settle(settle: Settle, *, looks: int, waited_s: float) -> bool:
         looks: searches that found nothing, this one included.
         waited_s: from the end of the call until this search began.
     """
-    soonest_s = settle.wait_s if settle.in_order_s is None else settle.in_order_s
-    return looks >= settle.looks_min and waited_s >= min(soonest_s, settle.wait_s)
+    return is_settled(settle, looks=looks, waited_s=waited_s, sees_later=True)
 
 
 def is_settled(settle: Settle, *, looks: int, waited_s: float, sees_later: bool) -> bool:

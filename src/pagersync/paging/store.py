@@ -88,6 +88,11 @@ async def show_lost(connection: Connection) -> None:
     await connection.execute(_SHOW_LOST)
 
 
+async def note_run(connection: Connection, page_id: UUID, note: str) -> None:
+    """Put a note on the workflow task that asked for a page, if one did."""
+    await connection.execute(_NOTE_RUN, page_id, note)
+
+
 async def lock_pages(
     connection: Connection, ids: Iterable[UUID], *, dropped: Sequence[UUID] = ()
 ) -> dict[UUID, LockedPage]:
@@ -212,6 +217,8 @@ def _facts(change: Change, status: PageStatus) -> list[Fact]:
         for event in events_between(page.state, after)
     ]
 
+
+_NOTE_RUN = "UPDATE workflow_task_runs SET notes = notes || $2::text WHERE page_id = $1"
 
 _SHOW_LOST = """
 WITH lost AS MATERIALIZED (

@@ -84,7 +84,7 @@ async def why_cannot_page(
 
 
 async def list_able(session: AsyncSession, but: UUID | None) -> list[Integration]:
-    """Return the accounts that can page their default targets now, the default account first.
+    """Return the accounts that can page now and have default targets, the default account first.
 
     Args:
         session: to look things up.

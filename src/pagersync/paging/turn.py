@@ -7,7 +7,7 @@ next looks before it sends. No transaction is open while PagerTree is called.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -34,7 +34,7 @@ from pagersync.paging.batches import Loaded, load
 from pagersync.paging.calls import call, is_refusal_of_state, new_alert
 from pagersync.paging.failed_calls import revive_due
 from pagersync.paging.lag_meter import LagMeter
-from pagersync.paging.look import READS_MAX, SEARCHES, Looking
+from pagersync.paging.look import READS_MAX, Looking
 from pagersync.paging.models import OperationKind, OperationState, marker_of
 from pagersync.paging.permits import Held, Permits
 from pagersync.paging.record import Ended, ReadBack, record
@@ -120,7 +120,6 @@ class Turns:
         self._looking = Looking(engine, settings)
         self._calling = asyncio.Semaphore(settings.operation_concurrency)
         self.permits = Permits(engine, settings)
-        self._searching = asyncio.Semaphore(SEARCHES * settings.operation_concurrency)
         self._recording = Group(engine, self._record_all)
 
     async def take(self, token: UUID, loaded: Loaded) -> None:
@@ -150,8 +149,8 @@ class Turns:
     async def _take(self, token: UUID, loaded: Loaded) -> Ended | None:
         work = loaded.work
         if (what := self._next_step(work)) in CALLING:
-            # Few are announced at a time; to look for what was lost holds up nothing new.
-            async with self._searching if what is Step.LOOK else self._calling:
+            # Few are announced at a time. How many are looked for is up to who claims them.
+            async with nullcontext() if what is Step.LOOK else self._calling:
                 return await self._call_now(token, loaded)
         return Ended(token, work, step.end_without_call(work, what))
 

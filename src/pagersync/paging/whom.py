@@ -46,8 +46,7 @@ async def find_whom(session: AsyncSession, integration: Integration, named: Targ
     asked = await look_up(session, integration.id, named)
     if paged(asked.targets):
         return asked
-    defaults = Targets.model_validate(integration.default_targets)
-    instead = await look_up(session, integration.id, defaults)
+    instead = await look_up_defaults(session, integration)
     if not paged(instead.targets):
         raise NobodyError(_nobody(integration.name, asked, instead))
     if not asked.targets:
@@ -58,6 +57,12 @@ async def find_whom(session: AsyncSession, integration: Integration, named: Targ
     )
     notes = [*asked.notes, replaced, *instead.notes]
     return Whom([*instead.targets, *asked.targets], notes)
+
+
+async def look_up_defaults(session: AsyncSession, integration: Integration) -> Whom:
+    """Return the default targets of an account, as `look_up` does."""
+    defaults = Targets.model_validate(integration.default_targets)
+    return await look_up(session, integration.id, defaults)
 
 
 async def look_up(session: AsyncSession, integration_id: UUID, named: Targets) -> Whom:

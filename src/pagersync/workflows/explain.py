@@ -39,9 +39,7 @@ class Explanation:
     roots: list[TraceNode]
 
 
-async def explain_page(
-    session: AsyncSession, page: Page, settings: Settings | None = None
-) -> Explanation:
+async def explain_page(session: AsyncSession, page: Page, settings: Settings) -> Explanation:
     """Return why a page was asked for, and what became of it."""
     story = await trace_page(session, page)
     await _load_waits(session, story)
@@ -50,7 +48,7 @@ async def explain_page(
 
 
 async def explain_incident(
-    session: AsyncSession, incident: Incident, settings: Settings | None = None
+    session: AsyncSession, incident: Incident, settings: Settings
 ) -> Explanation:
     """Return why somebody was paged for an incident, or why nobody was."""
     story = await trace_incident(session, incident)
@@ -59,9 +57,7 @@ async def explain_incident(
     return _explanation(incident, summarise(story, causes), story, causes, settings)
 
 
-async def explain_alert(
-    session: AsyncSession, alert: Alert, settings: Settings | None = None
-) -> Explanation:
+async def explain_alert(session: AsyncSession, alert: Alert, settings: Settings) -> Explanation:
     """Return why somebody was paged about an alert, or why nobody was.
 
     PagerTree pages people about its own alerts by itself: this is about pagersync.
@@ -84,7 +80,7 @@ def _explanation(
     summary: str,
     story: Story,
     causes: dict[Key, Key | None],
-    settings: Settings | None,
+    settings: Settings,
 ) -> Explanation:
     roots = build_tree(story, causes)
     notes = []
@@ -92,7 +88,7 @@ def _explanation(
         notes.append(f"More than {NODES_MAX} things belong here: some branches are missing.")
     elif story.left_out:
         notes.append("Some things are left out, where the tree says so.")
-    if settings is not None and has_lost_causes(story):
+    if has_lost_causes(story):
         removed = history_note(subject.created_at, settings, datetime.now(UTC))
         notes += [removed] if removed else []
     return Explanation(subject.id, summary, " ".join(notes) or None, count_nodes(roots), roots)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from pagersync.costly import CostlyWork
 from pagersync.errors import BusyError
 from pagersync.workflows.preview_work import check_all
-from pagersync.workflows.templates import remember_verdict
+from pagersync.workflows.templates import PARAMS_NESTED_MAX, remember_verdict
 
 AT_ONCE_CHARACTERS_MAX: Final = 4_000
 """Templates of a request that are together no longer are looked at in passing: it takes 20 ms."""
@@ -39,10 +39,7 @@ async def look_at_templates(
 def _texts(value: Any, depth: int) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif depth < NESTED_MAX:
+    elif depth < PARAMS_NESTED_MAX:
         below = value.values() if isinstance(value, dict) else value
         for each in below if isinstance(value, dict | list) else ():
             yield from _texts(each, depth + 1)
-
-
-NESTED_MAX: Final = 20

@@ -141,8 +141,8 @@ async def change_workflow(
     Raises:
         ManyInvalidError: values that cannot be right, every one of them.
     """
-    await _check(session, workflow, values, pointer)
     tasks = (await list_tasks(session, [workflow.id])).get(workflow.id, [])
+    await _check(session, workflow, values, pointer, tasks)
     settling = _settling(session, vault, workflow, tasks)
     return await _write(session, workflow, await settling.values(values, pointer))
 
@@ -240,17 +240,20 @@ def _settling(
 
 
 async def _check(
-    session: AsyncSession, workflow: Workflow | None, values: Mapping[str, Any], pointer: str
+    session: AsyncSession,
+    workflow: Workflow | None,
+    values: Mapping[str, Any],
+    pointer: str,
+    tasks: Sequence[WorkflowTask] = (),
 ) -> None:
     problems = problems_of(values, pointer, trigger_type_of(workflow) if workflow else None)
-    if workflow is not None and "trigger_params" in values and "tasks" not in values:
+    kept = () if "tasks" in values else tasks
+    if kept and "trigger_params" in values:
         kind = values["trigger_params"].get("trigger_type")
-        tasks = (await list_tasks(session, [workflow.id])).get(workflow.id, [])
-        for task in tasks:
+        for task in kept:
             problems += misfits(kind, {"task_params": task.task_params}, pointer)
-    if workflow is not None and "integration_id" in values and "tasks" not in values:
-        own = (await list_tasks(session, [workflow.id])).get(workflow.id, [])
-        await check_secrets(session, own, values["integration_id"], pointer)
+    if kept and "integration_id" in values:
+        await check_secrets(session, kept, values["integration_id"], pointer)
     integration_id = values.get("integration_id")
     if integration_id is not None and await _find_integration(session, integration_id) is None:
         detail = f"there is no integration {integration_id}"
