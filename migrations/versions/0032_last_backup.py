@@ -16,6 +16,7 @@ def upgrade() -> None:
         "last_backup",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("has_key", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("last_backup_pkey")),
         sa.CheckConstraint("id = 1", name=op.f("last_backup_one_row_check")),
     )
