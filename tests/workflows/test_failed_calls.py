@@ -34,7 +34,6 @@ from tests.support.wait import eventually
 from tests.workflows.conftest import Flows
 from tests.workflows.tracing import trace
 
-
 CALLS = {
     OperationKind.RESOLVE_ALERT: ("POST", "/resolve"),
     OperationKind.ACKNOWLEDGE_ALERT: ("POST", "/acknowledge"),
