@@ -30,6 +30,7 @@ from tests.workflows.looking import execute, let_waits_end, look_once
 
 PAGE: dict[str, Any] = {"task_type": "create_pagertree_alert", "teams": [{"name": "Platform"}]}
 PRINT: dict[str, Any] = {"task_type": "print", "message": "x"}
+FOR_ALERTS: dict[str, Any] = {"trigger_type": "alert", "triggers": ["alert_created"]}
 CRITICAL = {"incident_condition_severity": "IS", "incident_severities": ["critical"]}
 
 
@@ -276,19 +277,33 @@ async def test_removing_a_workflow_does_not_hide_what_it_missed(
 
 
 async def test_an_alert_that_a_workflow_would_have_paged_for_is_found_if_pagersync_switched_it_off(
-    flows: Flows, idle: Paging, engine: AsyncEngine
+    flows: Flows, paging: Paging, engine: AsyncEngine, sessions: Sessions
 ) -> None:
-    for_alerts: dict[str, Any] = {"trigger_type": "alert", "triggers": ["alert_created"]}
-    await flows.add(PAGE, name="By a person", enabled=False, **for_alerts)
-    await disk_alert(idle)
-    assert await reasons(engine) == []
+    await flows.add(PAGE, name="By a person", enabled=False, **FOR_ALERTS)
+    await paging.pagertree.created(title="Disk full")
+    await eventually(lambda: alerts(sessions))
+    assert await reasons(engine) == [], "PagerTree pages for it"
     off: dict[str, Any] = {"off_reason": "there is nobody to page", "enabled": False}
-    await flows.add(PAGE, name="Page", **off, **for_alerts)
-    await disk_alert(idle)
+    await flows.add(PAGE, name="Page", **off, **FOR_ALERTS)
+    await paging.pagertree.created(title="Disk full")
+    await eventually(lambda: alerts(sessions), lambda found: len(found) == 2)
     ((alert, problem),) = (await look(engine)).found
     assert (alert.kind, problem.reason) == ("alert", "workflow_off")
     assert problem.remedy.endswith(f"workflows run page --{alert.name}")
     assert await reasons(engine) == []
+
+
+async def alerts(sessions: Sessions) -> list[Alert]:
+    async with sessions() as session:
+        return list(await session.scalars(select(Alert)))
+
+
+async def test_an_alert_that_pagertree_does_not_have_is_found_whoever_switched_its_workflow_off(
+    flows: Flows, idle: Paging, engine: AsyncEngine
+) -> None:
+    await flows.add(PAGE, name="Page", enabled=False, **FOR_ALERTS)
+    await disk_alert(idle)
+    assert await reasons(engine) == ["workflow_off"]
 
 
 async def test_runs_that_wait_at_the_limit_are_a_metric(
@@ -302,7 +317,6 @@ async def test_runs_that_wait_at_the_limit_are_a_metric(
     assert re.search(r"^pagersync_workflow_runs_waiting [1-3]\.0$", metrics, re.MULTILINE)
 
 
-FOR_ALERTS: dict[str, Any] = {"trigger_type": "alert", "triggers": ["alert_created"]}
 EVENTS_END = "UPDATE domain_events SET state = $1, last_error = 'boom' WHERE state = 'queued'"
 
 
@@ -340,14 +354,14 @@ async def test_an_alert_whose_workflow_ended_after_it_should_have_run_is_found(
 ) -> None:
     workflow_id = await flows.add(PAGE, name="Page", **FOR_ALERTS)
     alert_id = await disk_alert(idle)
+    async with raw_connection(engine) as connection:  # PagerTree has it, so it pages for it
+        await connection.execute("UPDATE alerts SET external_id = 'alt_1'")
     if "removed_at" in values:
         values = {"removed_at": datetime.now(UTC)}
     await flows.change(workflow_id, **values)
     await look_once(sessions)
     assert await reasons(engine) == ["workflow_off"]
     assert (await noted(sessions, alert_id)).detail.startswith("the workflow 'Page' ")
-    await disk_alert(idle)
-    assert await reasons(engine) == [], "what came afterwards was nothing to page for"
 
 
 async def test_an_incident_whose_workflow_was_switched_off_too_late_is_found_beside_others(

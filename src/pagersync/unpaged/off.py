@@ -31,6 +31,7 @@ class Candidate:
         since: when it was created or, an incident, started again.
         restarted_at: when an incident was last started again; who was paged before went home.
         is_over: nobody is needed for it any more.
+        pages_itself: whether PagerTree made it, and so pages people for it without our help.
         depth: how many workflow runs lie between it and what a person or PagerTree did.
     """
 
@@ -41,6 +42,7 @@ class Candidate:
     since: datetime
     restarted_at: datetime | None
     is_over: bool
+    pages_itself: bool
     depth: int
 
 
@@ -122,15 +124,15 @@ def _missed(
 ) -> Iterator[_Missed]:
     """Yield each workflow that did not hear an event.
 
-    For alerts only those count that pagersync itself switched off, or a person after the event:
-    PagerTree pages for alerts.
+    For alerts that PagerTree made only those count that pagersync itself switched off, or a person
+    after the event: PagerTree pages for them.
     """
     counted = [row for row in workflows if row["pages"] or each.kind == "alert"]
     paging = {row["id"] for row in counted}
     for row in counted:
         unheard = [event for event in events if _was_off(row, event)]
         if unheard:
-            is_alone = each.kind == "incident" and not paging & _listeners(unheard[0])
+            is_alone = not each.pages_itself and not paging & _listeners(unheard[0])
             yield _Missed(row, is_alone, any(_was_on(row, event) for event in unheard))
 
 

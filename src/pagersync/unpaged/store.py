@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
+from pagersync.alerts.models import LOCAL_PREFIX as LOCAL
 from pagersync.database.engine import Connection
 from pagersync.kept import first_id
 from pagersync.unpaged.decision import FINE, PAGES, Evidence, PageSeen, RunSeen
@@ -38,7 +39,8 @@ async def find_candidates(
 
     An incident that was started again is without a page until it is paged anew. Alerts have
     trouble, too, if an event of theirs waits or is dead, and those that came a short time ago if
-    a workflow that listens is off because of pagersync, or was switched off or removed afterwards.
+    a workflow that listens is off because of pagersync, or was switched off or removed afterwards;
+    for those that PagerTree does not have, any that is off counts.
 
     Args:
         connection: to read from.
@@ -156,13 +158,11 @@ _ACTED: Final = "greatest(p.created_at, p.sent_at, p.confirmed_at, p.acknowledge
 
 _CANDIDATES: Final = f"""
 WITH off AS MATERIALIZED (
-    SELECT triggers, CASE WHEN off_by_us THEN 'infinity' ELSE end_at END AS until
+    SELECT triggers, is_off, off_reason IS NOT NULL AND off_by IS DISTINCT FROM $8 AS by_us, end_at
     FROM workflows, LATERAL (
-        SELECT NOT enabled AND off_reason IS NOT NULL AND off_by IS DISTINCT FROM $8
-               AND removed_at IS NULL AS off_by_us,
-            greatest(off_at, removed_at) AS end_at
+        SELECT NOT enabled AND removed_at IS NULL AS is_off, greatest(off_at, removed_at) AS end_at
     ) AS w
-    WHERE off_by_us OR end_at > now() - interval '1 hour'
+    WHERE is_off OR end_at > now() - interval '1 hour'
 ), troubled AS MATERIALIZED (
     SELECT alert_id FROM workflow_runs
     WHERE status IN ('queued', 'started', 'failed', 'completed_with_errors', 'canceled')
@@ -181,14 +181,15 @@ WITH off AS MATERIALIZED (
     SELECT subject_id FROM domain_events
     WHERE state = 'dead' AND subject_type = 'alert' AND id > $1 AND id < $2
     UNION
-    SELECT subject_id FROM domain_events e
-    WHERE type IN ('alert.created', 'alert.status_updated') AND id > $7 AND id < $2 AND EXISTS (
-        SELECT FROM off WHERE off.triggers && e.triggers AND off.until > e.occurred_at)
+    SELECT e.subject_id FROM domain_events e JOIN off ON off.triggers && e.triggers
+    WHERE e.type IN ('alert.created', 'alert.status_updated') AND e.id > $7 AND e.id < $2
+      AND (off.end_at > e.occurred_at OR off.is_off AND (off.by_us OR EXISTS (
+        SELECT FROM alerts a WHERE a.id = e.subject_id AND starts_with(a.external_id, '{LOCAL}'))))
 )
 SELECT c.* FROM (
     SELECT 'incident' AS kind, i.id, '{NOWHERE}'::uuid AS integration_id,
         'incident ' || i.number AS name, coalesce(i.restarted_at, i.created_at) AS since,
-        i.restarted_at, false AS is_over, i.depth
+        i.restarted_at, false AS is_over, false AS pages_itself, i.depth
     FROM incidents i
     WHERE i.id < $2 AND i.kind = 'normal' AND i.removed_at IS NULL
       AND (i.id > $1 OR i.id IN (
@@ -200,7 +201,8 @@ SELECT c.* FROM (
         WHERE p.incident_id = i.id AND (p.confirmed_at IS NOT NULL OR p.status = ANY ($5::text[]))
           AND (i.restarted_at IS NULL OR {_ACTED} >= i.restarted_at))
     UNION ALL
-    SELECT 'alert', a.id, a.integration_id, 'alert ' || a.short_id, a.created_at, NULL, false, 0
+    SELECT 'alert', a.id, a.integration_id, 'alert ' || a.short_id, a.created_at, NULL, false,
+        NOT starts_with(a.external_id, '{LOCAL}'), 0
     FROM troubled t JOIN alerts a ON a.id = t.alert_id
     WHERE a.status <> 'resolved'
 ) AS c
@@ -219,6 +221,7 @@ SELECT u.subject_type AS kind, u.subject_id AS id, u.integration_id,
     CASE u.subject_type
         WHEN 'incident' THEN i.id IS NULL OR i.removed_at IS NOT NULL OR i.status IN {_OVER}
         ELSE a.id IS NULL OR a.status = 'resolved' END AS is_over,
+    coalesce(NOT starts_with(a.external_id, '{LOCAL}'), false) AS pages_itself,
     coalesce(i.depth, 0) AS depth
 FROM unpaged u
 LEFT JOIN incidents i ON u.subject_type = 'incident' AND i.id = u.subject_id
