@@ -23,6 +23,7 @@ from pagersync.settings import Settings
 from pagersync.unpaged.store import find_candidates, gather
 from pagersync.unpaged.sweep import Sweep, sweep
 from tests.paging.conftest import Paging
+from tests.paging.repeating import other_account
 from tests.paging.test_races import disk_alert
 from tests.support.wait import eventually
 from tests.workflows.conftest import Flows
@@ -85,9 +86,10 @@ async def test_a_workflow_that_is_off_leaves_an_incident_unpaged_and_that_is_tol
 
 
 async def test_switching_a_workflow_on_does_not_hide_what_it_missed(
-    flows: Flows, sessions: Sessions, engine: AsyncEngine
+    flows: Flows, idle: Paging, sessions: Sessions, engine: AsyncEngine
 ) -> None:
-    workflow_id = await flows.add(PAGE, name="Page", enabled=False)
+    account = idle.integration_id
+    workflow_id = await flows.add(PAGE, name="Page", enabled=False, integration_id=account)
     incident_id = await flows.declare()
     assert await reasons(engine) == ["workflow_off"]
     await flows.change(workflow_id, enabled=True)
@@ -335,6 +337,16 @@ async def test_an_alert_whose_event_is_late_or_dead_is_found_if_a_workflow_waits
     assert (await noted(sessions, alert_id)).reason == "event_dead"
     (event,) = await events(sessions, "alert.unpaged")
     assert event.subject_id == alert_id
+
+
+async def test_a_workflow_of_another_account_misses_no_alert(
+    flows: Flows, idle: Paging, settings: Settings, engine: AsyncEngine
+) -> None:
+    other = await other_account(idle, settings, "other")
+    await flows.add(PAGE, name="Page", integration_id=other, **FOR_ALERTS)
+    await flows.add(PAGE, name="Off", integration_id=other, enabled=False, **FOR_ALERTS)
+    await disk_alert(idle)
+    assert await reasons(engine) == []
 
 
 async def test_an_alert_whose_dead_event_fits_no_condition_is_not_unpaged(

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from pagersync.database.engine import Connection
+from pagersync.events.publish import NO_INTEGRATION
 from pagersync.unpaged.decision import OffSeen
 from pagersync.workflows.account_workflows import BY_ACCOUNT, OTHER_ACCOUNT
 from pagersync.workflows.conditions import Subject, conditions_of
@@ -141,7 +142,10 @@ def _listens(workflow: asyncpg.Record, event: asyncpg.Record) -> bool:
     return (
         not set(workflow["triggers"]).isdisjoint(event["triggers"])
         and workflow["created_at"] <= event["occurred_at"]
-        and workflow["integration_id"] in (None, event["integration_id"])
+        and (
+            event["integration_id"] == NO_INTEGRATION
+            or workflow["integration_id"] in (None, event["integration_id"])
+        )
     )
 
 
