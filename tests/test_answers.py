@@ -20,6 +20,11 @@ SAFE = {
 }
 
 
+def is_json(answer: Response) -> bool:
+    kind = answer.headers["content-type"].partition(";")[0]
+    return kind in {"application/json", "application/vnd.api+json"}
+
+
 async def every_kind(api: AsyncClient, account: Account) -> list[Response]:
     """Return an answer of each part that answers."""
     key = {"data": {"type": "api_keys", "attributes": {"name": "n", "scopes": ["read"]}}}
@@ -46,7 +51,11 @@ async def test_every_answer_has_the_headers_that_keep_browsers_and_caches_carefu
         assert {name: answer.headers.get(name) for name in SAFE} == SAFE, where
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'"), where
-        assert "frame-ancestors 'none'" in policy, where
+        needed = {"base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"}
+        assert needed <= set(policy.split("; ")), where
+        is_page = answer.headers["content-type"].startswith("text/html")
+        assert is_page != ("sandbox" in policy), where
+        assert is_page or "charset" in answer.headers["content-type"] or is_json(answer), where
         assert "strict-transport-security" not in answer.headers, "it is not served by https"
         kept = answer.headers.get("cache-control") == "no-store"
         assert kept == answer.request.url.path.startswith("/v1"), where
