@@ -97,6 +97,26 @@ async def test_links_begin_with_the_public_address_whatever_host_the_caller_name
     assert all(v.startswith("https://sync.example.com/ps/v1/alerts?") for v in links.values())
 
 
+@pytest.mark.parametrize("slashes", ["/", "//"])
+async def test_a_slash_at_the_end_of_a_path_means_nothing_and_nobody_is_redirected(
+    api: AsyncClient, account: Account, server: str, slashes: str
+) -> None:
+    evil = {"Host": "evil.example"}
+    for path in ("/v1/alerts", "/v1/nowhere", "/livez", "/metrics", "/docs", "/openapi.json"):
+        plain = await api.get(path, headers=evil, timeout=30)
+        slashed = await api.get(path + slashes, headers=evil, timeout=30)
+        assert slashed.status_code == plain.status_code, path
+        assert "location" not in slashed.headers, path
+        assert "evil" not in slashed.text, path
+    made = {"data": {"type": "alerts", "attributes": {"summary": "x"}}}
+    assert (await api.post(f"/v1/alerts{slashes}", json=made)).status_code == 201
+    async with AsyncClient(base_url=server, trust_env=False) as stranger:
+        assert (await stranger.get(f"/v1/alerts{slashes}")).status_code == 401
+        hook = account.url + slashes
+        answer = await stranger.post(hook, params={"secret": account.secret}, json=event())
+        assert answer.status_code == 202
+
+
 def test_what_an_answer_has_itself_stays() -> None:
     own = [(b"Cache-Control", b"public")]
     added = ((b"cache-control", b"no-store"), (b"x-frame-options", b"DENY"))
