@@ -65,6 +65,7 @@ async def render_call(
     remarks = Remarks(notes=context.notes, empty=context.empty)
     try:
         params, rendered = await run_in(RENDERING, render_task, mark(opened), variables, remarks)
+        params = params.model_copy(update=secrets.fill_written(params.model_dump()))
         shown = secrets.hide_in(shown_params(params, rendered))
     except PagersyncError as error:
         raise TaskFailedError(secrets.hide(error.detail)) from None
