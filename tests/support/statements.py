@@ -1,8 +1,7 @@
 """Counts what is asked of PostgreSQL: a statement is a round trip, whoever makes it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,11 +32,10 @@ class Statements:
         """Note a statement by the driver itself, which does not tell of those by the ORM."""
         self.made.append(" ".join(query.query.split()))
 
-    @asynccontextmanager
-    async def counted(self) -> AsyncIterator[list[str]]:
-        """Yield a list that holds, when the block ends, what was asked in it."""
+    async def made_by(self, work: Callable[[], Awaitable[None]]) -> list[str]:
+        """Do some work; return what was asked meanwhile."""
         await asyncio.sleep(0)  # the driver tells of a statement a moment later
-        before, found = len(self.made), list[str]()
-        yield found
+        before = len(self.made)
+        await work()
         await asyncio.sleep(0)
-        found += self.made[before:]
+        return self.made[before:]
