@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 import structlog
 from pydantic import BaseModel
 from sqlalchemy import func, select, update
@@ -20,7 +21,9 @@ from pagersync.database.caller import CALLER, SYSTEM, Caller
 from pagersync.database.capacity import share_out
 from pagersync.database.complaints import complain
 from pagersync.database.engine import create_sessions, raw_connection
+from pagersync.database.lanes import lane_sql
 from pagersync.database.queue import Outcome, Queue
+from pagersync.database.requester import NOBODY
 from pagersync.database.session import driver_connection
 from pagersync.database.trouble import is_ill, trouble_of
 from pagersync.database.unhurried import commit_unhurried
@@ -36,6 +39,7 @@ from pagersync.workflows.context import NotYetError, TaskContext, open_context
 from pagersync.workflows.http_calls import Call
 from pagersync.workflows.http_secrets import is_call
 from pagersync.workflows.models import (
+    IS_NEEDED,
     RunStatus,
     TaskRunStatus,
     Workflow,
@@ -57,13 +61,26 @@ PUT_OFF_S: Final = 2.0
 log = structlog.get_logger()
 
 
+LANE: Final = lane_sql(IS_NEEDED)
+
+
+def places(settings: Settings) -> int:
+    """Return how many runs one process executes at the same time, of all requesters together.
+
+    One requester alone has the half of them, so that there is room for another's.
+    """
+    return 2 * settings.workflow_concurrency
+
+
 def runs_queue(settings: Settings) -> Queue:
     """Return the queue of workflow runs."""
     return Queue(
         "workflow_runs",
-        columns=(),
+        columns=("requester",),
         attempts_max=settings.workflow_attempts_max,
         lease_s=settings.workflow_lease_s,
+        lane=LANE,
+        leaves_room=True,
     )
 
 
@@ -96,9 +113,17 @@ class Engine:
         # So that runs that wait for each other's rows leave connections to the sender.
         self._at_once = asyncio.Semaphore(share_out(settings.database_connections_max).runs)
 
-    async def take(self, token: UUID, run_id: UUID) -> None:
+    async def take_row(self, token: UUID, row: asyncpg.Record) -> None:
+        """Execute a claimed run for whoever caused it."""
+        await self.take(token, row["id"], row["requester"])
+
+    async def take(self, token: UUID, run_id: UUID, requester: str = NOBODY) -> None:
         """Execute a run that is held under `token`, task by task, until it ends."""
-        CALLER.set(Caller(kind=SYSTEM, id=run_id, name="workflow_run", is_audited=True))
+        CALLER.set(
+            Caller(
+                kind=SYSTEM, id=run_id, name="workflow_run", requester=requester, is_audited=True
+            )
+        )
         try:
             while await self._step(token, run_id):
                 pass
