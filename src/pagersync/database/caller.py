@@ -64,10 +64,11 @@ class Caller:
             "address": self.address,
             "request_id": self.request_id,
         }
-        values = {"actor": json.dumps(who), "requester": self._requester()}
+        values = {"actor": json.dumps(who), "requester": self.cause}
         connection.execute(_SET_ACTOR, values)
 
-    def _requester(self) -> str:
+    @property
+    def cause(self) -> str:
         """Return who causes what is written, as `requester.py` keeps it."""
         if self.kind == SYSTEM:
             return self.requester
@@ -84,6 +85,13 @@ class Caller:
 
 
 CALLER: Final[ContextVar[Caller | None]] = ContextVar("caller", default=None)
+
+
+def requester() -> str:
+    """Return who causes what is done now."""
+    caller = CALLER.get()
+    return caller.cause if caller is not None else NOBODY
+
 
 _SET_ACTOR: Final = text(
     f"SELECT set_config('pagersync.actor', :actor, true), set_config('{SETTING}', :requester, true)"

@@ -5,7 +5,6 @@ or not at all. A task that calls somebody is noted as begun before the call; if 
 then, nobody knows whether the call arrived, and it is not made again.
 """
 
-import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,7 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from pagersync.database.caller import CALLER, SYSTEM, Caller
+from pagersync.database.caller import CALLER, SYSTEM, Caller, requester
 from pagersync.database.capacity import share_out
 from pagersync.database.complaints import complain
 from pagersync.database.engine import create_sessions, raw_connection
@@ -28,12 +27,12 @@ from pagersync.database.session import driver_connection
 from pagersync.database.trouble import is_ill, trouble_of
 from pagersync.database.unhurried import commit_unhurried
 from pagersync.errors import PagersyncError
+from pagersync.fair import by_turns
 from pagersync.http import AsyncClient
 from pagersync.integrations.vault import Vault
 from pagersync.metrics import WORKFLOW_RUNS
 from pagersync.secrets.sealing import SecretUnavailableError
 from pagersync.settings import Settings
-from pagersync.threads import RENDERING, run_in
 from pagersync.workflows import http_calls, runs
 from pagersync.workflows.context import NotYetError, TaskContext, open_context
 from pagersync.workflows.http_calls import Call
@@ -46,7 +45,7 @@ from pagersync.workflows.models import (
     WorkflowRun,
     WorkflowTaskRun,
 )
-from pagersync.workflows.rendering import render_call, shown_params, variables_of
+from pagersync.workflows.rendering import in_turn, render_call, shown_params, variables_of
 from pagersync.workflows.task_texts import render_task
 from pagersync.workflows.tasks import EXECUTE
 from pagersync.workflows.template_remarks import Remarks
@@ -111,7 +110,8 @@ class Engine:
         self._settings = settings
         self._vault = vault
         # So that runs that wait for each other's rows leave connections to the sender.
-        self._at_once = asyncio.Semaphore(share_out(settings.database_connections_max).runs)
+        at_once = share_out(settings.database_connections_max).runs
+        self._at_once = by_turns(at_once, of_one=max(1, at_once - 1))
 
     async def take_row(self, token: UUID, row: asyncpg.Record) -> None:
         """Execute a claimed run for whoever caused it."""
@@ -141,7 +141,7 @@ class Engine:
 
     async def _step(self, token: UUID, run_id: UUID) -> bool:
         """Execute one task, or end the run; tell whether it goes on."""
-        async with self._at_once, self._sessions.begin() as session:
+        async with self._at_once.turn(requester()), self._sessions.begin() as session:
             run = await self._hold(session, token, run_id)
             if run is None:
                 log.warning("a workflow run was taken over", run_id=str(run_id))
@@ -216,9 +216,7 @@ class Engine:
             )
             return call
         remarks = Remarks(notes=context.notes, empty=context.empty)
-        params, rendered = await run_in(
-            RENDERING, render_task, task.task_params, variables, remarks
-        )
+        params, rendered = await in_turn(render_task, task.task_params, variables, remarks)
         task.rendered_params = shown_params(params, rendered)
         return params
 
@@ -226,7 +224,7 @@ class Engine:
         """Call, with no transaction open, and record what came of it."""
         params = call.params
         result, error = await http_calls.make(self._http, params, self._settings, call.secrets)
-        async with self._at_once, self._sessions.begin() as session:
+        async with self._at_once.turn(requester()), self._sessions.begin() as session:
             run = await self._hold(session, token, run_id)
             if run is None:
                 return  # whoever holds it now has seen that this task had begun
