@@ -1,20 +1,28 @@
 # Three stages: the wheel, its pinned dependencies, and an image with neither compiler nor pip cache.
-FROM python:3.13-slim AS wheel
+# Give it a digest, so that all stages are built on known bytes (docs/security.md):
+#   docker build --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:... .
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS tools
+COPY requirements-build.lock /tmp/
+RUN pip install --no-cache-dir --require-hashes -r /tmp/requirements-build.lock
+
+FROM tools AS wheel
 WORKDIR /src
-RUN pip install --no-cache-dir build
 COPY pyproject.toml README.md LICENSE CHANGELOG.md alembic.ini ./
 COPY src src
 COPY migrations migrations
-RUN python -m build --wheel --outdir /wheel
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel .
 
-FROM python:3.13-slim AS install
+# The pip that installs is the pinned one; the environment itself gets none.
+FROM tools AS install
 COPY requirements.lock /tmp/
-RUN python -m venv /opt/pagersync \
-    && /opt/pagersync/bin/pip install --no-cache-dir --require-hashes -r /tmp/requirements.lock
+RUN python -m venv --without-pip /opt/pagersync \
+    && pip --python /opt/pagersync/bin/python install --no-cache-dir --require-hashes -r /tmp/requirements.lock
 COPY --from=wheel /wheel /wheel
-RUN /opt/pagersync/bin/pip install --no-cache-dir --no-deps /wheel/*.whl
+RUN pip --python /opt/pagersync/bin/python install --no-cache-dir --no-deps /wheel/*.whl
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
 # A user with a passwd entry: the embedded PostgreSQL asks the system who it is.
 RUN useradd --system --uid 10001 --home-dir /var/lib/pagersync --create-home pagersync
 COPY --from=install /opt/pagersync /opt/pagersync

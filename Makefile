@@ -10,7 +10,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint again bench lock fmt clean
+.PHONY: help demo test check lint again bench lock sbom audit fmt clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -35,11 +35,12 @@ test: $(STAMP) ## Run the tests but the long ones (ARGS="-k inbox" to choose, "-
 check: lint ## Everything CI runs: format, lint, types, layers, tests
 	$(BIN)/python -m pytest
 
-lint: $(STAMP) ## Format, lint, types, layers
+lint: $(STAMP) ## Format, lint, types, layers, licences
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m supply.licences
 
 # After `check` failed. A test that passes alone waits for something that is late on a busy machine:
 # it is named here, to be mended, and does not fail CI.
@@ -57,9 +58,20 @@ fmt: $(STAMP) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# What is shipped is tested in the same versions: the development lock is made first.
 lock: $(STAMP) ## Resolve and pin the dependencies anew
-	$(UV_COMPILE) --upgrade pyproject.toml -o requirements.lock
 	$(UV_COMPILE) --upgrade --group dev pyproject.toml -o requirements-dev.lock
+	$(UV_COMPILE) --upgrade -c requirements-dev.lock pyproject.toml -o requirements.lock
+	$(UV_COMPILE) --upgrade -c requirements-dev.lock --group build -o requirements-build.lock
+
+# Without a time and a random name in it: the same lock makes the same file.
+sbom: $(STAMP) ## List what an installation holds, as CycloneDX: dist/pagersync.cdx.json
+	@mkdir -p dist
+	$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --spec-version 1.6 --output-file dist/pagersync.cdx.json
+
+audit: $(STAMP) ## Ask a database for known vulnerabilities of the lock, if it can be reached
+	$(BIN)/python -m supply.audit
 
 clean: ## Remove the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

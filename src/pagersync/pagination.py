@@ -17,7 +17,7 @@ from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from starlette.datastructures import URL
 
-from pagersync.cut_columns import read_cut
+from pagersync.cut_columns import Wide, read_cut
 from pagersync.errors import InvalidError
 from pagersync.jsonapi import Links, Meta
 
@@ -26,6 +26,7 @@ PAGE_SIZE_MAX: Final = 200
 OFFSET_MAX: Final = 10_000
 COUNT_EXACT_MAX: Final = 10_000
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._"
+NOTHING_WIDE: Final = Wide()
 CURSOR: Final = re.compile("^[A-Za-z0-9_-]{22}$")
 
 T = TypeVar("T")
@@ -86,11 +87,11 @@ async def find(
     page: Page,
     *,
     order: Sequence[ColumnElement[Any]] = (),
-    wide: Sequence[InstrumentedAttribute[Any]] = (),
+    wide: Wide = NOTHING_WIDE,
 ) -> Found[T]:
     """Return one page of `statement`, newest first by `key`, a column of UUIDv7.
 
-    Of a `wide` column, which can hold much, a value over `VALUE_BYTES_MAX` is not even read.
+    Of `wide` columns, what is too long for a list or not asked for is not even read.
 
     Raises:
         InvalidError: in an `order` by anything else, which has pages by number only, one by cursor.
@@ -105,7 +106,7 @@ async def find(
         ordered = ordered.offset((page.number - 1) * page.size)
     else:
         ordered = ordered.where(key > page.after if is_upwards else key < page.after)
-    rows = await read_cut(session, ordered, wide)
+    rows = await read_cut(session, ordered, wide, page.size + 1)
     has_more = len(rows) > page.size
     rows = rows[: page.size]
     cursor = _to_cursor(getattr(rows[-1], key.key)) if has_more and has_cursors else None

@@ -5,6 +5,7 @@ A route's `Shape` says what there is to include; what a request wants is a `Want
 
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Collection as AnyOf
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
@@ -14,8 +15,10 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.cut_columns import Columns, Wide, read_cut
 from pagersync.errors import InvalidError
 from pagersync.jsonapi import (
     Collection,
@@ -29,6 +32,7 @@ from pagersync.jsonapi import (
 from pagersync.pagination import Found
 
 A = TypeVar("A", bound=BaseModel)
+T = TypeVar("T")
 
 INCLUDE: Final = "include"
 FIELDS: Final = "fields["
@@ -47,6 +51,13 @@ Loader: TypeAlias = Callable[
 def related_max(things: int) -> int:
     """Return how many things of one kind are included for each of so many things."""
     return max(1, min(RELATED_MAX, INCLUDED_MAX // max(1, things)))
+
+
+async def read_related(
+    session: AsyncSession, statement: Select[T], wide: Columns, things: int
+) -> list[T]:
+    """Return what is included for so many things; of `wide` columns what is not too long."""
+    return await read_cut(session, statement, Wide(wide), things * related_max(things))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +95,8 @@ class Shape:
                     else "there is nothing to include here",
                     parameter=INCLUDE,
                 )
-        return Wanted({name: self.loaders.get(name) for name in names})
+        loaders = {name: self.loaders.get(name) for name in names}
+        return Wanted(loaders, _read_fields(request).get(self.type))
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the parameters for the OpenAPI document.
@@ -103,9 +115,15 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a request wants included, by name; None where there never is anything."""
+    """What a request wants.
+
+    Attributes:
+        loaders: what it wants included, by name; None where there never is anything.
+        fields: the attributes of the thing itself that it asks for; None: all of them.
+    """
 
     loaders: Mapping[str, Loader | None] = field(default_factory=dict)
+    fields: AnyOf[str] | None = None
 
     async def document(self, session: AsyncSession, resource: Resource[A]) -> Document[A]:
         """Return the answer about one thing."""

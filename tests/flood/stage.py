@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -91,9 +92,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_stage(**variables: str) -> AsyncIterator[Stage]:
+async def a_stage(parent: Path | None = None, **variables: str) -> AsyncIterator[Stage]:
     """Yield a service that pages for every alert."""
-    with embedded_setup(**variables) as setup:
+    with embedded_setup(parent, **variables) as setup:
         async with (
             simulated_pagertree() as pagertree,
             setup.running("serve") as program,

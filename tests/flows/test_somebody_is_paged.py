@@ -1,6 +1,7 @@
-"""Whatever people change, an incident pages somebody, or a loud failure exists: never silence.
+"""Whatever people change, incidents and alerts page somebody, or it is told: never silence.
 
-Random sequences of changes of directories, workflows, accounts and texts, then one incident.
+Random sequences of changes of directories, workflows, accounts and texts, then one incident or one
+alert, and a few changes just after it.
 `PAGERSYNC_PEOPLE_SEED=7 make test ARGS="-k somebody_is_paged"` replays one sequence.
 """
 
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from random import Random
 from typing import Final
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -17,9 +19,20 @@ from pagersync.database.engine import Sessions
 from pagersync.events.models import DomainEvent
 from pagersync.http import AsyncClient
 from pagersync.incidents.models import IncidentEvent
+from pagersync.paging.models import Page
 from pagersync.settings import Settings
 from tests.support.pagertree import SimulatedPagerTree, simulated_pagertree
-from tests.support.people import World, declare, play
+from tests.support.people import (
+    ENDING,
+    LATE,
+    MOVES,
+    World,
+    declare,
+    page_for_alerts,
+    play,
+    raise_alert,
+    raise_alert_for_a_workflow,
+)
 from tests.support.server import running_server
 from tests.support.wait import eventually
 
@@ -28,9 +41,13 @@ pytestmark = pytest.mark.long
 SEQUENCES: Final = 60
 BY_DAY: Final = 10
 MOVES_MAX: Final = 7
+LATE_MAX: Final = 2
 
-PAGED: Final = ("sent", "confirmed", "acknowledged", "resolved", "stuck")
-LOUD: Final = "incident.unpaged"
+PAGED: Final = ("confirmed", "acknowledged", "resolved")
+"""PagerTree pages people. One that it has, and pages nobody for, must be told like any other."""
+
+LOUD: Final = "nobody_pages"
+"""The finding that no workflow pages for new incidents."""
 
 
 def sequences() -> list[int]:
@@ -61,6 +78,7 @@ async def api(
             "pagertree_calls_per_s": 1000.0,
             "pagertree_burst_calls": 1000,
             "unpaged_s": 1.0,
+            "page_stuck_s": 1.0,
         }
     )
     headers = {"Authorization": f"Bearer {token}"}
@@ -75,45 +93,87 @@ async def api(
 async def test_somebody_is_paged_or_a_loud_failure_exists_whatever_people_change(
     api: AsyncClient, pagertree: SimulatedPagerTree, sessions: Sessions, seed: int
 ) -> None:
-    rng = Random(seed)
+    world = await begin(api, pagertree, seed)
+    await play(world, world.rng.randint(1, MOVES_MAX), MOVES + ENDING)
+    answer = await declare(world)
+    await play(world, world.rng.randint(0, LATE_MAX), LATE)
+    assert answer.status_code == 201, world.told
+    await is_no_silence(world, sessions, "incident", answer.json()["data"]["id"])
+
+
+@pytest.mark.parametrize("seed", sequences())
+async def test_an_alert_that_names_teams_pages_somebody_or_is_refused_or_told(
+    api: AsyncClient, pagertree: SimulatedPagerTree, sessions: Sessions, seed: int
+) -> None:
+    world = await begin(api, pagertree, seed)
+    await play(world, world.rng.randint(1, MOVES_MAX), MOVES + ENDING)
+    answer = await raise_alert(world)
+    await play(world, world.rng.randint(0, LATE_MAX), LATE)
+    if answer.status_code != 201:
+        assert answer.status_code == 422, world.told
+        return
+    await is_no_silence(world, sessions, "alert", answer.json()["data"]["id"])
+
+
+@pytest.mark.parametrize("seed", sequences())
+async def test_an_alert_that_a_workflow_pages_for_pages_somebody_or_is_told(
+    api: AsyncClient, pagertree: SimulatedPagerTree, sessions: Sessions, seed: int
+) -> None:
+    world = await begin(api, pagertree, seed)
+    await page_for_alerts(world)
+    await play(world, world.rng.randint(1, MOVES_MAX))
+    answer = await raise_alert_for_a_workflow(world)
+    await play(world, world.rng.randint(0, LATE_MAX), LATE)
+    assert answer.status_code == 201, world.told
+    await is_no_silence(world, sessions, "alert", answer.json()["data"]["id"])
+
+
+async def begin(api: AsyncClient, pagertree: SimulatedPagerTree, seed: int) -> World:
     pagertree.simulator.reset()
-    world = World(rng, api, pagertree)
+    world = World(Random(seed), api, pagertree)
     team = pagertree.simulator.directory.teams[0].name
     assert await world.connect("acme", default_targets={"teams": [{"name": team}]})
-    await play(world, rng.randint(1, MOVES_MAX))
-    answer = await declare(world)
-    assert answer.status_code == 201, (seed, world.told)
-    incident_id = answer.json()["data"]["id"]
+    world.told.insert(0, f"PAGERSYNC_PEOPLE_SEED={seed}")
+    return world
+
+
+async def is_no_silence(world: World, sessions: Sessions, kind: str, id_: str) -> None:
+    """Wait until somebody is paged, or people are told that nobody is."""
 
     async def ending() -> str | None:
-        if await is_paged(api, incident_id):
+        if await is_paged(sessions, kind, id_):
             return "paged"
-        return "loud" if await is_loud(sessions, incident_id) else None
+        return "loud" if await is_loud(world.api, sessions, kind, id_) else None
 
     try:
         await eventually(ending, timeout_s=20)
     except AssertionError:
-        story = "\n".join(world.told)
-        raise AssertionError(f"PAGERSYNC_PEOPLE_SEED={seed}: silence after\n{story}") from None
+        raise AssertionError("silence after\n" + "\n".join(world.told)) from None
 
 
-async def is_paged(api: AsyncClient, incident_id: str) -> bool:
-    """Tell whether PagerTree has a page of the incident."""
-    found = (await api.get(f"/v1/pages?filter[incident_id]={incident_id}")).json()["data"]
-    return any(page["attributes"]["status"] in PAGED for page in found)
+async def is_paged(sessions: Sessions, kind: str, id_: str) -> bool:
+    """Tell whether PagerTree pages people for a page of the incident or alert."""
+    column = Page.incident_id if kind == "incident" else Page.alert_id
+    async with sessions() as session:
+        own = select(Page.id).where(column == UUID(id_), Page.status.in_(PAGED))
+        return await session.scalar(own.limit(1)) is not None
 
 
-async def is_loud(sessions: Sessions, incident_id: str) -> bool:
-    """Tell whether the event and the timeline both say that nobody was paged."""
+async def is_loud(api: AsyncClient, sessions: Sessions, kind: str, id_: str) -> bool:
+    """Tell whether an event and, of an incident, its timeline say that nobody was paged.
+
+    Where nobody wants incidents to page, `doctor` says so.
+    """
     async with sessions() as session:
         told = select(DomainEvent.id).where(
-            DomainEvent.type == LOUD, DomainEvent.subject_id == incident_id
+            DomainEvent.type == f"{kind}.unpaged", DomainEvent.subject_id == id_
         )
         shown = select(IncidentEvent.id).where(
-            IncidentEvent.incident_id == incident_id,
-            IncidentEvent.event.startswith("Nobody was paged"),
+            IncidentEvent.incident_id == id_, IncidentEvent.event.startswith("Nobody was paged")
         )
-        return None not in (
-            await session.scalar(told.limit(1)),
-            await session.scalar(shown.limit(1)),
-        )
+        is_told = await session.scalar(told.limit(1)) is not None
+        is_shown = kind == "alert" or await session.scalar(shown.limit(1)) is not None
+    if is_told and is_shown:
+        return True
+    found = (await api.get("/v1/findings")).json()["data"]
+    return kind == "incident" and any(each["attributes"]["code"] == LOUD for each in found)

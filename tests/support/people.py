@@ -87,28 +87,32 @@ class World:
     async def workflows(self) -> list[dict[str, Any]]:
         """Return the workflows that page."""
         found = (await self.api.get("/v1/workflows?page[size]=50")).json()["data"]
-        return [one for one in found if "incident_created" in str(one["attributes"])]
+        return [one for one in found if "create_pagertree_alert" in str(one["attributes"])]
+
+    async def one_workflow(self) -> str | None:
+        """Return the path of one of the workflows that page, if there is one."""
+        workflows = await self.workflows()
+        return f"/v1/workflows/{self.rng.choice(workflows)['id']}" if workflows else None
+
+    async def one_task(self) -> tuple[str, dict[str, Any]] | None:
+        """Return the path and the parameters of a task that pages, if there is one."""
+        if (path := await self.one_workflow()) is None:
+            return None
+        tasks = (await self.api.get(f"{path}/workflow_tasks")).json()["data"]
+        if not tasks:
+            return None
+        task = tasks[0]
+        return f"/v1/workflow_tasks/{task['id']}", task["attributes"]["task_params"]
 
     async def change_task(self, **params: Any) -> None:
         """Set parameters of the task that pages."""
-        workflows = await self.workflows()
-        if not workflows:
-            return
-        path = f"/v1/workflows/{self.rng.choice(workflows)['id']}/workflow_tasks"
-        tasks = (await self.api.get(path)).json()["data"]
-        if not tasks:
-            return
-        task = tasks[0]
-        kept = {**task["attributes"]["task_params"], **params}
-        await self.call(
-            "PUT", f"/v1/workflow_tasks/{task['id']}", "workflow_tasks", task_params=kept
-        )
+        if (found := await self.one_task()) is not None:
+            path, kept = found
+            await self.call("PUT", path, "workflow_tasks", task_params={**kept, **params})
 
     async def change_workflow(self, **attributes: Any) -> None:
         """Change one of the workflows that page."""
-        workflows = await self.workflows()
-        if workflows:
-            path = f"/v1/workflows/{self.rng.choice(workflows)['id']}"
+        if (path := await self.one_workflow()) is not None:
             await self.call("PUT", path, "workflows", **attributes)
 
     def set_teams(self, teams: list[Team]) -> None:
@@ -184,6 +188,54 @@ async def switch_off(world: World) -> None:
     await world.change_workflow(enabled=False)
 
 
+async def switch_on(world: World) -> None:
+    await world.change_workflow(enabled=True)
+
+
+async def remove_workflow(world: World) -> None:
+    if (path := await world.one_workflow()) is not None:
+        await world.call("DELETE", path)
+
+
+async def listen_for_something_else(world: World) -> None:
+    """Let a workflow for incidents listen for another trigger; one for alerts is left alone."""
+    path = await world.one_workflow()
+    if path is not None and "alert_created" not in (await world.api.get(path)).text:
+        trigger = world.rng.choice(("incident_created", "incident_started", "severity_updated"))
+        params = {"trigger_type": "incident", "triggers": [trigger]}
+        await world.call("PUT", path, "workflows", trigger_params=params)
+
+
+async def let_a_task_do_nothing(world: World) -> None:
+    if (found := await world.one_task()) is None:
+        return
+    if world.rng.random() < 0.5:
+        await world.call("PUT", found[0], "workflow_tasks", enabled=False)
+    else:
+        await world.call("DELETE", found[0])
+
+
+async def enable_account(world: World) -> None:
+    account = world.rng.choice(world.accounts)
+    await world.call("PATCH", f"/v1/integrations/{account}", "integrations", enabled=True)
+
+
+async def make_default(world: World) -> None:
+    account = world.rng.choice(world.accounts)
+    await world.call("PATCH", f"/v1/integrations/{account}", "integrations", is_default=True)
+
+
+async def let_pagertree_begin_with_nothing(world: World) -> None:
+    """Let PagerTree take alerts, and page nobody for them."""
+    world.pagertree.simulator.change(queued_s=3600.0)
+
+
+async def leave_nobody_on_call(world: World) -> None:
+    world.set_teams(
+        [replace(team, on_call=()) for team in world.pagertree.simulator.directory.teams]
+    )
+
+
 async def disable_account(world: World) -> None:
     account = world.rng.choice(world.accounts)
     await world.call("PATCH", f"/v1/integrations/{account}", "integrations", enabled=False)
@@ -217,19 +269,67 @@ async def declare(world: World) -> Response:
     return await world.call("POST", "/v1/incidents", "incidents", **attributes)
 
 
+async def page_for_alerts(world: World) -> None:
+    """Make a workflow that pages for each alert."""
+    names = [team.name for team in world.pagertree.simulator.directory.teams]
+    teams = [{"name": world.rng.choice(names)}] if names else []
+    task = {"task_type": "create_pagertree_alert", "title": "{{ alert.summary }}", "teams": teams}
+    await world.call(
+        "POST",
+        "/v1/workflows",
+        "workflows",
+        name="Page for alerts",
+        trigger_params={"trigger_type": "alert", "triggers": ["alert_created"]},
+        tasks=[{"task_params": task}],
+    )
+
+
+async def raise_alert(world: World) -> Response:
+    """Ask for an alert that pages teams, as an integrator does; some of them do not exist."""
+    names = [team.name for team in world.pagertree.simulator.directory.teams] + ["Nobody"]
+    chosen = world.rng.sample(names, world.rng.randint(1, min(2, len(names))))
+    return await _alert(world, teams=[{"name": name} for name in chosen])
+
+
+async def raise_alert_for_a_workflow(world: World) -> Response:
+    """Ask for an alert that pages nobody by itself: a workflow is to page for it."""
+    return await _alert(world)
+
+
+async def _alert(world: World, **attributes: Any) -> Response:
+    attributes["summary"] = world.rng.choice(TEXTS)
+    attributes["description"] = world.rng.choice(TEXTS)
+    attributes["labels"] = [
+        {"key": key, "value": str(value)} for key, value in world.rng.choice(LABELS).items()
+    ]
+    return await world.call("POST", "/v1/alerts", "alerts", **attributes)
+
+
 Move = Callable[[World], Awaitable[object]]
 
 MOVES: Final[tuple[Move, ...]] = (
     *(rename_team, remove_team, name_a_team_as_another, remove_all_teams, sync, sync),
     *(change_title, change_description, name_targets, name_targets, name_a_fallback),
-    *(limit_runs, switch_off),
-    *(disable_account, remove_account, connect_another, remove_default_targets, revoke_key),
+    *(limit_runs, switch_off, switch_on),
+    *(disable_account, enable_account, remove_account, connect_another, make_default),
+    *(remove_default_targets, revoke_key),
+    *(let_pagertree_begin_with_nothing, leave_nobody_on_call),
 )
+ENDING: Final[tuple[Move, ...]] = (
+    *(remove_workflow, listen_for_something_else, let_a_task_do_nothing),
+)
+"""After these it may be that no workflow pages: for incidents `doctor` says so, for alerts not."""
+
+LATE: Final[tuple[Move, ...]] = (
+    *(switch_off, remove_workflow, let_a_task_do_nothing, disable_account, remove_account),
+    *(remove_team, revoke_key, remove_default_targets, change_title, sync),
+)
+"""What people do just after an incident was declared or an alert was raised."""
 
 
-async def play(world: World, moves: int) -> None:
+async def play(world: World, moves: int, possible: tuple[Move, ...] = MOVES) -> None:
     """Let people do something, so many times."""
     for _ in range(moves):
-        move = world.rng.choice(MOVES)
+        move = world.rng.choice(possible)
         world.told.append(move.__name__)
         await move(world)

@@ -25,6 +25,8 @@ START_S = 40
 ADMIN_KEY = "key-of-the-tests-0123456789abcdef"
 """So that the first `serve` does not print one."""
 
+SHORT = "/tmp"  # noqa: S108 - a socket's path has a limit
+
 END_S = 10
 """What the program promises: it ends this long after SIGTERM, at most."""
 
@@ -145,9 +147,9 @@ class Setup:
 
 
 @contextmanager
-def embedded_setup(**variables: str) -> Iterator[Setup]:
+def embedded_setup(parent: Path | None = None, **variables: str) -> Iterator[Setup]:
     """Yield an installation on an embedded database, which was made already: that takes a while."""
-    directory = Path(tempfile.mkdtemp(prefix="ps-", dir="/tmp"))  # a socket's path has a limit
+    directory = Path(tempfile.mkdtemp(prefix="ps-", dir=parent or SHORT))
     directory.chmod(0o711)
     try:
         copy_cluster(directory / "postgres")

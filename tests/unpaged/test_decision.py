@@ -49,6 +49,7 @@ offs = st.builds(
     is_spare=st.booleans(),
     is_removed=st.booleans(),
     is_alone=st.booleans(),
+    was_on=st.booleans(),
     account=st.none() | st.just("acme"),
 )
 evidence = st.builds(
@@ -84,9 +85,6 @@ def test_a_page_that_reached_nobody_is_a_problem_unless_it_did_once(status: str)
 def test_what_a_person_decided_is_no_problem() -> None:
     assert reason(pages=[PageSeen(status="canceled", error="canceled by a person")]) is None
     assert reason(runs=[replace(RUN, status="canceled", message="canceled by Ada")]) is None
-    assert (
-        reason(runs=[replace(RUN, status="canceled", message="the workflow was removed")]) is None
-    )
     assert reason(pages=[PageSeen(status="queued", is_for_later=True)]) is None
     assert reason(runs=[replace(RUN, status="queued", is_due=False, error=None)]) is None
     assert reason() is None
@@ -109,6 +107,10 @@ def test_a_run_that_paged_nobody_is_a_problem() -> None:
     assert reason(runs=[RUN]) == "run_failed"
     off = replace(RUN, status="canceled", message="the workflow was switched off")
     assert reason(runs=[off]) == "run_canceled"
+    removed = replace(RUN, status="canceled", message="the workflow was removed")
+    problem = find_problem(Evidence(runs=[removed]))
+    assert problem is not None
+    assert "page by hand" in problem.remedy
     waits = replace(RUN, status="queued", is_over_limit=True, is_due=False)
     assert reason(runs=[waits]) == "run_waits"
     assert reason(runs=[replace(RUN, status="started")]) == "run_late"
@@ -127,6 +129,15 @@ def test_a_workflow_that_is_off_is_a_problem_where_no_other_one_decided() -> Non
     by_pagersync = replace(OFF, reason="there is nobody to page")
     assert reason(off=[by_pagersync]) == "workflow_off"
     assert reason(off=[replace(by_pagersync, is_spare=True)]) is None
+
+
+def test_a_workflow_that_was_on_when_it_should_have_run_is_a_problem_in_any_case() -> None:
+    problem = find_problem(Evidence(off=[replace(OFF, was_on=True)]))
+    assert problem is not None
+    assert problem.detail == "the workflow 'Page' is off since it should have run"
+    removed = find_problem(Evidence(off=[replace(OFF, was_on=True, is_removed=True)]))
+    assert removed is not None
+    assert removed.detail == "the workflow 'Page' was removed before it ran"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +183,7 @@ def test_nothing_is_silent_but_what_is_paged_decided_or_asked_of_nobody(found: E
         assert not any(run.status == "failed" for run in found.runs)
         assert not found.waiting
         assert found.dead is None
-        assert not any(off.is_alone for off in found.off)
+        assert not any(off.is_alone or off.was_on for off in found.off)
 
 
 @given(evidence, pages)

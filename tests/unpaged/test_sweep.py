@@ -23,6 +23,7 @@ from pagersync.settings import Settings
 from pagersync.unpaged.store import find_candidates, gather
 from pagersync.unpaged.sweep import Sweep, sweep
 from tests.paging.conftest import Paging
+from tests.paging.repeating import other_account
 from tests.paging.test_races import disk_alert
 from tests.support.wait import eventually
 from tests.workflows.conftest import Flows
@@ -30,6 +31,7 @@ from tests.workflows.looking import execute, let_waits_end, look_once
 
 PAGE: dict[str, Any] = {"task_type": "create_pagertree_alert", "teams": [{"name": "Platform"}]}
 PRINT: dict[str, Any] = {"task_type": "print", "message": "x"}
+FOR_ALERTS: dict[str, Any] = {"trigger_type": "alert", "triggers": ["alert_created"]}
 CRITICAL = {"incident_condition_severity": "IS", "incident_severities": ["critical"]}
 
 
@@ -84,9 +86,10 @@ async def test_a_workflow_that_is_off_leaves_an_incident_unpaged_and_that_is_tol
 
 
 async def test_switching_a_workflow_on_does_not_hide_what_it_missed(
-    flows: Flows, sessions: Sessions, engine: AsyncEngine
+    flows: Flows, idle: Paging, sessions: Sessions, engine: AsyncEngine
 ) -> None:
-    workflow_id = await flows.add(PAGE, name="Page", enabled=False)
+    account = idle.integration_id
+    workflow_id = await flows.add(PAGE, name="Page", enabled=False, integration_id=account)
     incident_id = await flows.declare()
     assert await reasons(engine) == ["workflow_off"]
     await flows.change(workflow_id, enabled=True)
@@ -270,25 +273,39 @@ async def test_removing_a_workflow_does_not_hide_what_it_missed(
     await flows.change(workflow_id, removed_at=datetime.now(UTC))
     assert (await look(engine)).ended == {}
     row = await noted(sessions, incident_id)
-    assert row.detail == "the workflow 'Page' was off at that time, and is removed now"
+    assert row.detail == "the workflow 'Page' was off at that time, and is removed"
     await flows.declare()
     assert await reasons(engine) == [], "a workflow that is gone misses nothing"
 
 
 async def test_an_alert_that_a_workflow_would_have_paged_for_is_found_if_pagersync_switched_it_off(
-    flows: Flows, idle: Paging, engine: AsyncEngine
+    flows: Flows, paging: Paging, engine: AsyncEngine, sessions: Sessions
 ) -> None:
-    for_alerts: dict[str, Any] = {"trigger_type": "alert", "triggers": ["alert_created"]}
-    await flows.add(PAGE, name="By a person", enabled=False, **for_alerts)
-    await disk_alert(idle)
-    assert await reasons(engine) == []
+    await flows.add(PAGE, name="By a person", enabled=False, **FOR_ALERTS)
+    await paging.pagertree.created(title="Disk full")
+    await eventually(lambda: alerts(sessions))
+    assert await reasons(engine) == [], "PagerTree pages for it"
     off: dict[str, Any] = {"off_reason": "there is nobody to page", "enabled": False}
-    await flows.add(PAGE, name="Page", **off, **for_alerts)
-    await disk_alert(idle)
+    await flows.add(PAGE, name="Page", **off, **FOR_ALERTS)
+    await paging.pagertree.created(title="Disk full")
+    await eventually(lambda: alerts(sessions), lambda found: len(found) == 2)
     ((alert, problem),) = (await look(engine)).found
     assert (alert.kind, problem.reason) == ("alert", "workflow_off")
     assert problem.remedy.endswith(f"workflows run page --{alert.name}")
     assert await reasons(engine) == []
+
+
+async def alerts(sessions: Sessions) -> list[Alert]:
+    async with sessions() as session:
+        return list(await session.scalars(select(Alert)))
+
+
+async def test_an_alert_that_pagertree_does_not_have_is_found_whoever_switched_its_workflow_off(
+    flows: Flows, idle: Paging, engine: AsyncEngine
+) -> None:
+    await flows.add(PAGE, name="Page", enabled=False, **FOR_ALERTS)
+    await disk_alert(idle)
+    assert await reasons(engine) == ["workflow_off"]
 
 
 async def test_runs_that_wait_at_the_limit_are_a_metric(
@@ -300,3 +317,122 @@ async def test_runs_that_wait_at_the_limit_are_a_metric(
         await look_once(sessions)
     metrics = (await api.get("/metrics")).text
     assert re.search(r"^pagersync_workflow_runs_waiting [1-3]\.0$", metrics, re.MULTILINE)
+
+
+EVENTS_END = "UPDATE domain_events SET state = $1, last_error = 'boom' WHERE state = 'queued'"
+
+
+async def test_an_alert_whose_event_is_late_or_dead_is_found_if_a_workflow_waits_for_it(
+    flows: Flows, idle: Paging, engine: AsyncEngine, sessions: Sessions
+) -> None:
+    await flows.add(PRINT, name="Tell", **FOR_ALERTS)
+    await disk_alert(idle)
+    assert await reasons(engine) == [], "no workflow pages for alerts"
+    await flows.add(PAGE, name="Page", **FOR_ALERTS)
+    alert_id = await disk_alert(idle)
+    assert await reasons(engine) == ["event_late"]
+    async with raw_connection(engine) as connection:
+        await connection.execute(EVENTS_END, "dead")
+    await look(engine)
+    assert (await noted(sessions, alert_id)).reason == "event_dead"
+    (event,) = await events(sessions, "alert.unpaged")
+    assert event.subject_id == alert_id
+
+
+async def test_a_workflow_of_another_account_misses_no_alert(
+    flows: Flows, idle: Paging, settings: Settings, engine: AsyncEngine
+) -> None:
+    other = await other_account(idle, settings, "other")
+    await flows.add(PAGE, name="Page", integration_id=other, **FOR_ALERTS)
+    await flows.add(PAGE, name="Off", integration_id=other, enabled=False, **FOR_ALERTS)
+    await disk_alert(idle)
+    assert await reasons(engine) == []
+
+
+async def test_an_alert_whose_dead_event_fits_no_condition_is_not_unpaged(
+    flows: Flows, idle: Paging, engine: AsyncEngine
+) -> None:
+    conditions = {"alert_condition_source": "IS", "alert_sources": ["elsewhere"]}
+    await flows.add(PAGE, name="Page", conditions=conditions, **FOR_ALERTS)
+    await disk_alert(idle)
+    async with raw_connection(engine) as connection:
+        await connection.execute(EVENTS_END, "dead")
+    assert await reasons(engine) == []
+
+
+@pytest.mark.parametrize("values", [{"enabled": False}, {"removed_at": datetime.now(UTC)}])
+async def test_an_alert_whose_workflow_ended_after_it_should_have_run_is_found(
+    flows: Flows, idle: Paging, engine: AsyncEngine, sessions: Sessions, values: dict[str, Any]
+) -> None:
+    workflow_id = await flows.add(PAGE, name="Page", **FOR_ALERTS)
+    alert_id = await disk_alert(idle)
+    async with raw_connection(engine) as connection:  # PagerTree has it, so it pages for it
+        await connection.execute("UPDATE alerts SET external_id = 'alt_1'")
+    if "removed_at" in values:
+        values = {"removed_at": datetime.now(UTC)}
+    await flows.change(workflow_id, **values)
+    await look_once(sessions)
+    assert await reasons(engine) == ["workflow_off"]
+    assert (await noted(sessions, alert_id)).detail.startswith("the workflow 'Page' ")
+
+
+async def test_an_incident_whose_workflow_was_switched_off_too_late_is_found_beside_others(
+    flows: Flows, engine: AsyncEngine, sessions: Sessions
+) -> None:
+    await flows.add(PAGE, name="Critical only", conditions=CRITICAL)
+    workflow_id = await flows.add(PAGE, name="Page")
+    await flows.declare(severity="low")
+    await flows.change(workflow_id, enabled=False)
+    await look_once(sessions)
+    assert await reasons(engine) == ["workflow_off"]
+
+
+async def restart(flows: Flows, incident_id: UUID) -> None:
+    await flows.move(incident_id, "resolved")
+    await flows.move(incident_id, "started")
+
+
+async def test_pages_of_before_a_restart_do_not_hide_that_nobody_was_paged_since(
+    flows: Flows, sessions: Sessions, paging: Paging, engine: AsyncEngine
+) -> None:
+    again = await flows.add({**PAGE, "teams": []}, name="Again", triggers=["incident_restarted"])
+    incident_id = await flows.declare()
+    await paging.reaches(await paging.page(incident_id=incident_id), "confirmed")
+    assert await reasons(engine) == []
+    await restart(flows, incident_id)
+    await flows.ran(again)
+    assert await reasons(engine) == ["run_failed"]
+    await paging.reaches(await paging.page(incident_id=incident_id), "confirmed")
+    assert (await look(engine)).ended == {incident_id: "paged"}
+    await restart(flows, incident_id)
+    await flows.ran(again, runs=2)
+    assert await reasons(engine) == ["run_failed"], "each restart is told"
+    assert (await noted(sessions, incident_id)).ended_at is None
+    told = [text for text in await flows.timeline(incident_id) if "Nobody was paged" in text]
+    assert len(told) == 2
+
+
+async def test_what_failed_before_a_restart_is_not_told_of_it(
+    flows: Flows, paging: Paging, engine: AsyncEngine
+) -> None:
+    del paging  # needed only to be there
+    workflow_id = await flows.add({**PAGE, "teams": []}, name="Page")
+    incident_id = await flows.declare()
+    await flows.ran(workflow_id)
+    assert await reasons(engine) == ["run_failed"]
+    await restart(flows, incident_id)
+    assert (await look(engine)).ended == {incident_id: "decided"}
+    assert await reasons(engine) == []
+
+
+async def test_what_nobody_was_needed_for_once_is_found_when_somebody_is(
+    flows: Flows, sessions: Sessions, engine: AsyncEngine
+) -> None:
+    await flows.add(PAGE, name="Critical only", conditions=CRITICAL)
+    await flows.add(PAGE, name="Raised", triggers=["severity_updated"], enabled=False)
+    incident_id = await flows.declare(severity="low")
+    assert await reasons(engine) == ["event_late"]
+    await look_once(sessions)
+    assert (await look(engine)).ended == {incident_id: "decided"}
+    await flows.rate(incident_id, "high")
+    assert await reasons(engine) == ["workflow_off"]

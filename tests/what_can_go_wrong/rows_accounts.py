@@ -150,9 +150,33 @@ ROWS: Final = [
         "PagerTree does not take the resolve of a page whose incident is over.",
         "PagerTree",
         "The operation was `failed` or `dead`, and people went on being paged.",
-        "Timeline, run, `why`, an event and `doctor` say so. It is tried again for days.",
+        "Timeline, run, `why`, an event and `doctor` say so. It is tried until it is resolved.",
         "tests/workflows/test_failed_calls.py::"
         "test_a_failed_resolve_is_told_everywhere_and_made_again_until_it_is_done",
+    ),
+    Row(
+        "PagerTree does not take an acknowledgement: its attempts are over.",
+        "PagerTree",
+        "It was told once and not tried again: people who had taken the alert went on being paged.",
+        "It is told everywhere, and tried again as long as the alert is open there.",
+        "tests/workflows/test_failed_calls.py::"
+        "test_a_failed_acknowledgement_is_told_and_made_again_until_it_is_done",
+    ),
+    Row(
+        "PagerTree does not take a change of an alert, and takes a newer one.",
+        "PagerTree",
+        "The first change was lost.",
+        "It is tried again, without what the newer one says.",
+        "tests/workflows/test_failed_calls.py::"
+        "test_a_failed_change_is_made_again_and_undoes_no_newer_one",
+    ),
+    Row(
+        "PagerTree does not take a resolve for longer than a week.",
+        "PagerTree",
+        "It was given up, and people went on being paged.",
+        "It is tried, up to once a day, until PagerTree no longer has the alert open.",
+        "tests/workflows/test_failed_calls.py::"
+        "test_a_call_that_failed_for_months_is_tried_again_until_the_alert_is_gone",
     ),
     Row(
         "PagerTree fails, or refuses the API key, while an incident's page is to be resolved.",

@@ -7,10 +7,32 @@ TITLE: Final = "Incidents and the alerts they are made of"
 LATE: Final = "tests/incidents/test_attached_late.py"
 AGAIN: Final = "tests/alerts/test_repeats.py"
 RESTART: Final = "tests/workflows/test_restart.py"
+UNPAGED: Final = "tests/unpaged/test_sweep.py"
 
 OF_ALERT: Final = "tests/workflows/test_incident_of_alert.py"
 
 ROWS: Final = [
+    Row(
+        "A workflow for alerts is switched off or removed before it looked at an alert.",
+        "colleague",
+        "Nothing said that it paged nobody for the alert.",
+        "The alert is `alert.unpaged`, in `doctor` and in the metric, and says which workflow.",
+        f"{UNPAGED}::test_an_alert_whose_workflow_ended_after_it_should_have_run_is_found",
+    ),
+    Row(
+        "Workflows cannot look at an alert: its event waits too long, or is dead.",
+        "operator",
+        "It was counted in `doctor`, and no check said that nobody was paged for the alert.",
+        "The alert is `alert.unpaged`, if a workflow that pages waits for it.",
+        f"{UNPAGED}::test_an_alert_whose_event_is_late_or_dead_is_found_if_a_workflow_waits_for_it",
+    ),
+    Row(
+        "An incident is restarted, and what should page then fails.",
+        "colleague",
+        "A page of before the restart counted: nothing said that nobody was paged since.",
+        "Only what was paged since the restart counts; each restart is told.",
+        f"{UNPAGED}::test_pages_of_before_a_restart_do_not_hide_that_nobody_was_paged_since",
+    ),
     Row(
         "A severity that a workflow names is deleted or misspelt.",
         "colleague",

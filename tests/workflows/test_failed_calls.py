@@ -1,4 +1,4 @@
-"""Resolves and acknowledgements that PagerTree does not take: told, and resolves made again."""
+"""Resolves and acknowledgements that PagerTree does not take: told, and made again."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -16,7 +16,14 @@ from pagersync.alerts.models import Alert
 from pagersync.database.engine import raw_connection
 from pagersync.events.publish import Cause
 from pagersync.http import AsyncClient
-from pagersync.paging.failed_calls import PAUSE_FIRST_S, PAUSE_MAX_S, pause_s, tell_late
+from pagersync.paging.failed_calls import (
+    PAUSE_FIRST_S,
+    PAUSE_MAX_S,
+    PAUSE_OF_OLD_MAX_S,
+    RETRIED,
+    pause_s,
+    tell_late,
+)
 from pagersync.paging.findings import find_page_problems
 from pagersync.paging.models import Operation, OperationKind, Page
 from pagersync.paging.service import get_page, request_operation
@@ -26,6 +33,12 @@ from tests.support.server import running_server
 from tests.support.wait import eventually
 from tests.workflows.conftest import Flows
 from tests.workflows.tracing import trace
+
+CALLS = {
+    OperationKind.RESOLVE_ALERT: ("POST", "/resolve"),
+    OperationKind.ACKNOWLEDGE_ALERT: ("POST", "/acknowledge"),
+    OperationKind.UPDATE_ALERT: ("PUT", ""),
+}
 
 
 @pytest.fixture
@@ -218,17 +231,122 @@ async def test_a_new_resolve_takes_the_place_of_a_failed_one(
     assert again.retry_at is None
 
 
-async def test_a_failed_acknowledgement_is_told_and_not_made_again(
-    directory: Paging, flows: Flows, hasty: AsyncClient
+async def retry_now(directory: Paging, call: Operation) -> None:
+    async with directory.sessions.begin() as session:
+        own = update(Operation).where(Operation.id == call.id)
+        await session.execute(own.values(retry_at=func.now()))
+
+
+async def of_kind(directory: Paging, call: Operation) -> Operation:
+    operations = await directory.operations(UUID(str(call.page_id)))
+    return next(each for each in operations if each.id == call.id)
+
+
+async def is_done(directory: Paging, call: Operation) -> None:
+    await eventually(lambda: of_kind(directory, call), lambda each: each.state == "done")
+
+
+async def test_a_failed_acknowledgement_is_told_and_made_again_until_it_is_done(
+    directory: Paging, flows: Flows, hasty: AsyncClient, settings: Settings
 ) -> None:
-    del hasty
     incident_id, page_id = await paged_for(directory, flows)
     directory.simulator.fail_next("internal_error", path_end="/acknowledge", times=1)
     await _ask(directory, page_id, OperationKind.ACKNOWLEDGE_ALERT)
     call = await failed(directory, page_id, OperationKind.ACKNOWLEDGE_ALERT)
-    assert call.retry_at is None
+    assert call.retry_at is not None
     assert "page.acknowledge_failed" in await directory.events(page_id)
-    assert any("could not be acknowledged" in line for line in await flows.timeline(incident_id))
+    told = [each for each in await flows.timeline(incident_id) if "could not be ackn" in each]
+    assert told[0].endswith("It is tried again.")
+    said = (await trace(hasty, "incident", incident_id))["summary"]
+    assert "The acknowledgement in PagerTree failed" in said
+    async with directory.sessions() as session:
+        codes = {finding.code for finding in await find_page_problems(session, settings)}
+    assert "acknowledge_failed" in codes
+    await retry_now(directory, call)
+    await directory.reaches(page_id, "acknowledged")
+
+
+async def test_an_acknowledgement_that_somebody_made_in_pagertree_is_not_made_again(
+    directory: Paging, flows: Flows, hasty: AsyncClient
+) -> None:
+    del hasty
+    _, page_id = await paged_for(directory, flows)
+    directory.simulator.fail_next("internal_error", path_end="/acknowledge", times=1)
+    await _ask(directory, page_id, OperationKind.ACKNOWLEDGE_ALERT)
+    call = await failed(directory, page_id, OperationKind.ACKNOWLEDGE_ALERT)
+    (alert,) = directory.simulator.alerts()
+    directory.simulator.act(alert["id"], "acknowledge")
+    await directory.reaches(page_id, "acknowledged")
+    calls = len(await directory.attempts(page_id))
+    await retry_now(directory, call)
+    await is_done(directory, call)
+    assert len(await directory.attempts(page_id)) == calls
+
+
+async def test_a_failed_change_is_made_again_and_undoes_no_newer_one(
+    directory: Paging, flows: Flows, hasty: AsyncClient
+) -> None:
+    del hasty
+    _, page_id = await paged_for(directory, flows)
+    kind = OperationKind.UPDATE_ALERT
+    directory.simulator.fail_next("internal_error", method="PUT", times=1)
+    await _ask(directory, page_id, kind, title="Old", description="More of it")
+    call = await failed(directory, page_id, kind)
+    assert call.retry_at is not None
+    assert "page.update_failed" in await directory.events(page_id)
+    await _ask(directory, page_id, kind, title="New")
+    await eventually(lambda: texts(directory), lambda found: found[0] == "New")
+    await retry_now(directory, call)
+    await is_done(directory, call)
+    assert await texts(directory) == ("New", "More of it")
+
+
+async def test_a_failed_change_that_newer_ones_replace_is_not_made_again(
+    directory: Paging, flows: Flows, hasty: AsyncClient
+) -> None:
+    del hasty
+    _, page_id = await paged_for(directory, flows)
+    kind = OperationKind.UPDATE_ALERT
+    directory.simulator.fail_next("internal_error", method="PUT", times=1)
+    await _ask(directory, page_id, kind, title="Old")
+    call = await failed(directory, page_id, kind)
+    await _ask(directory, page_id, kind, title="New")
+    await eventually(lambda: texts(directory), lambda found: found[0] == "New")
+    await retry_now(directory, call)
+    ended = await eventually(lambda: of_kind(directory, call), lambda each: each.retry_at is None)
+    assert (ended.state, ended.params) == ("dead", {})
+    assert "newer changes took its place" in str(ended.last_error)
+
+
+async def texts(directory: Paging) -> tuple[str, str]:
+    (alert,) = directory.simulator.alerts()
+    return alert["title"], alert["description"]
+
+
+@pytest.mark.parametrize("kind", RETRIED)
+async def test_a_call_that_failed_for_months_is_tried_again_until_the_alert_is_gone(
+    directory: Paging, flows: Flows, hasty: AsyncClient, kind: OperationKind
+) -> None:
+    del hasty
+    incident_id, page_id = await paged_for(directory, flows)
+    method, path_end = CALLS[kind]
+    directory.simulator.fail_next("internal_error", method=method, path_end=path_end, times=2)
+    await _ask(directory, page_id, kind, **({"title": "New"} if method == "PUT" else {}))
+    call = await failed(directory, page_id, kind)
+    async with directory.sessions.begin() as session:
+        months_ago = func.now() - timedelta(days=90)
+        await session.execute(update(Operation).values(created_at=months_ago))
+    await retry_now(directory, call)
+    again = await eventually(lambda: of_kind(directory, call), lambda each: each.failures == 2)
+    assert again.retry_at is not None
+    (alert,) = directory.simulator.alerts()
+    directory.simulator.delete_alert(directory.simulator.state.alerts[alert["id"]])
+    await retry_now(directory, call)
+    last = await eventually(lambda: of_kind(directory, call), lambda each: each.failures == 3)
+    assert (last.state, last.retry_at) == ("failed", None)
+    assert "PagerTree no longer has the alert" in str(last.last_error)
+    told = [each for each in await flows.timeline(incident_id) if "could not be " in each]
+    assert len(told) == 2, "the first and the last time"
 
 
 async def test_a_resolve_whose_account_was_removed_is_told(
@@ -265,14 +383,18 @@ async def test_an_alert_is_resolved_once_however_many_ask(directory: Paging) -> 
         assert await session.scalar(own) == 1
 
 
-async def _ask(directory: Paging, page_id: UUID, kind: OperationKind) -> None:
+async def _ask(directory: Paging, page_id: UUID, kind: OperationKind, **params: Any) -> None:
     async with directory.sessions.begin() as session:
         page = await get_page(session, page_id)
         values: dict[str, Any] = {"integration_id": page.integration_id, "page": page}
+        values["params"] = params
         await request_operation(session, kind, requested_by="a test", **values)
 
 
-@given(st.integers(min_value=1, max_value=10_000))
-def test_pauses_grow_from_a_minute_to_an_hour(failures: int) -> None:
-    assert PAUSE_FIRST_S <= pause_s(failures) <= pause_s(failures + 1) <= PAUSE_MAX_S
-    assert timedelta(seconds=PAUSE_MAX_S) == timedelta(hours=1)
+@given(st.integers(min_value=1, max_value=10_000), st.floats(min_value=0, max_value=1e9))
+def test_pauses_grow_from_a_minute_to_an_hour_and_of_old_calls_to_a_day(
+    failures: int, age_s: float
+) -> None:
+    pause = pause_s(failures, age_s)
+    assert PAUSE_FIRST_S <= pause <= pause_s(failures + 1, age_s + 1)
+    assert pause <= (PAUSE_MAX_S if age_s <= 86_400 else PAUSE_OF_OLD_MAX_S)

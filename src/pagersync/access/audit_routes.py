@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, DateTime, select
 
 from pagersync.access.guard import needs
 from pagersync.access.models import AuditEntry, Scope
+from pagersync.cut_columns import Wide
 from pagersync.database.base import Base
 from pagersync.database.session import SessionDep
 from pagersync.errors import NotFoundError
@@ -86,7 +87,7 @@ async def list_audit(
     page: PageDep,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[AuditAttributes]:
-    wide = [AuditEntry.before, AuditEntry.after]
+    wide = Wide([AuditEntry.before, AuditEntry.after])
     found = await find(session, select(AuditEntry).where(*where), AuditEntry.id, page, wide=wide)
     return Collection(
         data=[_resource(row) for row in found.rows], links=found.links, meta=found.meta

@@ -16,6 +16,7 @@ from pagersync.alerts.models import AlertEvent
 from pagersync.alerts.requests import ChangedNote, NewNote
 from pagersync.alerts.routes import find_alert
 from pagersync.alerts.views import EVENT_SHAPE, AlertEventAttributes, event_resource
+from pagersync.cut_columns import Wide
 from pagersync.database.session import SessionDep
 from pagersync.etag import IfMatch, check_if_match, etag_of, version_of
 from pagersync.filters import Filters
@@ -61,7 +62,8 @@ async def list_alert_events(
     statement = select(AlertEvent).where(
         AlertEvent.integration_id == alert.integration_id, AlertEvent.alert_id == alert.id, *where
     )
-    found = await find(session, statement, AlertEvent.id, page)
+    wide = [AlertEvent.details]
+    found = await find(session, statement, AlertEvent.id, page, wide=Wide(wide, wanted.fields))
     return await wanted.collection(session, found, [event_resource(row) for row in found.rows])
 
 
@@ -101,7 +103,14 @@ async def list_alert_events_feed(
     wanted: WantedDep,
 ) -> Collection[AlertEventAttributes]:
     statement = select(AlertEvent).where(*where)
-    found = await find(session, statement, AlertEvent.id, page, order=order)
+    found = await find(
+        session,
+        statement,
+        AlertEvent.id,
+        page,
+        order=order,
+        wide=Wide([AlertEvent.details], wanted.fields),
+    )
     return await wanted.collection(session, found, [event_resource(row) for row in found.rows])
 
 

@@ -12,7 +12,8 @@ from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.alerts.models import Alert
-from pagersync.alerts.views import SHAPE, AlertAttributes, alert_resource
+from pagersync.alerts.views import SHAPE, WIDE, AlertAttributes, alert_resource
+from pagersync.cut_columns import Wide
 from pagersync.database.session import SessionDep
 from pagersync.incidents.attach import attach_alerts
 from pagersync.incidents.models import Incident, IncidentAlert
@@ -78,7 +79,7 @@ async def _attached(
 ) -> Collection[AlertAttributes]:
     ids = select(IncidentAlert.alert_id).where(IncidentAlert.incident_id == incident.id)
     statement = select(Alert).where(Alert.id.in_(ids)).options(defer(Alert.fold))
-    found = await find(session, statement, Alert.id, page, wide=[Alert.data])
+    found = await find(session, statement, Alert.id, page, wide=Wide(WIDE, wanted.fields))
     accounts = await account_names(session, found.rows)
     shown = [alert_resource(row, accounts) for row in found.rows]
     return await wanted.collection(session, found, shown)

@@ -13,7 +13,8 @@ from pagersync.access.account_names import account_names
 from pagersync.access.guard import needs
 from pagersync.access.models import Scope
 from pagersync.alerts.models import Alert, AlertStatus
-from pagersync.alerts.views import SHAPE, AlertAttributes, alert_resource
+from pagersync.alerts.views import SHAPE, WIDE, AlertAttributes, alert_resource
+from pagersync.cut_columns import Wide
 from pagersync.database.session import SessionDep
 from pagersync.errors import NotFoundError
 from pagersync.etag import etag_of
@@ -63,7 +64,7 @@ async def list_alerts(
     wanted: WantedDep,
 ) -> Collection[AlertAttributes]:
     statement = select(Alert).where(*where).options(defer(Alert.fold))
-    found = await find(session, statement, Alert.id, page, wide=[Alert.data])
+    found = await find(session, statement, Alert.id, page, wide=Wide(WIDE, wanted.fields))
     accounts = await account_names(session, found.rows)
     shown = [alert_resource(row, accounts) for row in found.rows]
     return await wanted.collection(session, found, shown)

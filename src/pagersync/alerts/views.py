@@ -1,7 +1,7 @@
 """How the API shows alerts and what happened to them: Rootly's attributes, and ours."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -11,11 +11,15 @@ from sqlalchemy.orm import aliased, defer
 
 from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.alerts.models import LOCAL_PREFIX, Alert, AlertEvent, AlertStatus
-from pagersync.cut_columns import cut, with_cut
+from pagersync.cut_columns import Columns, read_cut_pairs
 from pagersync.incidents.models import Incident, IncidentAlert
+from pagersync.incidents.views import WIDE as INCIDENT_WIDE
 from pagersync.incidents.views import incident_resources
 from pagersync.jsonapi import EMPTY_HERE, Empty, Resource, Timestamp
-from pagersync.shape import Shape, related_max
+from pagersync.shape import Shape, read_related, related_max
+
+WIDE: Final[Columns] = (Alert.data, Alert.description)
+"""What can hold much, and is cut in lists."""
 
 
 def _none() -> Any:
@@ -150,7 +154,7 @@ async def events_of(
         select(row).where(numbered.c.number <= related_max(len(ids))).order_by(row.id.desc())
     )
     events: dict[UUID, list[Resource[Any]]] = {}
-    for event in await session.scalars(statement):
+    for event in await read_related(session, statement, [row.details], len(ids)):
         events.setdefault(event.alert_id, []).append(event_resource(event))
     return events
 
@@ -159,14 +163,15 @@ async def incidents_of(
     session: AsyncSession, ids: Sequence[UUID]
 ) -> Mapping[UUID, Sequence[Resource[Any]]]:
     """Return the incidents that alerts are attached to, by alert."""
-    pairs = await session.execute(
+    most = related_max(len(ids)) * len(ids)
+    pairs = (
         select(IncidentAlert.alert_id, Incident)
         .join(Incident, Incident.id == IncidentAlert.incident_id)
         .where(IncidentAlert.alert_id.in_(ids), Incident.removed_at.is_(None))
         .order_by(Incident.id.desc())
-        .limit(related_max(len(ids)) * len(ids))
+        .limit(most)
     )
-    found = [(alert_id, incident) for alert_id, incident in pairs]
+    found = await read_cut_pairs(session, pairs, INCIDENT_WIDE, most)
     shown = await incident_resources(session, [incident for _, incident in found])
     incidents: dict[UUID, list[Resource[Any]]] = {}
     for (alert_id, _), resource in zip(found, shown, strict=True):
@@ -185,8 +190,8 @@ async def alerts_of(
     is_shown = (numbered.c.alert_id == Alert.id) & (numbered.c.number <= related_max(len(ids)))
     statement = select(numbered.c.incident_id, Alert).join(numbered, is_shown)
     statement = statement.options(defer(Alert.fold)).order_by(Alert.id.desc())
-    found = (await session.execute(cut(statement, [Alert.data]))).all()
-    rows = [(id_, with_cut(alert, [Alert.data], values)) for id_, alert, *values in found]
+    most = related_max(len(ids)) * len(ids)
+    rows = await read_cut_pairs(session, statement, WIDE, most)
     accounts = await account_names(session, [alert for _, alert in rows])
     alerts: dict[UUID, list[Resource[Any]]] = {}
     for incident_id, alert in rows:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, select
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
+from pagersync.cut_columns import Wide
 from pagersync.database.session import SessionDep
 from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.filters import Filters
@@ -121,7 +122,10 @@ async def list_incident_events(
     incident = await get_incident(session, incident_id)
     statement = select(IncidentEvent).where(IncidentEvent.incident_id == incident.id, *where)
     order = order or [IncidentEvent.occurred_at.asc(), IncidentEvent.id.asc()]
-    found = await find(session, statement, IncidentEvent.id, page, order=order)
+    wide = [IncidentEvent.event]
+    found = await find(
+        session, statement, IncidentEvent.id, page, order=order, wide=Wide(wide, shape.fields)
+    )
     return await shape.collection(session, found, [entry_resource(row) for row in found.rows])
 
 

@@ -122,6 +122,7 @@ class Incident(UpdatedAt, Base):
         source_alert_id: the alert that a workflow made it of; an alert becomes one incident.
         depth: how many workflow runs lie between it and what a person or PagerTree did.
         version: counts changes; an `If-Match` names it.
+        restarted_at: when it was last started again after it had ended.
         removed_at: since when nobody finds it; its number is not given again.
     """
 
@@ -162,6 +163,7 @@ class Incident(UpdatedAt, Base):
     cancelled_by: Mapped[str | None]
     cancellation_message: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default="1")
+    restarted_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
     search: Mapped[str] = mapped_column(
         TSVECTOR,

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, or_, select
 from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
+from pagersync.cut_columns import Wide
 from pagersync.database.session import SessionDep
 from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.events.publish import Cause
@@ -27,7 +28,7 @@ from pagersync.incidents.models import (
     IncidentStatus,
     Severity,
 )
-from pagersync.incidents.views import IncidentAttributes, incident_resources, load_entries
+from pagersync.incidents.views import WIDE, IncidentAttributes, incident_resources, load_entries
 from pagersync.jsonapi import (
     Collection,
     Document,
@@ -204,7 +205,9 @@ async def list_incidents(
     answer: AnswerDep,
 ) -> Collection[IncidentAttributes]:
     statement = select(Incident).where(Incident.removed_at.is_(None), *where)
-    found = await find(session, statement, Incident.id, page, order=order)
+    found = await find(
+        session, statement, Incident.id, page, order=order, wide=Wide(WIDE, shape.fields)
+    )
     return await shape.collection(session, found, await answer.resources(found.rows))
 
 

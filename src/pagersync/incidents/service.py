@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.base import new_id
@@ -283,6 +283,8 @@ async def _change(
         original=await _check_original(session, incident, wanted.get("duplicate_incident_id")),
     )
     named = {name: (getattr(incident, name), wanted[name]) for name in values if name in wanted}
+    if lifecycle.is_restart(incident.status, status):
+        wanted["restarted_at"] = func.now()  # as its event has it
     for name, value in wanted.items():
         setattr(incident, name, value)
     incident.version += 1

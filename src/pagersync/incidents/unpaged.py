@@ -1,4 +1,4 @@
-"""What nobody was paged for: a row for each incident or alert that was found, once and for ever."""
+"""What nobody was paged for: a row for each incident or alert that was found."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -19,7 +19,7 @@ class Unpaged(Base):
         reason: why, for machines.
         detail: why, for people.
         remedy: what to do about it.
-        since: when the incident or alert was created.
+        since: when the incident or alert was created, or the incident was started again.
         ended_at: since when it is no longer so.
         ended_by: `paged`, `over` (nobody is needed any more) or `decided` (a person wanted it so).
     """

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.cut_columns import Columns
 from pagersync.incidents.models import (
     EventKind,
     Incident,
@@ -22,9 +23,17 @@ from pagersync.incidents.models import (
 from pagersync.incidents.rootly_attributes import EmptyOfIncident
 from pagersync.incidents.unpaged import unpaged_reasons
 from pagersync.jsonapi import EMPTY_HERE, Document, Resource, Timestamp
-from pagersync.shape import related_max
+from pagersync.shape import read_related, related_max
 
 A = TypeVar("A", bound=BaseModel)
+
+WIDE: Final[Columns] = (
+    Incident.summary,
+    Incident.mitigation_message,
+    Incident.resolution_message,
+    Incident.cancellation_message,
+)
+"""What can hold much, and is cut in lists."""
 
 
 class Person(BaseModel):
@@ -158,9 +167,8 @@ async def load_entries(
         placed.c.place <= related_max(len(incident_ids))
     )
     found: defaultdict[UUID, list[Resource[Any]]] = defaultdict(list)
-    for row in await session.scalars(
-        select(IncidentEvent).join(placed, is_shown).order_by(*newest)
-    ):
+    statement = select(IncidentEvent).join(placed, is_shown).order_by(*newest)
+    for row in await read_related(session, statement, [IncidentEvent.event], len(incident_ids)):
         found[row.incident_id].append(entry_resource(row))
     return found
 

@@ -101,7 +101,11 @@ async def _comment_once(pagertree: PagerTree, alert_id: str, work: Work) -> None
 
 
 def is_refusal_of_state(work: Work, error: Exception) -> bool:
-    """Tell whether PagerTree refused because of the alert's status, as far as that can be told."""
-    kinds = (OperationKind.ACKNOWLEDGE_ALERT, OperationKind.RESOLVE_ALERT)
+    """Tell whether PagerTree may have refused because of how the alert stands."""
+    kinds = (
+        OperationKind.ACKNOWLEDGE_ALERT,
+        OperationKind.RESOLVE_ALERT,
+        OperationKind.UPDATE_ALERT,
+    )
     is_refusal = isinstance(error, Rejected) and not isinstance(error, CredentialsRefused)
     return is_refusal and work.kind in kinds

@@ -1,13 +1,14 @@
-"""Resolves, acknowledgements and changes that failed: told to people, and resolves made again.
+"""Resolves, acknowledgements and changes of alerts that failed: told to people, and made again.
 
-What is over must not go on paging people because one call failed. So a failed resolve is made
-again, with pauses that grow from a minute to an hour, until PagerTree shows the alert as resolved,
-a person cancels it, or `RETRIED_FOR` is over.
+What is over, or what somebody has taken, must not go on paging people because one call failed. So
+a failed call is made again, with pauses that grow from a minute to an hour, and after a day on to
+a day. It ends when PagerTree shows that it is done or needless, no longer has the alert, or when a
+person cancels it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -22,7 +23,10 @@ from pagersync.paging.step import End, Work
 
 PAUSE_FIRST_S: Final = 60.0
 PAUSE_MAX_S: Final = 3600.0
-RETRIED_FOR: Final = timedelta(days=7)
+PAUSE_OF_OLD_MAX_S: Final = 86400.0
+PAUSE_PER_AGE: Final = 1 / 24
+"""A call that fails for longer than a day waits for so much of that time."""
+
 REVIVED_AT_ONCE_MAX: Final = 100
 
 LATE_AFTER_S: Final = 60.0
@@ -60,9 +64,18 @@ KINDS: Final[Mapping[OperationKind, FailedCall]] = MappingProxyType(
 )
 
 
-def pause_s(failures: int) -> float:
-    """Return how long to wait after so many failures of a resolve, at least one. Pure."""
-    return min(PAUSE_MAX_S, PAUSE_FIRST_S * 2.0 ** min(failures - 1, 10))
+RETRIED: Final = (
+    OperationKind.RESOLVE_ALERT,
+    OperationKind.ACKNOWLEDGE_ALERT,
+    OperationKind.UPDATE_ALERT,
+)
+"""What is made again as long as the alert is open in PagerTree."""
+
+
+def pause_s(failures: int, age_s: float) -> float:
+    """Return how long to wait after so many failures, at least one, of so old a call. Pure."""
+    young = min(PAUSE_MAX_S, PAUSE_FIRST_S * 2.0 ** min(failures - 1, 10))
+    return max(young, min(PAUSE_OF_OLD_MAX_S, age_s * PAUSE_PER_AGE))
 
 
 def has_failed(work: Work, end: End) -> bool:
@@ -76,13 +89,10 @@ async def follow_failure(connection: Connection, work: Work, end: End) -> None:
     if not has_failed(work, end):
         return
     failures = await connection.fetchval(_COUNT_FAILURE, work.id)
-    is_retried = (
-        work.kind == OperationKind.RESOLVE_ALERT
-        and not end.is_final
-        and datetime.now(UTC) - work.created_at < RETRIED_FOR
-    )
+    is_retried = work.kind in RETRIED and not end.is_final
     if is_retried:
-        await connection.execute(_RETRY, work.id, pause_s(failures))
+        age_s = (datetime.now(UTC) - work.created_at).total_seconds()
+        await connection.execute(_RETRY, work.id, pause_s(failures, age_s))
     if failures > 1 and is_retried:
         return
     row = await connection.fetchrow(_ABOUT, work.id)
@@ -163,9 +173,10 @@ async def tell_late(connection: Connection) -> None:
 
 
 async def revive_due(connection: Connection, *, attempts_max: int) -> int:
-    """Queue the failed resolves whose time has come, for one more try; return how many.
+    """Queue the failed calls whose time has come, for one more try; return how many.
 
-    One whose alert is resolved by now is done.
+    One whose alert is by now what was asked for is done. A change sends only what no newer change
+    of the same alert says, so that it undoes none.
     """
     revived = await connection.fetch(_REVIVE, REVIVED_AT_ONCE_MAX, attempts_max - 1)
     if revived:
@@ -218,17 +229,35 @@ WHERE run_id = $1 AND ($2 = ANY (operation_ids) OR task_params ->> 'task_type' =
 
 _REVIVE: Final = """
 WITH due AS MATERIALIZED (
-    SELECT o.id, coalesce(p.status = 'resolved', a.status = 'resolved', false) AS is_over
+    SELECT o.id, coalesce(p.status, a.status, '') AS status,
+        o.params - ARRAY(
+            SELECT jsonb_object_keys(n.params) FROM operations n
+            WHERE o.kind = 'update_alert' AND n.kind = o.kind AND n.id > o.id
+              AND (n.page_id = o.page_id OR o.page_id IS NULL AND n.alert_id = o.alert_id)
+              AND n.state <> 'canceled') AS params
     FROM operations o
     LEFT JOIN pages p ON p.id = o.page_id
     LEFT JOIN alerts a ON a.id = o.alert_id AND o.page_id IS NULL
     WHERE o.retry_at <= now()
     ORDER BY o.retry_at LIMIT $1 FOR UPDATE OF o SKIP LOCKED
+), decided AS (
+    SELECT o.id, due.params, CASE
+        WHEN o.kind = 'update_alert' AND due.status = 'resolved' THEN o.state
+        WHEN o.kind = 'update_alert' AND due.params = '{}' THEN o.state
+        WHEN due.status = 'resolved' THEN 'done'
+        WHEN o.kind = 'acknowledge_alert' AND due.status = 'acknowledged' THEN 'done'
+        ELSE 'queued' END AS state
+    FROM due JOIN operations o ON o.id = due.id
 )
 UPDATE operations o
-SET retry_at = NULL, attempt = $2, lookups = 0, run_at = now(),
-    state = CASE WHEN due.is_over THEN 'done' ELSE 'queued' END,
-    finished_at = CASE WHEN due.is_over THEN now() END
-FROM due WHERE o.id = due.id AND o.state IN ('failed', 'dead')
+SET retry_at = NULL, params = d.params, state = d.state,
+    attempt = CASE WHEN d.state = 'queued' THEN $2 ELSE o.attempt END,
+    lookups = 0, run_at = now(),
+    finished_at = CASE WHEN d.state = 'queued' THEN NULL ELSE now() END,
+    last_error = CASE WHEN d.state = o.state THEN
+        concat(o.last_error, ' (not tried again: ', CASE WHEN d.params = '{}'
+            THEN 'newer changes took its place)' ELSE 'the alert is resolved)' END)
+        ELSE o.last_error END
+FROM decided d WHERE o.id = d.id AND o.state IN ('failed', 'dead')
 RETURNING o.id
 """

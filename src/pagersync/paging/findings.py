@@ -20,6 +20,19 @@ LOOKED_AT: Final[Mapping[str, str]] = MappingProxyType(
 """Statuses of pages that can still become better, and what each means for people."""
 
 
+CALLS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
+    {
+        OperationKind.RESOLVE_ALERT: ("resolve_failed", "Resolves", "People may still be paged."),
+        OperationKind.ACKNOWLEDGE_ALERT: (
+            "acknowledge_failed",
+            "Acknowledgements",
+            "People may still be paged.",
+        ),
+        OperationKind.UPDATE_ALERT: ("update_failed", "Changes", "People see what was before."),
+    }
+)
+"""Codes of findings, and what failed, for people."""
+
 WAITING: Final = (OperationState.QUEUED, OperationState.RUNNING)
 
 
@@ -41,22 +54,26 @@ async def find_page_problems(session: AsyncSession, settings: Settings) -> list[
         )
         for status, count in await session.execute(counted)
     ]
-    return found + await _failed_resolves(session)
+    return found + await _failed_calls(session)
 
 
-async def _failed_resolves(session: AsyncSession) -> list[Finding]:
-    """Return how many alerts go on paging people although somebody asked for their resolve."""
+async def _failed_calls(session: AsyncSession) -> list[Finding]:
+    """Return how many calls about alerts fail, and are retried."""
     is_over = Operation.state.in_((OperationState.DONE, OperationState.CANCELED))
-    failed = select(func.count()).where(
-        Operation.kind == OperationKind.RESOLVE_ALERT,
-        ~is_over,
-        Operation.failures > 0,
-        Operation.retry_at.is_not(None) | Operation.state.in_(WAITING),
+    failed = (
+        select(Operation.kind, func.count())
+        .where(
+            Operation.kind.in_(CALLS),
+            ~is_over,
+            Operation.failures > 0,
+            Operation.retry_at.is_not(None) | Operation.state.in_(WAITING),
+        )
+        .group_by(Operation.kind)
+        .order_by(Operation.kind)
     )
-    count = await session.scalar(failed) or 0
-    if not count:
-        return []
-    detail = (
-        f"Resolves that failed in PagerTree and are retried: {count}. People may still be paged."
-    )
-    return [Finding("resolve_failed", Level.WARNING, detail, "pagersync operations list")]
+    found = []
+    for kind, count in await session.execute(failed):
+        code, noun, meaning = CALLS[kind]
+        detail = f"{noun} that failed in PagerTree and are retried: {count}. {meaning}"
+        found.append(Finding(code, Level.WARNING, detail, "pagersync operations list"))
+    return found

@@ -215,7 +215,7 @@ class Operation(Requested, QueueColumns, CreatedAt, Base):
         lookups: searches that found nothing since the last creating call; of an acknowledge or a
             resolve, refusals in a row although the alert's status allows it.
         failures: how often it ended without having done what was asked.
-        retry_at: when a failed resolve is made again; null for never.
+        retry_at: when a failed call about an alert is made again; null for never.
     """
 
     __tablename__ = "operations"

@@ -88,8 +88,8 @@ class OperationAttributes(BaseModel):
     finished_at: Timestamp | None
     failures: int = Field(description="How often it ended without having done what was asked.")
     retry_at: Timestamp | None = Field(
-        description="When a failed resolve is tried again: until PagerTree shows the alert as "
-        "resolved, or you cancel it."
+        description="When a failed resolve, acknowledgement or change is tried again: as long as "
+        "the alert is open in PagerTree, or until you cancel it."
     )
     attempts: list[AttemptAttributes]
 

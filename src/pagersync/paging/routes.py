@@ -13,6 +13,7 @@ from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
+from pagersync.cut_columns import Wide
 from pagersync.database.session import SessionDep, driver_connection
 from pagersync.filters import Filters
 from pagersync.integrations.directory_names import Named, load_names
@@ -165,7 +166,8 @@ async def list_pages(
     page: PageDep,
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[PageAttributes]:
-    found = await find(session, select(Page).where(*where), Page.id, page)
+    wide = [Page.description]
+    found = await find(session, select(Page).where(*where), Page.id, page, wide=Wide(wide))
     accounts, names = (
         await account_names(session, found.rows),
         await names_of_people(session, found.rows),

@@ -170,8 +170,8 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     Operations about one alert are worked one at a time, in the order in which they were asked for:
     in that of their ids, which another machine's clock must not turn around.
     """
-    if kind == OperationKind.RESOLVE_ALERT:
-        await _take_over_retries(session, page, alert_id)
+    if kind in (OperationKind.RESOLVE_ALERT, OperationKind.ACKNOWLEDGE_ALERT):
+        await _take_over_retries(session, kind, page, alert_id)
     operation = Operation(
         id=new_id() if kind == OperationKind.CREATE_ALERT else await _next_id(session, page),
         integration_id=integration_id,
@@ -191,13 +191,15 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
 
 
 async def _take_over_retries(
-    session: AsyncSession, page: Page | None, alert_id: UUID | None
+    session: AsyncSession, kind: OperationKind, page: Page | None, alert_id: UUID | None
 ) -> None:
-    """Keep failed resolves from being made again: a new one takes their place."""
+    """Keep failed calls of a kind from being made again: a new one takes their place."""
     about = Operation.page_id.is_(None) & (Operation.alert_id == alert_id)
     own = Operation.page_id == page.id if page else about
     await session.execute(
-        update(Operation).where(own, Operation.retry_at.is_not(None)).values(retry_at=None)
+        update(Operation)
+        .where(own, Operation.kind == kind, Operation.retry_at.is_not(None))
+        .values(retry_at=None)
     )
 
 

@@ -265,7 +265,7 @@ _ALLOWED_FROM: Final = {
 
 
 def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_max: int) -> End:
-    """Return how an acknowledge or a resolve goes on that PagerTree refused.
+    """Return how an acknowledge, a resolve or a change goes on that PagerTree refused.
 
     PagerTree documents which statuses each needs: resolving `open`, `dropped` or `acknowledged`,
     acknowledging `open`, `dropped` or `suppressed`. An alert that is already there is done; one
@@ -285,6 +285,9 @@ def after_refusal(work: Work, error: Rejected, status: str | None, *, attempts_m
         return End(again, lookups=work.lookups + 1)
     if status is None:
         detail = f"PagerTree no longer has the alert: {error.detail}"
+        return End(Outcome(work.id, OperationState.FAILED, detail), is_final=True)
+    if status == "resolved":  # which nothing changes any more
+        detail = f"the alert is resolved: {error.detail}"
         return End(Outcome(work.id, OperationState.FAILED, detail), is_final=True)
     if status == "queued":
         return End(_again(work, f"the alert is still queued: {error.detail}", attempts_max))

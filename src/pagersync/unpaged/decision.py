@@ -1,8 +1,9 @@
 """Should somebody have been paged, and was nobody? Pure.
 
-What a person decided is no problem: a page or a run that a person canceled, a workflow that was
-removed, conditions that do not hold. Neither is a run that its workflow makes wait. All else that
-keeps a workflow that pages from having paged somebody is one.
+What a person decided is no problem: a page or a run that a person canceled, conditions that do not
+hold. Neither is a run that its workflow makes wait. All else that keeps a workflow that pages from
+having paged somebody is one: also that somebody switched it off or removed it when it should
+have run already, since that canceled no page.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,10 +47,12 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
 DECIDED: Final = ("canceled by ", "not needed", "its alert was resolved")
 """How the reasons of pages begin that were canceled as somebody wanted it."""
 
+REMOVED: Final = "the workflow was removed"
+"""The reason of runs that ended with their workflow."""
+
 LEGITIMATE: Final = (
     "canceled by ",
     "its conditions do not hold",
-    "the workflow was removed",
     "the incident is gone",
     "the alert is gone",
 )
@@ -105,6 +108,7 @@ class OffSeen:
         is_on_now: it was switched on since; what it missed stays missed.
         is_removed: it was removed since; what it missed stays missed, too.
         is_alone: no other workflow that pages listened for what happened.
+        was_on: it was on when that happened, and off or removed before it was looked at.
     """
 
     workflow: str
@@ -117,6 +121,7 @@ class OffSeen:
     is_on_now: bool = False
     is_removed: bool = False
     is_alone: bool = False
+    was_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +205,9 @@ def _of_run(run: RunSeen) -> Problem | None:
         case RunStatus.FAILED | RunStatus.COMPLETED_WITH_ERRORS:
             return Problem("run_failed", f"{name} failed: {why}", again)
         case RunStatus.CANCELED if not told.startswith(LEGITIMATE):
-            return Problem("run_canceled", f"{name} was not run: {told}", again)
+            is_removed = told.startswith(REMOVED)  # nobody can retry it
+            detail = f"{name} was not run: {told}"
+            return Problem("run_canceled", detail, BY_HAND if is_removed else again)
         case RunStatus.QUEUED if run.is_over_limit and not run.is_due:
             return Problem("run_waits", f"{name} waits: {told}", "pagersync incidents list")
         case RunStatus.QUEUED | RunStatus.STARTED if run.error:  # put off: it tries again
@@ -225,23 +232,26 @@ def _of_off(evidence: Evidence) -> Iterator[Problem]:
     """Yield workflows that are off, where no other one was there to decide.
 
     One that pagersync itself switched off counts in any case, unless a workflow of another account
-    does its work.
+    does its work; so does one that was on when it should have run.
     """
     for off in evidence.off:
-        if off.is_alone or (off.reason is not None and not off.is_spare):
+        if off.is_alone or off.was_on or (off.reason is not None and not off.is_spare):
             yield _of_one_off(off)
 
 
 def _of_one_off(off: OffSeen) -> Problem:
     """Return the problem of a workflow that is off, or was; switching it on alone pages nobody."""
     run = f"pagersync workflows run {off.slug} --{off.kind} {off.number}"
+    name = f"the workflow {off.workflow!r}"
     if off.is_removed:
-        text = f"the workflow {off.workflow!r} was off at that time, and is removed now"
-        return Problem("workflow_off", text, BY_HAND)
+        text = "was removed before it ran" if off.was_on else "was off at that time, and is removed"
+        return Problem("workflow_off", f"{name} {text}", BY_HAND)
     if off.is_on_now:
-        return Problem("workflow_off", f"the workflow {off.workflow!r} was off at that time", run)
+        text = "was switched off before it ran" if off.was_on else "was off at that time"
+        return Problem("workflow_off", f"{name} {text}", run)
     why = f": {off.reason.rstrip('.')}" if off.reason else ""
-    text = f"the workflow {off.workflow!r} is off{why}"
+    before = " since it should have run" if off.was_on else ""
+    text = f"{name} is off{before}{why}"
     first = f"pagersync workflows enable {off.slug}"
     if off.account is not None:  # which switches its workflows on again
         first = f"pagersync integrations enable {off.account}"

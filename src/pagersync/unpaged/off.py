@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from pagersync.database.engine import Connection
+from pagersync.events.publish import NO_INTEGRATION
 from pagersync.unpaged.decision import OffSeen
 from pagersync.workflows.account_workflows import BY_ACCOUNT, OTHER_ACCOUNT
 from pagersync.workflows.conditions import Subject, conditions_of
@@ -19,6 +20,8 @@ from pagersync.workflows.trace_story import LEADING_TASKS, PAGING_TASKS
 UNSEEN: Final = ("queued", "running")
 """States of events that no workflow has looked at yet."""
 
+NOT_LOOKED_AT: Final = (*UNSEEN, "dead")
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -26,7 +29,10 @@ class Candidate:
 
     Attributes:
         name: what people call it.
+        since: when it was created or, an incident, started again.
+        restarted_at: when an incident was last started again; who was paged before went home.
         is_over: nobody is needed for it any more.
+        pages_itself: whether PagerTree made it, and so pages people for it without our help.
         depth: how many workflow runs lie between it and what a person or PagerTree did.
     """
 
@@ -34,9 +40,25 @@ class Candidate:
     id: UUID
     integration_id: UUID
     name: str
-    created_at: datetime
+    since: datetime
+    restarted_at: datetime | None
     is_over: bool
+    pages_itself: bool
     depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Missed:
+    """A workflow that did not hear of something: it was off when that was looked at.
+
+    Attributes:
+        is_alone: no other workflow that pages heard of it.
+        was_on: it was on when that happened.
+    """
+
+    workflow: asyncpg.Record
+    is_alone: bool
+    was_on: bool
 
 
 async def load_workflows(connection: Connection) -> Sequence[asyncpg.Record]:
@@ -63,43 +85,83 @@ async def find_off(
     off: defaultdict[UUID, list[OffSeen]] = defaultdict(list)
     for kind in ("incident", "alert"):
         missed = {
-            each.id: (each, pairs)
+            each.id: (each, those)
             for each in found
-            if each.kind == kind and (pairs := list(_missed(workflows, each, events[each.id])))
+            if each.kind == kind and (those := list(_missed(workflows, each, events[each.id])))
         }
         subjects = await load_subjects(connection, kind, [*missed]) if missed else {}
-        for id_, (each, pairs) in missed.items():
+        for id_, (each, those) in missed.items():
             if id_ in subjects:
-                off[id_] += _seen(each, pairs, subjects[id_])
+                off[id_] += _seen(each, those, subjects[id_])
     return off
+
+
+async def find_awaited(
+    connection: Connection,
+    workflows: Sequence[asyncpg.Record],
+    alerts: Sequence[Candidate],
+    events: Mapping[UUID, Sequence[asyncpg.Record]],
+) -> dict[UUID, list[asyncpg.Record]]:
+    """Return the events of alerts that were not looked at, and that a workflow waits for.
+
+    Of an alert that no workflow pages for, nothing is missed: PagerTree pages for it.
+    """
+    on = [row for row in workflows if row["enabled"] and row["removed_at"] is None]
+    awaited: defaultdict[UUID, list[tuple[asyncpg.Record, asyncpg.Record]]] = defaultdict(list)
+    for alert in alerts:
+        for event in events[alert.id]:
+            if event["state"] in NOT_LOOKED_AT:
+                awaited[alert.id] += [(event, row) for row in on if _listens(row, event)]
+    subjects = await load_subjects(connection, "alert", [*awaited]) if awaited else {}
+    return {
+        id_: [event for event, row in pairs if _would_match(row["trigger_params"], subjects[id_])]
+        for id_, pairs in awaited.items()
+        if id_ in subjects
+    }
 
 
 def _missed(
     workflows: Sequence[asyncpg.Record], each: Candidate, events: Sequence[asyncpg.Record]
-) -> Iterator[tuple[asyncpg.Record, bool]]:
-    """Yield each workflow that did not hear an event, and whether no other one heard it.
+) -> Iterator[_Missed]:
+    """Yield each workflow that did not hear an event.
 
-    For alerts only those count that pagersync itself switched off: PagerTree pages for alerts.
+    For alerts that PagerTree made only those count that pagersync itself switched off, or a person
+    after the event: PagerTree pages for them.
     """
     counted = [row for row in workflows if row["pages"] or each.kind == "alert"]
     paging = {row["id"] for row in counted}
     for row in counted:
-        for event in events:
-            if _was_off(row, event):
-                is_alone = each.kind == "incident" and not paging & _listeners(event)
-                yield row, is_alone
-                break
+        unheard = [event for event in events if _was_off(row, event)]
+        if unheard:
+            is_alone = not each.pages_itself and not paging & _listeners(unheard[0])
+            yield _Missed(row, is_alone, any(_was_on(row, event) for event in unheard))
+
+
+def _listens(workflow: asyncpg.Record, event: asyncpg.Record) -> bool:
+    """Tell whether a workflow, on or off, was there for something that happened."""
+    return (
+        not set(workflow["triggers"]).isdisjoint(event["triggers"])
+        and workflow["created_at"] <= event["occurred_at"]
+        and (
+            event["integration_id"] == NO_INTEGRATION
+            or workflow["integration_id"] in (None, event["integration_id"])
+        )
+    )
 
 
 def _was_off(workflow: asyncpg.Record, event: asyncpg.Record) -> bool:
-    """Tell whether a workflow was off when something happened that it listens for."""
-    if not set(workflow["triggers"]).intersection(event["triggers"]):
+    """Tell whether a workflow was off when something was looked at that it listens for."""
+    if not _listens(workflow, event) or workflow["id"] in _listeners(event):
         return False
-    if workflow["created_at"] > event["occurred_at"] or workflow["id"] in _listeners(event):
-        return False
-    if workflow["removed_at"] is not None and workflow["removed_at"] <= event["occurred_at"]:
-        return False
+    if workflow["removed_at"] is not None:
+        return bool(workflow["removed_at"] > event["occurred_at"])
     return not workflow["enabled"] or event["state"] not in UNSEEN
+
+
+def _was_on(workflow: asyncpg.Record, event: asyncpg.Record) -> bool:
+    """Tell whether a workflow that did not hear an event was on when it happened."""
+    ends = [workflow["off_at"], workflow["removed_at"] if workflow["enabled"] else None]
+    return any(end is not None and end > event["occurred_at"] for end in ends)
 
 
 def _listeners(event: asyncpg.Record) -> set[UUID]:
@@ -108,9 +170,8 @@ def _listeners(event: asyncpg.Record) -> set[UUID]:
     return {UUID(each["workflow_id"]) for each in (*matched, *(event["refused"] or []))}
 
 
-def _seen(
-    each: Candidate, pairs: Sequence[tuple[asyncpg.Record, bool]], subject: Subject
-) -> list[OffSeen]:
+def _seen(each: Candidate, missed: Sequence[_Missed], subject: Subject) -> list[OffSeen]:
+    rows = [(one, one.workflow) for one in missed]
     return [
         OffSeen(
             workflow=row["name"],
@@ -122,9 +183,10 @@ def _seen(
             is_spare=row["is_spare"],
             is_on_now=row["enabled"],
             is_removed=row["removed_at"] is not None,
-            is_alone=is_alone,
+            is_alone=one.is_alone,
+            was_on=one.was_on,
         )
-        for row, is_alone in pairs
+        for one, row in rows
         if _would_match(row["trigger_params"], subject)
     ]
 
@@ -139,7 +201,8 @@ def _would_match(trigger_params: Mapping[str, Any], subject: Subject) -> bool:
 
 _WORKFLOWS: Final = """
 SELECT w.id, w.name, w.slug, w.enabled, w.off_reason, w.removed_at, w.triggers, w.trigger_params,
-    w.created_at, w.off_by IS NOT DISTINCT FROM $3 AS is_spare, i.name AS account,
+    w.integration_id, w.created_at, w.off_at, w.off_by IS NOT DISTINCT FROM $3 AS is_spare,
+    i.name AS account,
     EXISTS (SELECT FROM workflow_tasks t WHERE t.workflow_id = w.id AND t.enabled
             AND t.task_params ->> 'task_type' = ANY ($2::text[])) AS pages
 FROM workflows w

@@ -9,10 +9,11 @@ from uuid import UUID
 
 import asyncpg
 
+from pagersync.alerts.models import LOCAL_PREFIX as LOCAL
 from pagersync.database.engine import Connection
 from pagersync.kept import first_id
 from pagersync.unpaged.decision import FINE, PAGES, Evidence, PageSeen, RunSeen
-from pagersync.unpaged.off import UNSEEN, Candidate, find_off, load_workflows
+from pagersync.unpaged.off import UNSEEN, Candidate, find_awaited, find_off, load_workflows
 from pagersync.workflows.account_workflows import OTHER_ACCOUNT
 from pagersync.workflows.trace_story import LEADING_TASKS, PAGING_TASKS
 
@@ -34,10 +35,12 @@ class Pieces:
 async def find_candidates(
     connection: Connection, first: UUID, last: UUID, after: UUID, rows_max: int
 ) -> list[Candidate]:
-    """Return incidents without a page and alerts with trouble, none of them known yet.
+    """Return incidents without a page and alerts with trouble, none of them known to be so.
 
-    Alerts without trouble are among them while a workflow for alerts is off that pagersync itself
-    switched off: those that came a short time ago.
+    An incident that was started again is without a page until it is paged anew. Alerts have
+    trouble, too, if an event of theirs waits or is dead, and those that came a short time ago if
+    a workflow that listens is off because of pagersync, or was switched off or removed afterwards;
+    for those that PagerTree does not have, any that is off counts.
 
     Args:
         connection: to read from.
@@ -69,19 +72,20 @@ async def gather(
     workflows = await load_workflows(connection)
     pieces = Pieces()
     for kind, tasks in (("incident", PAGING_TASKS), ("alert", LEADING_TASKS)):
-        ids = [each.id for each in found if each.kind == kind]
-        if ids:
-            await _gather(connection, pieces, kind, ids, [*tasks], after_s)
+        subjects = [each for each in found if each.kind == kind]
+        if subjects:
+            await _gather(connection, pieces, kind, subjects, [*tasks], after_s)
     bare = [
         each
         for each in found
         if each.id not in pieces.pages and each.id not in pieces.runs and pieces.events[each.id]
     ]
     off = await find_off(connection, workflows, bare, pieces.events)
+    alerts = [each for each in bare if each.kind == "alert"]
+    awaited = await find_awaited(connection, workflows, alerts, pieces.events)
     evidence = {}
     for each in found:
-        # Whether an alert's events were looked at is asked of its runs: PagerTree pages for it.
-        events = pieces.events[each.id] if each.kind == "incident" else []
+        events = pieces.events[each.id] if each.kind == "incident" else awaited.get(each.id, [])
         evidence[each.id] = Evidence(
             pages=pieces.pages[each.id],
             runs=pieces.runs[each.id],
@@ -96,19 +100,20 @@ async def _gather(
     connection: Connection,
     pieces: Pieces,
     kind: str,
-    ids: Sequence[UUID],
+    found: Sequence[Candidate],
     tasks: Sequence[str],
     after_s: float,
 ) -> None:
     column = f"{kind}_id"
-    for row in await connection.fetch(_PAGES.format(column=column), ids, after_s):
+    ids, sinces = [each.id for each in found], [each.restarted_at for each in found]
+    for row in await connection.fetch(_PAGES.format(column=column), ids, after_s, sinces):
         seen = {name: row[name] for name in ("status", "was_confirmed", "is_for_later", "error")}
         pieces.pages[row["subject_id"]].append(PageSeen(**seen))
-    for row in await connection.fetch(_RUNS.format(column=column), ids, tasks, after_s):
+    for row in await connection.fetch(_RUNS.format(column=column), ids, tasks, after_s, sinces):
         names = ("workflow", "status", "message", "is_over_limit", "is_due", "error")
         seen = {name: row[name] for name in names}
         pieces.runs[row["subject_id"]].append(RunSeen(id=str(row["id"]), **seen))
-    for row in await connection.fetch(_EVENTS, ids, kind, after_s):
+    for row in await connection.fetch(_EVENTS, ids, kind, after_s, sinces):
         pieces.events[row["subject_id"]].append(row)
 
 
@@ -121,7 +126,7 @@ async def insert_unpaged(
         [each.id for each, *_ in rows],
         [each.kind for each, *_ in rows],
         [each.integration_id for each, *_ in rows],
-        [each.created_at for each, *_ in rows],
+        [each.since for each, *_ in rows],
         [reason for _, reason, _, _ in rows],
         [detail for _, _, detail, _ in rows],
         [remedy for _, _, _, remedy in rows],
@@ -159,8 +164,17 @@ LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtext('unpaged'))"
 
 _OVER: Final = "('resolved', 'closed', 'cancelled')"
 
+_ACTED: Final = "greatest(p.created_at, p.sent_at, p.confirmed_at, p.acknowledged_at)"
+"""When a page last did something for people."""
+
 _CANDIDATES: Final = f"""
-WITH troubled AS MATERIALIZED (
+WITH off AS MATERIALIZED (
+    SELECT triggers, is_off, off_reason IS NOT NULL AND off_by IS DISTINCT FROM $8 AS by_us, end_at
+    FROM workflows, LATERAL (
+        SELECT NOT enabled AND removed_at IS NULL AS is_off, greatest(off_at, removed_at) AS end_at
+    ) AS w
+    WHERE is_off OR end_at > now() - interval '1 hour'
+), troubled AS MATERIALIZED (
     SELECT alert_id FROM workflow_runs
     WHERE status IN ('queued', 'started', 'failed', 'completed_with_errors', 'canceled')
       AND id > $1 AND id < $2 AND alert_id IS NOT NULL
@@ -170,14 +184,23 @@ WITH troubled AS MATERIALIZED (
       AND incident_id IS NULL
     UNION
     SELECT subject_id FROM domain_events
-    WHERE type = 'alert.created' AND id > $7 AND id < $2 AND EXISTS (
-        SELECT FROM workflows w WHERE w.removed_at IS NULL AND NOT w.enabled
-          AND w.off_reason IS NOT NULL AND w.off_by IS DISTINCT FROM $8
-          AND 'alert_created' = ANY (w.triggers))
+    WHERE state = 'queued' AND subject_type = 'alert' AND id > $1 AND id < $2
+    UNION
+    SELECT subject_id FROM domain_events
+    WHERE state = 'running' AND subject_type = 'alert' AND id > $1 AND id < $2
+    UNION
+    SELECT subject_id FROM domain_events
+    WHERE state = 'dead' AND subject_type = 'alert' AND id > $1 AND id < $2
+    UNION
+    SELECT e.subject_id FROM domain_events e JOIN off ON off.triggers && e.triggers
+    WHERE e.type IN ('alert.created', 'alert.status_updated') AND e.id > $7 AND e.id < $2
+      AND (off.end_at > e.occurred_at OR off.is_off AND (off.by_us OR EXISTS (
+        SELECT FROM alerts a WHERE a.id = e.subject_id AND starts_with(a.external_id, '{LOCAL}'))))
 )
-SELECT * FROM (
+SELECT c.* FROM (
     SELECT 'incident' AS kind, i.id, '{NOWHERE}'::uuid AS integration_id,
-        'incident ' || i.number AS name, i.created_at, false AS is_over, i.depth
+        'incident ' || i.number AS name, coalesce(i.restarted_at, i.created_at) AS since,
+        i.restarted_at, false AS is_over, false AS pages_itself, i.depth
     FROM incidents i
     WHERE i.id < $2 AND i.kind = 'normal' AND i.removed_at IS NULL
       AND (i.id > $1 OR i.id IN (
@@ -186,13 +209,18 @@ SELECT * FROM (
       AND i.status NOT IN {_OVER}
       AND NOT EXISTS (
         SELECT FROM pages p
-        WHERE p.incident_id = i.id AND (p.confirmed_at IS NOT NULL OR p.status = ANY ($5::text[])))
+        WHERE p.incident_id = i.id AND (p.confirmed_at IS NOT NULL OR p.status = ANY ($5::text[]))
+          AND (i.restarted_at IS NULL OR {_ACTED} >= i.restarted_at))
     UNION ALL
-    SELECT 'alert', a.id, a.integration_id, 'alert ' || a.short_id, a.created_at, false, 0
+    SELECT 'alert', a.id, a.integration_id, 'alert ' || a.short_id, a.created_at, NULL, false,
+        NOT starts_with(a.external_id, '{LOCAL}'), 0
     FROM troubled t JOIN alerts a ON a.id = t.alert_id
     WHERE a.status <> 'resolved'
 ) AS c
-WHERE c.id > $3 AND NOT EXISTS (SELECT FROM unpaged u WHERE u.subject_id = c.id)
+WHERE c.id > $3 AND NOT EXISTS (
+    SELECT FROM unpaged u
+    WHERE u.subject_id = c.id AND u.since >= c.since
+      AND (u.ended_at IS NULL OR u.ended_by = 'paged'))
 ORDER BY c.id LIMIT $4
 """  # noqa: S608 - constants of this module
 
@@ -200,10 +228,11 @@ _KNOWN: Final = f"""
 SELECT u.subject_type AS kind, u.subject_id AS id, u.integration_id,
     CASE u.subject_type WHEN 'incident' THEN 'incident ' || i.number
         ELSE 'alert ' || a.short_id END AS name,
-    u.since AS created_at,
+    u.since, i.restarted_at,
     CASE u.subject_type
         WHEN 'incident' THEN i.id IS NULL OR i.removed_at IS NOT NULL OR i.status IN {_OVER}
         ELSE a.id IS NULL OR a.status = 'resolved' END AS is_over,
+    coalesce(NOT starts_with(a.external_id, '{LOCAL}'), false) AS pages_itself,
     coalesce(i.depth, 0) AS depth
 FROM unpaged u
 LEFT JOIN incidents i ON u.subject_type = 'incident' AND i.id = u.subject_id
@@ -213,13 +242,16 @@ WHERE u.ended_at IS NULL AND u.subject_id > $1
 ORDER BY u.subject_id LIMIT $2
 """  # noqa: S608 - constants of this module
 
-_PAGES: Final = """
-SELECT p.{column} AS subject_id, p.status, p.confirmed_at IS NOT NULL AS was_confirmed,
+_PAGES: Final = f"""
+SELECT p.{{column}} AS subject_id, p.status, p.confirmed_at IS NOT NULL AS was_confirmed,
     coalesce(p.send_at, p.created_at) > now() - make_interval(secs => $2) AS is_for_later,
     (SELECT o.last_error FROM operations o
      WHERE o.page_id = p.id AND o.kind = 'create_alert') AS error
-FROM pages p WHERE p.{column} = ANY ($1::uuid[]) ORDER BY p.id DESC
-"""
+FROM unnest($1::uuid[], $3::timestamptz[]) AS s (id, restarted_at)
+JOIN pages p ON p.{{column}} = s.id
+    AND (s.restarted_at IS NULL OR {_ACTED} >= s.restarted_at)
+ORDER BY p.id DESC
+"""  # noqa: S608 - constants of this module
 
 _RUNS: Final = """
 SELECT r.{column} AS subject_id, r.id, w.name AS workflow, r.status, r.status_message AS message,
@@ -227,8 +259,11 @@ SELECT r.{column} AS subject_id, r.id, w.name AS workflow, r.status, r.status_me
     coalesce((SELECT t.error FROM workflow_task_runs t
               WHERE t.run_id = r.id AND t.status = 'failed' ORDER BY t.position LIMIT 1),
              r.last_error) AS error
-FROM workflow_runs r JOIN workflows w ON w.id = r.workflow_id
-WHERE r.{column} = ANY ($1::uuid[]) AND r.created_at <= now() - make_interval(secs => $3)
+FROM unnest($1::uuid[], $4::timestamptz[]) AS s (id, restarted_at)
+JOIN workflow_runs r ON r.{column} = s.id
+    AND (s.restarted_at IS NULL OR greatest(r.created_at, r.run_at) >= s.restarted_at)
+JOIN workflows w ON w.id = r.workflow_id
+WHERE r.created_at <= now() - make_interval(secs => $3)
   AND EXISTS (
     SELECT FROM workflow_tasks t
     WHERE t.workflow_id = w.id AND t.enabled AND t.task_params ->> 'task_type' = ANY ($2::text[]))
@@ -236,21 +271,29 @@ ORDER BY r.id DESC
 """
 
 _EVENTS: Final = """
-SELECT e.subject_id, e.state, e.last_error, e.triggers, e.evaluations, e.occurred_at,
-    v.verdicts AS refused
-FROM domain_events e LEFT JOIN verdict_sets v ON v.id = e.refused_id
-WHERE e.subject_id = ANY ($1::uuid[]) AND e.subject_type = $2
+SELECT e.subject_id, e.integration_id, e.state, e.last_error, e.triggers, e.evaluations,
+    e.occurred_at, v.verdicts AS refused
+FROM unnest($1::uuid[], $4::timestamptz[]) AS s (id, restarted_at)
+JOIN domain_events e ON e.subject_id = s.id
+    AND (s.restarted_at IS NULL OR e.created_at >= s.restarted_at)
+LEFT JOIN verdict_sets v ON v.id = e.refused_id
+WHERE e.subject_type = $2
   AND e.type NOT IN ('incident.unpaged', 'alert.unpaged', 'incident.timeline_updated')
   AND e.created_at <= now() - make_interval(secs => $3)
 ORDER BY e.id
 """
 
 _INSERT: Final = """
-INSERT INTO unpaged (subject_id, subject_type, integration_id, since, reason, detail, remedy)
+INSERT INTO unpaged AS u (subject_id, subject_type, integration_id, since, reason, detail, remedy)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[], $5::text[],
                      $6::text[], $7::text[])
-ON CONFLICT DO NOTHING RETURNING subject_id
+ON CONFLICT (subject_id) DO UPDATE
+SET since = excluded.since, reason = excluded.reason, detail = excluded.detail,
+    remedy = excluded.remedy, noticed_at = now(), ended_at = NULL, ended_by = NULL
+WHERE u.since < excluded.since OR u.ended_by <> 'paged'
+RETURNING subject_id
 """
+"""What ended because nobody was needed, or was wanted so, may begin again; who was paged was."""
 
 _CHANGE: Final = """
 UPDATE unpaged SET reason = $2, detail = $3, remedy = $4

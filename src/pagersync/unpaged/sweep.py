@@ -158,7 +158,6 @@ def _activity(candidate: Candidate, problem: Problem, after_s: float) -> Activit
         event=f"Nobody was paged within {after_s:g} s: {problem.detail}. Do: {problem.remedy}",
         source="system",
         occurred_at=datetime.now(UTC),
-        dedupe_key="unpaged",
     )
 
 
@@ -166,10 +165,9 @@ def _paged(candidate: Candidate) -> Activity:
     now = datetime.now(UTC)
     return Activity(
         incident_id=candidate.id,
-        event=f"Paged after all, {(now - candidate.created_at).total_seconds():.0f} s late.",
+        event=f"Paged after all, {(now - candidate.since).total_seconds():.0f} s late.",
         source="system",
         occurred_at=now,
-        dedupe_key="unpaged:paged",
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, select
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
+from pagersync.cut_columns import Wide
 from pagersync.database.session import SessionDep
 from pagersync.filters import Filters
 from pagersync.jsonapi import Collection, Document, JsonApiResponse, errors
@@ -70,7 +71,7 @@ async def list_webhooks_deliveries(
     endpoint = await service.get_endpoint(session, endpoint_id)
     statement = select(WebhookDelivery).where(WebhookDelivery.endpoint_id == endpoint.id, *where)
     wide = [WebhookDelivery.payload]
-    found = await find(session, statement, WebhookDelivery.id, page, wide=wide)
+    found = await find(session, statement, WebhookDelivery.id, page, wide=Wide(wide, wanted.fields))
     return await wanted.collection(session, found, [delivery_resource(row) for row in found.rows])
 
 

@@ -3,6 +3,7 @@
 Names are Rootly's.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -22,6 +23,7 @@ from pagersync.workflows.trigger_params import parse_trigger_params
 ATTRIBUTES: Final = "/data/attributes"
 TASKS_MAX: Final = 50
 DESCRIPTION_CHARACTERS_MAX: Final = 10_000
+TRIGGER_PARAMS_CHARACTERS_MAX: Final = 32_000
 POSITION_MAX: Final = 1_000_000
 RUNS_PER_MINUTE_MAX: Final = 10_000
 REPEATS_MAX: Final = 10_000
@@ -170,6 +172,9 @@ def _number_problems(least: int, most: int, number: int | None, pointer: str) ->
 
 
 def _trigger_problems(params: Params, pointer: str) -> Problems:
+    if len(json.dumps(params, default=str)) > TRIGGER_PARAMS_CHARACTERS_MAX:
+        yield _invalid(pointer, f"is longer than {TRIGGER_PARAMS_CHARACTERS_MAX} characters")
+        return
     try:
         parse_trigger_params(params, pointer)
     except ManyInvalidError as error:

@@ -14,6 +14,7 @@ from pagersync.access.account_names import NAME, AccountNames, account_names
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
+from pagersync.cut_columns import Wide
 from pagersync.database.notify import notify
 from pagersync.database.session import SessionDep
 from pagersync.errors import ConflictError, NotFoundError
@@ -107,7 +108,11 @@ async def list_domain_events(
     where: Annotated[list[ColumnElement[bool]], Depends(FILTERS)],
 ) -> Collection[DomainEventAttributes]:
     found = await find(
-        session, select(DomainEvent).where(*where), DomainEvent.id, page, wide=[DomainEvent.data]
+        session,
+        select(DomainEvent).where(*where),
+        DomainEvent.id,
+        page,
+        wide=Wide([DomainEvent.data]),
     )
     data = await _resources(session, found.rows)
     return Collection(data=data, links=found.links, meta=found.meta)

@@ -38,6 +38,7 @@ from pagersync.workflows.views import (
     HidesSecrets,
     NewWorkflow,
     WorkflowAttributes,
+    list_cut_tasks,
     workflow_resource,
 )
 
@@ -120,7 +121,7 @@ async def list_workflows(
 ) -> Collection[WorkflowAttributes]:
     statement = select(Workflow).where(Workflow.removed_at.is_(None), *where)
     found = await find(session, statement, Workflow.id, page, order=order)
-    tasks = await service.list_tasks(session, [row.id for row in found.rows])
+    tasks = await list_cut_tasks(session, [row.id for row in found.rows])
     accounts = await account_names(session, found.rows)
     shown = [
         workflow_resource(row, tasks.get(row.id, []), accounts, hides_secrets=hides_secrets)

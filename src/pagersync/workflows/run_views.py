@@ -5,11 +5,12 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import select, true
+from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from pagersync.access.account_names import NAME, AccountNames, account_names
+from pagersync.cut_columns import Columns, Wide, read_cut
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.jsonapi import Empty, Resource, Timestamp
 from pagersync.shape import Shape, related_max
@@ -23,6 +24,12 @@ from pagersync.workflows.models import (
 )
 
 COMPLETED: Final = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
+WIDE: Final[Columns] = (
+    WorkflowTaskRun.task_params,
+    WorkflowTaskRun.rendered_params,
+    WorkflowTaskRun.result,
+)
+"""What can hold much, and is cut where runs are listed with their tasks."""
 
 
 class RunAttributes(BaseModel):
@@ -98,8 +105,9 @@ def run_resource(run: WorkflowRun, accounts: AccountNames) -> Resource[RunAttrib
 
 async def run_with_tasks(session: AsyncSession, run: WorkflowRun) -> Resource[RunWithTasks]:
     """Return a run as it is shown alone."""
-    own = (await _task_runs(session, [run.id])).get(run.id, ())
-    tasks = [TaskRunOfRun(id=task.id, **_task_columns(task)) for task in own]
+    own = select(WorkflowTaskRun).where(WorkflowTaskRun.run_id == run.id)
+    rows = await session.scalars(own.order_by(WorkflowTaskRun.position))
+    tasks = [TaskRunOfRun(id=task.id, **_task_columns(task)) for task in rows]
     accounts = await account_names(session, [run])
     attributes = RunWithTasks(**_columns(run, accounts), tasks=tasks)
     return Resource(id=str(run.id), type="workflow_runs", attributes=attributes)
@@ -124,7 +132,10 @@ async def runs_of(
 async def task_runs_of(
     session: AsyncSession, ids: Sequence[UUID]
 ) -> Mapping[UUID, Sequence[Resource[Any]]]:
-    """Return the tasks of runs, by run, in their order; there are few of each."""
+    """Return the tasks of runs, by run, in their order, without values too long for a list."""
+    own = select(WorkflowTaskRun).where(WorkflowTaskRun.run_id.in_(ids))
+    count = await session.scalar(select(func.count()).select_from(own.subquery())) or 0
+    rows = await read_cut(session, own.order_by(WorkflowTaskRun.position), Wide(WIDE), count)
     return {
         run_id: [
             Resource(
@@ -134,19 +145,16 @@ async def task_runs_of(
             )
             for task in tasks
         ]
-        for run_id, tasks in (await _task_runs(session, ids)).items()
+        for run_id, tasks in _by_run(rows).items()
     }
 
 
 SHAPE: Final = Shape("workflow_runs", loaders={"genius_task_runs": task_runs_of})
 
 
-async def _task_runs(
-    session: AsyncSession, run_ids: Sequence[UUID]
-) -> Mapping[UUID, list[WorkflowTaskRun]]:
-    statement = select(WorkflowTaskRun).where(WorkflowTaskRun.run_id.in_(run_ids))
+def _by_run(rows: Sequence[WorkflowTaskRun]) -> Mapping[UUID, list[WorkflowTaskRun]]:
     tasks: dict[UUID, list[WorkflowTaskRun]] = {}
-    for task in await session.scalars(statement.order_by(WorkflowTaskRun.position)):
+    for task in rows:
         tasks.setdefault(task.run_id, []).append(task)
     return tasks
 

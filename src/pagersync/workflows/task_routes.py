@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, select
 from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
+from pagersync.cut_columns import Wide
 from pagersync.database.session import SessionDep
 from pagersync.errors import InvalidError
 from pagersync.etag import IfMatch, check_if_match, etag_of, version_of
@@ -85,8 +86,8 @@ async def list_workflow_tasks(
 ) -> Collection[TaskAttributes]:
     workflow = await service.get_workflow(session, workflow_id)
     statement = select(WorkflowTask).where(WorkflowTask.workflow_id == workflow.id, *where)
-    order = [WorkflowTask.position.asc()]
-    found = await find(session, statement, WorkflowTask.id, page, order=order)
+    order, wide = [WorkflowTask.position.asc()], [WorkflowTask.task_params]
+    found = await find(session, statement, WorkflowTask.id, page, order=order, wide=Wide(wide))
     shown = [task_resource(row, hides_secrets=hides_secrets) for row in found.rows]
     return await wanted.collection(session, found, shown)
 

@@ -1,16 +1,19 @@
 """Workflows and their tasks as the API takes and shows them: Rootly's attributes, and ours."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, Field, model_validator
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.access.account_names import NAME, AccountNames
 from pagersync.access.keys import allows
 from pagersync.access.models import Scope
+from pagersync.cut_columns import Wide, read_cut
 from pagersync.jsonapi import (
     EMPTY_HERE,
     Attributes,
@@ -22,7 +25,6 @@ from pagersync.jsonapi import (
     is_none,
 )
 from pagersync.shape import Shape
-from pagersync.workflows import service
 from pagersync.workflows.definition import TaskContent, WorkflowContent
 from pagersync.workflows.http_task import masked
 from pagersync.workflows.models import Workflow, WorkflowTask
@@ -285,11 +287,24 @@ def task_resource(task: WorkflowTask, *, hides_secrets: bool) -> Resource[TaskAt
     return Resource(id=str(task.id), type="workflow_tasks", attributes=TaskAttributes(**columns))
 
 
+async def list_cut_tasks(
+    session: AsyncSession, workflow_ids: Sequence[UUID]
+) -> Mapping[UUID, list[WorkflowTask]]:
+    """Return the tasks of workflows, in their order, without parameters too long for a list."""
+    own = select(WorkflowTask).where(WorkflowTask.workflow_id.in_(workflow_ids))
+    count = await session.scalar(select(func.count()).select_from(own.subquery())) or 0
+    statement, wide = own.order_by(WorkflowTask.position), [WorkflowTask.task_params]
+    tasks: defaultdict[UUID, list[WorkflowTask]] = defaultdict(list)
+    for task in await read_cut(session, statement, Wide(wide), count):
+        tasks[task.workflow_id].append(task)
+    return tasks
+
+
 async def tasks_of(
     session: AsyncSession, ids: Sequence[UUID]
 ) -> Mapping[UUID, Sequence[Resource[Any]]]:
     """Return the tasks of workflows, by workflow, without what their calls log in with."""
-    tasks = await service.list_tasks(session, ids)
+    tasks = await list_cut_tasks(session, ids)
     return {id_: [task_resource(t, hides_secrets=True) for t in own] for id_, own in tasks.items()}
 
 
