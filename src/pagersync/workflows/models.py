@@ -270,7 +270,7 @@ class WorkflowTaskRun(Base):
 
 
 class WorkflowMinute(Base):
-    """Versions before 0034 count here; they may run beside this one during an upgrade."""
+    """Earlier versions count here; they may run beside this one during an upgrade."""
 
     __tablename__ = "workflow_minutes"
 
