@@ -16,10 +16,10 @@ _said_at: dict[tuple[str, str], float] = {}
 _unsaid: Counter[tuple[str, str]] = Counter()
 
 
-def warn_rarely(event: str, *, reason: str, **fields: Any) -> None:
+def warn_rarely(event: str, *, reason: str, level: str = "error", **fields: Any) -> None:
     """Log what would else be logged for each request, once a minute for each reason.
 
-    The next line says how often it happened meanwhile.
+    The next line says how often it happened meanwhile. Reasons are remembered: they must be few.
     """
     what = event, reason
     if monotonic() - _said_at.get(what, -RARELY_S) < RARELY_S:
@@ -28,7 +28,7 @@ def warn_rarely(event: str, *, reason: str, **fields: Any) -> None:
     _said_at[what] = monotonic()
     if times := _unsaid.pop(what, 0):
         fields["times_since_last_line"] = times
-    structlog.get_logger().error(event, reason=reason, **fields)
+    getattr(structlog.get_logger(), level)(event, reason=reason, **fields)
 
 
 def configure_logging(settings: Settings) -> None:
