@@ -136,8 +136,7 @@ async def run_workers(
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
     engine = engines.paging
-    for queue in every_queue(settings):
-        listener.give_back(queue.table, queue.give_back)
+    listener.give_back({queue.table: queue.give_back for queue in every_queue(settings)})
     turns = Turns(
         engine,
         operations_queue(settings),

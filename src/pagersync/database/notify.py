@@ -5,6 +5,7 @@ A call that is lost costs seconds, never work: whoever waits also looks by itsel
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -32,12 +33,12 @@ class Listener:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._give_back: dict[str, GiveBack] = {}
+        self._give_back: Mapping[str, GiveBack] = {}
         self._events: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
 
-    def give_back(self, table: str, give_back: GiveBack) -> None:
-        """Let rows of a table be given back when the process that holds them is gone."""
-        self._give_back[table] = give_back
+    def give_back(self, give_back: Mapping[str, GiveBack]) -> None:
+        """Let rows of tables be given back when the process that holds them is gone."""
+        self._give_back = give_back
 
     def subscribe(self, table: str) -> asyncio.Event:
         """Return an event that is set whenever `table` may have changed; the caller clears it."""
