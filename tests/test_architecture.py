@@ -67,6 +67,12 @@ def test_files_and_functions_stay_short(path: Path) -> None:
             assert node.end_lineno - node.lineno < FUNCTION_LINES_MAX, node.name
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_commands_show_texts_of_others_only_without_control_characters(path: Path) -> None:
+    is_ours = not name_of(path).startswith("simulator/")
+    assert not is_ours or not re.search(r"typer\.s?echo\(|\bprint\(", path.read_text()), "`say` it"
+
+
 def calls(path: Path) -> Iterator[str]:
     """Yield the names of the methods that a file calls."""
     for node in ast.walk(ast.parse(path.read_text())):

@@ -204,7 +204,7 @@ async def test_a_person_can_try_a_call_with_a_key(server: str) -> None:
     async with AsyncClient(base_url=server, trust_env=False, timeout=60) as client:
         html = (await client.get("/docs")).text
         document = (await client.get("/openapi.json")).json()
-    assert '"persistAuthorization": true' in html
+    assert '"persistAuthorization": false' in html, "a key must not stay in the browser"
     assert '"tryItOutEnabled": true' in html
     assert document["servers"][0]["url"] == "/"
     scheme = document["components"]["securitySchemes"]["bearer_auth"]

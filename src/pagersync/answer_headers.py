@@ -12,7 +12,10 @@ EVERYWHERE: Final[Headers] = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 )
-NOTHING: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+NOTHING: Final = (
+    b"content-security-policy",
+    b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+)
 """An answer that is no page loads nothing; `docs.py` says what its pages need."""
 
 NOT_KEPT: Final = (b"cache-control", b"no-store")

@@ -57,6 +57,7 @@ from pagersync.paging import routes as pages
 from pagersync.request_id import RequestId
 from pagersync.secrets import routes as secrets
 from pagersync.settings import Settings
+from pagersync.trailing_slash import TrailingSlash
 from pagersync.webhooks import delivery_routes as webhook_deliveries
 from pagersync.webhooks import routes as webhook_endpoints
 from pagersync.webhooks.payload import WebhookBody
@@ -172,6 +173,7 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
         lifespan=lifespan,
         telemetry=TELEMETRY_OFF,
         openapi_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
     add_error_handlers(app)
@@ -187,14 +189,15 @@ def create_app(settings: Settings, *, with_workers: bool = True) -> FastAPI:
 def create_service(settings: Settings, *, with_workers: bool = True) -> RequestId:
     """Return what is served: the webhook's endpoint, and the application behind it.
 
-    In front of both stand what every answer has: its id, and headers for browsers and caches.
+    In front of both stand what every answer has: its id, and headers for browsers and caches. No
+    answer is a redirect.
     """
     app = create_app(settings, with_workers=with_workers)
     served: ASGIApp = WebhookEndpoint(app, body_bytes_max=settings.body_bytes_max)
     if settings.ops_port is not None:
         served = OpsPort(served, ops_port=settings.ops_port)
     is_https = settings.base_url.startswith("https://")
-    return RequestId(AnswerHeaders(served, is_https=is_https))
+    return RequestId(TrailingSlash(AnswerHeaders(served, is_https=is_https)))
 
 
 def create_service_from_environment() -> RequestId:

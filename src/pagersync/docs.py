@@ -20,7 +20,7 @@ ASSETS: Final = Path(fastapi_offline.__file__).parent / "static"
 """Swagger UI and ReDoc, as the package fastapi-offline carries them."""
 
 USED_BY_SWAGGER: Final = {
-    "persistAuthorization": True,  # a key that was entered survives a reload
+    "persistAuthorization": False,  # a key that was entered is kept nowhere in the browser
     "tryItOutEnabled": True,
     "displayRequestDuration": True,
     "deepLinking": True,

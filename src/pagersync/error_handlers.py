@@ -20,6 +20,7 @@ from pagersync.database.complaints import complain
 from pagersync.database.trouble import AWAY, MAYBE_UNREACHABLE, trouble_of
 from pagersync.errors import (
     BusyError,
+    ForbiddenError,
     InvalidError,
     MalformedError,
     ManyInvalidError,
@@ -32,6 +33,7 @@ from pagersync.errors import (
 )
 from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, internal_error, to_error
 from pagersync.kept import explained
+from pagersync.refused import note_forbidden
 
 DATABASE_RETRY_AFTER_S: Final = 5
 NO_SUCH_PATH: Final = "path not found: see /docs for all paths"
@@ -52,9 +54,18 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def _answer_own(request: Request, error: Exception) -> Response:
     assert isinstance(error, PagersyncError)  # noqa: S101 - registered for it alone
+    if isinstance(error, ForbiddenError):
+        _note_forbidden(request)
     if isinstance(error, NotFoundError):
         error.detail = explained(error, request.state.settings, datetime.now(UTC))
     return error_response(error)
+
+
+def _note_forbidden(request: Request) -> None:
+    key, route = getattr(request.state, "api_key", None), request.scope.get("route")
+    if key is not None and route is not None:
+        address = request.client.host if request.client else None
+        note_forbidden(str(key.id), operation=route.name, address=address)
 
 
 async def _answer_invalid(_: Request, error: Exception) -> Response:

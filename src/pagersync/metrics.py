@@ -33,6 +33,12 @@ WEBHOOK_ATTEMPTS = Counter(
     ["outcome"],
 )
 OPERATION_SECONDS = Histogram("pagersync_operation_seconds", "Time for one turn at an operation.")
+REQUESTS_REFUSED = Counter(
+    "pagersync_requests_refused",
+    "Requests that were refused for who sent them, by reason: without a valid API key or webhook "
+    "secret, over a limit of the caller's, or beyond the scope of its key.",
+    ["reason"],
+)
 CONNECTIONS_REFUSED = Counter(
     "pagersync_connections_refused",
     "HTTP connections that were refused or closed because of a limit, by reason.",

@@ -220,6 +220,27 @@ async def test_a_bound_key_cannot_name_another_integration_or_an_incident(
     assert await post() in {201, 202}, "of its own there is one, which needs no name"
 
 
+async def test_a_bound_key_cannot_send_its_accounts_calls_to_another_host(
+    tenants: tuple[Tenant, Tenant], api: AsyncClient
+) -> None:
+    ours, theirs = tenants
+    path = f"/v1/integrations/{ours.id}"
+    before = (await ours.api.get(path)).json()["data"]["attributes"]
+    other = (await theirs.api.get(f"/v1/integrations/{theirs.id}")).json()["data"]["attributes"]
+
+    async def change(client: AsyncClient, url: str) -> int:
+        given = {"pagertree_url": url, "api_key": "k" * 20, "verify_api_key": False}
+        body = {"data": {"type": "integrations", "attributes": given}}
+        return (await client.patch(path, json=body)).status_code
+
+    assert await change(ours.api, other["pagertree_url"]) == 403
+    assert await change(ours.api, before["pagertree_url"]) == 200, "a key of its own it may set"
+    assert (await ours.api.get(path)).json()["data"]["attributes"]["pagertree_url"] == (
+        before["pagertree_url"]
+    )
+    assert await change(api, other["pagertree_url"]) == 200
+
+
 async def test_a_bound_key_has_its_idempotency_keys_too(tenants: tuple[Tenant, Tenant]) -> None:
     ours, theirs = tenants
     body = {"data": BODIES["createPage"]}

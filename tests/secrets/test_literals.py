@@ -154,6 +154,13 @@ SAVED = {
         ({"url": "https://evil.example/x"}, "was entered for a.example"),
         ({"url": "https://a.example@evil.example/x"}, "was entered for a.example"),
         ({"url": "https://evil.example\\@a.example/x"}, "was entered for a.example"),
+        ({"url": "http://a.example/x"}, "Enter it again for http://a.example"),
+        ({"url": "https://a.example:8443/x"}, "Enter it again for https://a.example:8443"),
+        ({"url": "https://a.example.evil.example/x"}, "was entered for a.example"),
+        ({"url": "https://A.example/{{ incident.id }}?x"}, None),
+        ({"url": "https://a.example{{ x }}/"}, "was entered for a.example"),
+        ({"url": "http{% comment %}s://a.example/{% endcomment %}://evil.example"}, "was entered"),
+        ({"url": "{% if x %}https://a.example/x{% endif %}"}, "was entered for a.example"),
         ({"headers": '{"Authorization": "***ba9876543210***"}'}, "no task of this workflow has"),
         ({"headers": '{"Authorization": "[hidden]"}'}, "Enter the value"),
         ({"headers": '{"Authorization": "***"}'}, "Enter the value"),
@@ -165,6 +172,12 @@ def test_a_mask_is_good_where_it_was_made_and_nowhere_else(
     problems = mask_problems({**SAVED, **changed}, [SAVED], "/data/attributes/task_params")
     assert [each.detail for each in problems if wrong is None] == []
     assert wrong is None or wrong in problems[0].detail
+
+
+def test_a_mask_of_an_address_with_a_template_for_a_host_is_good_while_it_stays() -> None:
+    saved = {**SAVED, "url": "https://{{ incident.slug }}.example/x"}
+    assert mask_problems({**saved, "body": "y"}, [saved], "") == []
+    assert mask_problems({**saved, "url": f"{saved['url']}/y"}, [saved], "")
 
 
 def test_the_host_of_an_address_is_what_is_called() -> None:

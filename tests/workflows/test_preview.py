@@ -178,7 +178,7 @@ async def test_a_preview_could_not_write_if_it_tried(
     async def write(context: TaskContext, _: Any) -> None:
         await context.session.execute(text("DELETE FROM workflows"))
 
-    monkeypatch.setattr(previewing, "plan_page", write)
+    monkeypatch.setattr(previewing, "account_of", write)
     async with sessions.begin() as session:
         values = inline({"task_type": "page_pagertree", "title": "t"}, trigger_params=CRITICAL)
         workflow, tasks = await service.draft_workflow(session, values, pointer="")

@@ -24,6 +24,7 @@ from pagersync.database.shared_pool import SHARE, Share
 from pagersync.database.trouble import MAYBE_UNREACHABLE, trouble_of
 from pagersync.error_handlers import error_response, unreachable_response
 from pagersync.errors import PagersyncError, RateLimitedError, UnauthorizedError
+from pagersync.refused import note_refused
 
 PREFIX: Final = "/v1"
 
@@ -70,6 +71,8 @@ class Authentication:
                 disk: DiskWatch = scope["state"]["disk"]
                 disk.check(pages=_path(scope).startswith(PAGING))
         except PagersyncError as error:
+            if isinstance(error, UnauthorizedError | RateLimitedError):
+                note_refused(error.code, address=_address(scope))
             await error_response(error)(scope, receive, send_with_headers)
             return
         except MAYBE_UNREACHABLE as error:
@@ -90,11 +93,15 @@ def _path(scope: Scope) -> str:
     return str(scope["path"].removeprefix(scope.get("root_path", "")))
 
 
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
 async def _log_in(scope: Scope) -> Login:
     state = scope["state"]
     scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-    client = scope.get("client")
-    source = source_of(client[0] if client else None)
+    source = source_of(_address(scope))
     share = SHARE.set(Share("login", source))
     try:
         return await log_in(

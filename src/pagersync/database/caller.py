@@ -104,6 +104,23 @@ def as_pagersync() -> Iterator[bool]:
         CALLER.reset(token)
 
 
+def is_bound() -> bool:
+    """Tell whether the caller is bound to one integration."""
+    caller = CALLER.get()
+    return caller is not None and caller.integration_id is not None
+
+
+def check_own(integration_id: UUID) -> None:
+    """Check that a row of this integration is one that the caller may write by fixed SQL.
+
+    Raises:
+        RuntimeError: the caller is bound to another one.
+    """
+    caller = CALLER.get()
+    if caller is not None and caller.integration_id not in (None, integration_id):
+        raise RuntimeError("a row is not of the integration that the caller is bound to")
+
+
 class CallerSession(Session):
     """A session that knows for whom it works."""
 

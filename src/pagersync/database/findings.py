@@ -1,5 +1,7 @@
 """What is wrong with the database that could keep somebody from being paged."""
 
+from ipaddress import ip_address
+
 import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +16,7 @@ from pagersync.settings import Settings
 
 async def find_database_problems(session: AsyncSession, settings: Settings) -> list[Finding]:
     """Return that nothing can be written, that the disk is nearly full, or connections few."""
-    allowed, used, is_read_only = (await session.execute(_ASK)).one()
+    allowed, used, is_read_only, server, is_encrypted = (await session.execute(_ASK)).one()
     found = []
     writes = ILL[asyncpg.ReadOnlySQLTransactionError] if is_read_only else WRITES.problem()
     if writes:
@@ -31,7 +33,21 @@ async def find_database_problems(session: AsyncSession, settings: Settings) -> l
         )
         remedy = "Raise PostgreSQL's `max_connections`, or run fewer processes."
         found.append(Finding("connections_few", Level.WARNING, detail, remedy))
+    if travels_in_clear(server, is_encrypted=bool(is_encrypted)):
+        detail = f"The connection to the database at {server} is not encrypted."
+        remedy = "Add `?sslmode=verify-full` to PAGERSYNC_DATABASE_URL."
+        found.append(Finding("database_in_clear", Level.WARNING, detail, remedy))
     return found
+
+
+def travels_in_clear(server: str | None, *, is_encrypted: bool) -> bool:
+    """Tell whether others on the network could read what is said to the database. Pure.
+
+    Args:
+        server: the address that PostgreSQL was called at; None: a socket of this machine.
+        is_encrypted: whether the connection uses TLS.
+    """
+    return server is not None and not is_encrypted and not ip_address(server).is_loopback
 
 
 _ASK = text(
@@ -39,6 +55,8 @@ _ASK = text(
     SELECT current_setting('max_connections')::int
              - current_setting('superuser_reserved_connections')::int,
            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-           current_setting('transaction_read_only') = 'on'
+           current_setting('transaction_read_only') = 'on',
+           host(inet_server_addr()),
+           (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())
     """
 )

@@ -36,6 +36,7 @@ from pagersync.jsonapi import MEDIA_TYPE, error_body, error_headers, internal_er
 from pagersync.log import warn_rarely
 from pagersync.metrics import WEBHOOK_REQUESTS
 from pagersync.pagertree.payloads import UnreadableError, read_webhook
+from pagersync.refused import note_refused
 
 PREFIX: Final = "/webhooks/pagertree/"
 
@@ -129,6 +130,8 @@ class WebhookEndpoint:
         if refusal is None:
             return integration_id
         _refusals(scope).count(integration_id, refusal)
+        client = scope.get("client")
+        note_refused(refusal.value, address=client[0] if client else None)
         if refusal is Refusal.INTEGRATION_DISABLED:
             raise ForbiddenError(DISABLED)
         raise UnauthorizedError(UNAUTHORIZED)

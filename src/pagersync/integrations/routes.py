@@ -13,7 +13,7 @@ from pagersync.access.guard import needs
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.database.session import SessionDep
-from pagersync.errors import InvalidError
+from pagersync.errors import ForbiddenError, InvalidError
 from pagersync.etag import IfMatch, check_if_match, etag
 from pagersync.filters import Filters
 from pagersync.integrations import service
@@ -120,6 +120,8 @@ async def changed_columns(
 
     Raises:
         InvalidError: a null that cannot be, or a new address without the key to send there.
+        ForbiddenError: a bound key names another address: whose hosts can be reached from here is
+            for those who run the installation.
         PagerTreeError: PagerTree did not accept the new key.
     """
     columns = changes.model_dump(exclude_unset=True, exclude={"api_key", "verify_api_key"})
@@ -127,6 +129,8 @@ async def changed_columns(
     if nulls:
         raise InvalidError("it cannot be null", pointer=f"/data/attributes/{nulls[0]}")
     url = columns.pop("pagertree_url", before.pagertree_url)
+    if url != before.pagertree_url and request.state.api_key.integration_id is not None:
+        raise ForbiddenError("pagertree_url needs an API key that is not bound to one integration")
     if changes.api_key is not None:
         key_columns = await new_api_key(request, changes.api_key, url, changes.verify_api_key)
         return columns | {"pagertree_url": url} | key_columns

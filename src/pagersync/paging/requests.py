@@ -85,7 +85,7 @@ class PageRequest(Targets):
     )
 
 
-async def to_new_page(
+async def to_new_page(  # noqa: PLR0913 - all but the first two are named
     session: AsyncSession,
     request: PageRequest,
     *,
@@ -93,6 +93,7 @@ async def to_new_page(
     alert_id: UUID | None = None,
     title_name: str = "title",
     needs_targets: bool = True,
+    account_id: UUID | None = None,
 ) -> NewPage:
     """Return the page that a request asks for, its targets resolved.
 
@@ -103,17 +104,19 @@ async def to_new_page(
         alert_id: the alert that it is about.
         title_name: what the request calls the title.
         needs_targets: whether a page without a target is wrong.
+        account_id: the account, if the caller has chosen one that can page.
 
     Raises:
         ManyInvalidError: values that cannot be right, every one of them.
     """
     problems = list(problems_of(request, title_name, now=datetime.now(UTC)))
-    integration_id: UUID | None = None
+    integration_id = account_id
     targets: list[dict[str, Any]] = []
     target_notes: list[str] = []
     pages = needs_targets or bool(request.teams or request.users or request.routers)
     try:
-        integration_id = await _account_id(session, request.integration, pages=pages)
+        if integration_id is None:
+            integration_id = await _account_id(session, request.integration, pages=pages)
         if pages:
             targets = await find_targets(session, integration_id, request, target_notes)
     except ManyInvalidError as error:

@@ -10,12 +10,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.base import new_id
+from pagersync.database.caller import check_own, is_bound
 from pagersync.database.notify import notify
 from pagersync.database.session import driver_connection
 from pagersync.errors import ConflictError, InvalidError, NotFoundError
 from pagersync.events.publish import happened, publish
 from pagersync.fitting import sentence_of, with_notes
-from pagersync.incidents.activity import Activity, add_activity
+from pagersync.incidents.activity import add_activity
 from pagersync.incidents.lifecycle import is_over
 from pagersync.incidents.models import Incident
 from pagersync.paging.activity import page_activity
@@ -27,6 +28,7 @@ from pagersync.paging.models import (
     Page,
     PageStatus,
 )
+from pagersync.paging.new_pages import insert_page
 from pagersync.paging.page_targets import names_of
 
 ENDED: Final = (
@@ -90,24 +92,17 @@ async def create_page(session: AsyncSession, new: NewPage) -> Page:
         InvalidError: its incident does not exist.
         ConflictError: its incident is over.
     """
-    await keep_incident(session, new.incident_id)
-    page = Page(
-        id=new_id(),
-        **{name: getattr(new, name) for name in NewPage.__dataclass_fields__},
-    )
-    session.add(page)
-    await request_operation(
-        session,
-        OperationKind.CREATE_ALERT,
-        integration_id=new.integration_id,
-        page=page,
-        requested_by=new.requested_by,
-        workflow_run_id=new.workflow_run_id,
-        run_at=new.send_at,
-    )
-    if new.incident_id is not None:
-        await add_activity(await driver_connection(session), [_paged(new, page.id)])
-    return page
+    check_own(new.integration_id)
+    if is_bound():
+        await keep_incident(session, new.incident_id)  # as far as such a caller sees incidents
+    page = {name: getattr(new, name) for name in NewPage.__dataclass_fields__} | {"id": new_id()}
+    connection, said = await driver_connection(session), _paged(new) if new.incident_id else None
+    created = await insert_page(connection, page, said)
+    if created is None:
+        await keep_incident(session, new.incident_id)  # says why, unless it was restarted just now
+        created = await insert_page(connection, page, said)
+    assert created is not None  # noqa: S101 - the incident stays as it is
+    return Page(**created)
 
 
 async def keep_incident(session: AsyncSession, incident_id: UUID | None) -> None:
@@ -134,22 +129,11 @@ async def keep_incident(session: AsyncSession, incident_id: UUID | None) -> None
         )
 
 
-def _paged(new: NewPage, page_id: UUID) -> Activity:
+def _paged(new: NewPage) -> str:
     """Return that somebody asked for a page, for the timeline of its incident."""
-    assert new.incident_id is not None  # noqa: S101 - asked by the caller
     names = names_of(new.targets)
     event = with_notes(f"Paged {names} by {new.requested_by}: {new.title}", new.notes)
-    if new.standby_for is not None:
-        event = sentence_of(new.notes[-1])
-    return Activity(
-        incident_id=new.incident_id,
-        event=event,
-        source="workflow" if new.workflow_run_id else "api",
-        occurred_at=datetime.now(UTC),
-        user_display_name=new.requested_by,
-        page_id=page_id,
-        workflow_run_id=new.workflow_run_id,
-    )
+    return event if new.standby_for is None else sentence_of(new.notes[-1])
 
 
 async def request_operation(  # noqa: PLR0913 - all but the first two are named
@@ -163,9 +147,8 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     pagertree_alert_id: str | None = None,
     params: dict[str, Any] | None = None,
     workflow_run_id: UUID | None = None,
-    run_at: datetime | None = None,
 ) -> Operation:
-    """Ask for one call to PagerTree, about a page's alert or about one of PagerTree's own.
+    """Ask for one more call to PagerTree, about a page's alert or about one of PagerTree's own.
 
     Operations about one alert are worked one at a time, in the order in which they were asked for:
     in that of their ids, which another machine's clock must not turn around.
@@ -173,7 +156,7 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
     if kind in (OperationKind.RESOLVE_ALERT, OperationKind.ACKNOWLEDGE_ALERT):
         await _take_over_retries(session, kind, page, alert_id)
     operation = Operation(
-        id=new_id() if kind == OperationKind.CREATE_ALERT else await _next_id(session, page),
+        id=await _next_id(session, page),
         integration_id=integration_id,
         page_id=page.id if page else None,
         alert_id=page.alert_id if page else alert_id,
@@ -183,7 +166,6 @@ async def request_operation(  # noqa: PLR0913 - all but the first two are named
         requested_by=requested_by,
         workflow_run_id=workflow_run_id,
         lock_key=f"page {page.id}" if page else f"{integration_id} {pagertree_alert_id}",
-        **({} if run_at is None else {"run_at": run_at}),
     )
     session.add(operation)
     await session.flush()

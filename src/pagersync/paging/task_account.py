@@ -5,16 +5,17 @@ workflow from paging: the default targets of another account are paged instead, 
 comes over an account while its pages wait already is the business of `repeats.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from pagersync.errors import NotFoundError
 from pagersync.integrations.default_account import pick
 from pagersync.integrations.gate import GateReason, IntegrationGate
 from pagersync.integrations.models import Integration
-from pagersync.integrations.service import find_integration, list_integrations
+from pagersync.integrations.values import to_uuid
 from pagersync.paging.requests import choose_integration
 
 
@@ -42,11 +43,12 @@ async def account_for_task(session: AsyncSession, reference: str | None) -> Task
     Raises:
         InvalidError: neither it nor another account can page.
     """
-    asked = await _asked(session, reference)
-    problem = await why_cannot_page(session, asked, reference)
+    every = await _list_with_gates(session)
+    asked = _asked([one for one, _ in every], reference)
+    problem = why_not(asked, dict(every).get(asked) if asked else None, reference)
     if asked is not None and problem is None:
         return TaskAccount(asked)
-    other = await _other(session, asked)
+    other = next(iter(_able(every, asked.id if asked else None)), None)
     if other is not None:
         note = f"{problem}: the default targets of the account {other.name!r} are paged instead"
         return TaskAccount(other, is_asked=False, notes=[note])
@@ -55,20 +57,33 @@ async def account_for_task(session: AsyncSession, reference: str | None) -> Task
     return TaskAccount(await choose_integration(session, reference))
 
 
-async def _asked(session: AsyncSession, reference: str | None) -> Integration | None:
-    every = await list_integrations(session)
+def _asked(every: Sequence[Integration], reference: str | None) -> Integration | None:
     if reference is None:
         return next((one for one in every if one.is_default), None) or pick(every)
-    try:
-        return await find_integration(session, reference)
-    except NotFoundError:
-        return None
+    id_ = to_uuid(reference)
+    named = (one for one in every if (one.name == reference if id_ is None else one.id == id_))
+    return next(named, None)
 
 
-async def why_cannot_page(
-    session: AsyncSession, account: Integration | None, reference: str | None = None
-) -> str | None:
+async def _list_with_gates(
+    session: AsyncSession,
+) -> list[tuple[Integration, IntegrationGate | None]]:
+    """Return every connected account with its rate limiter, oldest first, in one statement."""
+    own = IntegrationGate.integration_id == Integration.id
+    every = select(Integration, IntegrationGate).outerjoin(IntegrationGate, own)
+    connected = every.where(Integration.removed_at.is_(None)).order_by(Integration.id)
+    return [(one, gate) for one, gate in await session.execute(connected)]
+
+
+async def why_cannot_page(session: AsyncSession, account: Integration) -> str | None:
     """Return why an account cannot page now; None if it can, as far as anybody knows."""
+    return why_not(account, await session.get(IntegrationGate, account.id))
+
+
+def why_not(
+    account: Integration | None, gate: IntegrationGate | None, reference: str | None = None
+) -> str | None:
+    """Return why an account with this rate limiter cannot page now; None if it can. Pure."""
     if account is None:
         return f"there is no account {reference!r}" if reference else "no account is connected"
     if account.removed_at is not None:
@@ -77,7 +92,6 @@ async def why_cannot_page(
         return f"the account {account.name!r} is disabled"
     if account.api_key_encrypted is None:
         return f"the account {account.name!r} has no API key"
-    gate = await session.get(IntegrationGate, account.id)
     if gate is not None and gate.reason == GateReason.CREDENTIALS_REFUSED:
         return f"PagerTree refuses the API key of the account {account.name!r}"
     return None
@@ -90,16 +104,15 @@ async def list_able(session: AsyncSession, but: UUID | None) -> list[Integration
         session: to look things up.
         but: an account that is left out.
     """
+    return _able(await _list_with_gates(session), but)
+
+
+def _able(
+    every: Sequence[tuple[Integration, IntegrationGate | None]], but: UUID | None
+) -> list[Integration]:
     able = [
         one
-        for one in await list_integrations(session)
-        if one.id != but
-        and any(one.default_targets.values())
-        and await why_cannot_page(session, one) is None
+        for one, gate in every
+        if one.id != but and any(one.default_targets.values()) and why_not(one, gate) is None
     ]
     return sorted(able, key=lambda one: not one.is_default)
-
-
-async def _other(session: AsyncSession, asked: Integration | None) -> Integration | None:
-    able = await list_able(session, asked.id if asked else None)
-    return able[0] if able else None

@@ -17,12 +17,21 @@ from secrets import token_hex
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote
 
-from pagersync.secrets.literals import FIELDS, PLAIN_MASK, REFERENCE
+from pagersync.secrets.literals import (
+    FIELDS,
+    MASK,
+    PLAIN_MASK,
+    REFERENCE,
+    TAGGED,
+    without_tags,
+)
 from pagersync.texts import replace_texts
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _NONCE: Final = token_hex(16)
 MARKER: Final = re.compile(f"pgs-{_NONCE}-([A-Za-z0-9_]+)-end")
+WRITTEN: Final = re.compile(f"pgm-{_NONCE}-[0-9a-f]{{12}}-[0-9]+-end")
+PIECE: Final = re.compile(f"{TAGGED}+|[^{TAGGED}]+")
 HIDDEN_CHARACTERS_MIN: Final = 3
 """A shorter one stands in every text."""
 
@@ -58,11 +67,45 @@ def marked_text(text: Any) -> Any:
     return REFERENCE.sub(lambda found: f"pgs-{_NONCE}-{found.group(1)}-end", text)
 
 
+def mark_written(
+    params: Mapping[str, Any], values: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the parameters of a call with markers for masks, and what each marker stands for.
+
+    Only where secrets may be written do masks stand for them: anywhere else a mask is a text. Tags
+    of Liquid in a value are rendered with the rest, so these stand there as they are.
+
+    Args:
+        params: as they are saved.
+        values: what masks stand for.
+    """
+    pieces: dict[str, str] = {}
+
+    def marked(mask: str) -> str:
+        value, parts = values[mask], []
+        for number, found in enumerate(PIECE.finditer(without_tags(value))):
+            part = value[found.start() : found.end()]
+            if not found.group().startswith(TAGGED):
+                marker = f"pgm-{_NONCE}-{mask.strip('*')}-{number}-end"
+                pieces[marker], part = part, marker
+            parts.append(part)
+        return "".join(parts)
+
+    texts = {name: params[name] for name in FIELDS if isinstance(params.get(name), str)}
+    opened = {
+        name: MASK.sub(lambda found: marked(found.group()), text) for name, text in texts.items()
+    }
+    return {**params, **opened}, pieces
+
+
 def unmark(value: Any) -> Any:
-    """Return a JSON value with references for markers, as people may see it."""
-    return replace_texts(
-        value, lambda text: MARKER.sub(lambda found: reference(found.group(1)), text)
-    )
+    """Return a JSON value with references and masks for markers, as people may see it."""
+
+    def shown(text: str) -> str:
+        text = MARKER.sub(lambda found: reference(found.group(1)), text)
+        return WRITTEN.sub(PLAIN_MASK, text)
+
+    return replace_texts(value, shown)
 
 
 @dataclass(frozen=True)
@@ -72,14 +115,24 @@ class CallSecrets:
     Attributes:
         named: values by name.
         written: values that stand in the parameters themselves.
+        pieces: what the markers of masks stand for.
     """
 
     named: Mapping[str, str] = field(default_factory=dict)
     written: tuple[str, ...] = ()
+    pieces: Mapping[str, str] = field(default_factory=dict)
 
     def fill(self, text: str) -> str:
         """Return a text with values for markers."""
         return MARKER.sub(lambda found: self.named.get(found.group(1), found.group()), text)
+
+    def fill_written(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return rendered parameters of a call with values for the markers of masks."""
+        return {
+            name: WRITTEN.sub(lambda found: self.pieces.get(found.group(), found.group()), text)
+            for name in FIELDS
+            if isinstance(text := params.get(name), str)
+        }
 
     def fill_url(self, url: str) -> str:
         """Return an address with values for markers.
@@ -148,6 +201,7 @@ NO_SECRETS: Final = CallSecrets()
 def forms_of(value: str) -> set[str]:
     """Return the forms in which a value may stand in a text that somebody answers."""
     plain = {value, value.strip(), *_unescaped(value), unquote(value), *_of_basic(value)}
+    plain |= {value.lower(), value.upper()}
     if "://" in value:  # of an address that is a secret, its path and its query
         words = re.split(r"[/?&=#]", value.partition("://")[2])[1:]
         plain |= {word for word in words if len(word) >= WORD_CHARACTERS_MIN}

@@ -9,10 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.errors import PagersyncError
 from pagersync.integrations.vault import SecretKeyError, Vault
-from pagersync.secrets.literals import MASK, literals_of, masks_of, new_mask, replace_literals
+from pagersync.secrets.literals import (
+    FIELDS,
+    literals_of,
+    masks_of,
+    new_mask,
+    replace_literals,
+)
 from pagersync.secrets.models import SealedValue, Secret
-from pagersync.secrets.references import CallSecrets, names_in
-from pagersync.texts import replace_texts
+from pagersync.secrets.references import CallSecrets, mark_written, names_in
+
+PIECE_CHARACTERS_MIN = 6
+"""A shorter part of a value, between tags, stands in many texts."""
 
 
 class SecretUnavailableError(PagersyncError):
@@ -108,7 +116,9 @@ def keep_new(session: AsyncSession, sealer: Sealer) -> None:
 async def open_params(
     session: AsyncSession, vault: Vault | None, params: Mapping[str, Any], integration_id: Any
 ) -> tuple[dict[str, Any], CallSecrets]:
-    """Return the parameters of a call with the values that stood in them, and all its secrets.
+    """Return the parameters of a call with markers for the values in them, and all its secrets.
+
+    No template sees a value, so none can change it into what is not recognised when it comes back.
 
     Args:
         session: inside a transaction.
@@ -119,11 +129,14 @@ async def open_params(
     Raises:
         SecretUnavailableError: one of them cannot be had.
     """
-    values = await open_masks(session, vault, masks_of(dict(params)))
-    opened = replace_texts(params, lambda text: MASK.sub(lambda found: values[found.group()], text))
+    masks = {mask for name in FIELDS for mask in masks_of(params.get(name, ""))}
+    values = await open_masks(session, vault, masks)
+    opened, pieces = mark_written(params, values)
     names = list(dict.fromkeys(name for _, name in names_in(opened)))
     named = await open_named(session, vault, names, integration_id)
-    return opened, CallSecrets(named, (*values.values(), *literals_of(opened)))
+    long_pieces = [piece for piece in pieces.values() if len(piece) >= PIECE_CHARACTERS_MIN]
+    written = (*values.values(), *long_pieces, *literals_of(opened))
+    return opened, CallSecrets(named, written, pieces)
 
 
 async def open_named(

@@ -86,12 +86,12 @@ async def load_source(session: AsyncSession, page: NewPage) -> tuple[Alert, Page
     """Return the alert that a page's incident was made of, locked; None if there is none."""
     if page.incident_id is None:
         return None
-    own = select(Incident.source_alert_id).where(Incident.id == page.incident_id)
-    alert_id = await session.scalar(own)
-    if alert_id is None:
+    incident = await session.get(Incident, page.incident_id)
+    if incident is None or incident.source_alert_id is None:
         return None
     await keep_incident(session, page.incident_id)  # before the alert, as everybody does
-    alert = await session.scalar(select(Alert).where(Alert.id == alert_id))
+    own = select(Alert).where(Alert.id == incident.source_alert_id)
+    alert = await session.scalar(own)
     if alert is None:
         return None
     await lock_alert(session, alert)  # what becomes of it later sees the page that stands by

@@ -1,5 +1,6 @@
 """What a task works with while it is executed, and what it answers."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -51,6 +52,8 @@ class TaskContext:
     """A run's workflow, and what it is about: of a page, its incident and its alert too.
 
     Attributes:
+        event: the event that started the run, if one did.
+        loaded: what was read together; the session finds it again without asking PostgreSQL.
         notes: what was cut, dropped or replaced; they are kept on the task, whether it fails or
             not.
         empty: values that its templates show and that are not there; kept on the task, too.
@@ -62,6 +65,8 @@ class TaskContext:
     incident_id: UUID | None
     alert_id: UUID | None
     page_id: UUID | None
+    event: Mapping[str, Any] | None = None
+    loaded: Sequence[object] = ()
     notes: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
 
@@ -103,24 +108,33 @@ class TaskContext:
     async def severity(self) -> str | None:
         """Return how severe what the run is about is, as PagerTree is told."""
         if self.incident_id is not None:
-            statement = (
-                select(Severity.severity)
-                .join(Incident, Incident.severity_id == Severity.id)
-                .where(Incident.id == self.incident_id)
-            )
-            if level := await self.session.scalar(statement):
-                return level
+            incident = await self.session.get(Incident, self.incident_id)
+            if incident is not None and incident.severity_id is not None:
+                severity = await self.session.get(Severity, incident.severity_id)
+                if severity is not None and severity.severity:
+                    return severity.severity
         alert = await self.alert()
         meta = alert.data.get("meta") if alert else None
         named = read_severity(meta.get("incident_severity")) if isinstance(meta, dict) else None
         return named.value if named else None
 
 
-async def open_context(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> TaskContext:
+async def open_context(
+    session: AsyncSession,
+    run: WorkflowRun,
+    workflow: Workflow,
+    event: Mapping[str, Any] | None = None,
+) -> TaskContext:
     """Return what the tasks of a run work with."""
     incident_id, alert_id = run.incident_id, run.alert_id
+    loaded: list[object] = []
     if run.page_id is not None:
         page = await session.scalar(select(Page).where(Page.id == run.page_id))
         if page is not None:
             incident_id, alert_id = page.incident_id, page.alert_id
-    return TaskContext(session, run, workflow, incident_id, alert_id, run.page_id)
+    if incident_id is not None:
+        own = Severity.id == Incident.severity_id
+        both = select(Incident, Severity).outerjoin(Severity, own)
+        found = await session.execute(both.where(Incident.id == incident_id))
+        loaded = [each for row in found for each in row]
+    return TaskContext(session, run, workflow, incident_id, alert_id, run.page_id, event, loaded)

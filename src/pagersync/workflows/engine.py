@@ -6,14 +6,14 @@ then, nobody knows whether the call arrived, and it is not made again.
 """
 
 import asyncio
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
-from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from pagersync.database.caller import CALLER, SYSTEM, Caller
@@ -23,7 +23,6 @@ from pagersync.database.engine import create_sessions, raw_connection
 from pagersync.database.queue import Outcome, Queue
 from pagersync.database.session import driver_connection
 from pagersync.database.trouble import is_ill, trouble_of
-from pagersync.database.unhurried import commit_unhurried
 from pagersync.errors import PagersyncError
 from pagersync.http import AsyncClient
 from pagersync.integrations.vault import Vault
@@ -33,15 +32,10 @@ from pagersync.settings import Settings
 from pagersync.threads import RENDERING, run_in
 from pagersync.workflows import http_calls, runs
 from pagersync.workflows.context import NotYetError, TaskContext, open_context
+from pagersync.workflows.held import HeldRun, hold, write
 from pagersync.workflows.http_calls import Call
 from pagersync.workflows.http_secrets import is_call
-from pagersync.workflows.models import (
-    RunStatus,
-    TaskRunStatus,
-    Workflow,
-    WorkflowRun,
-    WorkflowTaskRun,
-)
+from pagersync.workflows.models import RunStatus, TaskRunStatus, WorkflowTaskRun
 from pagersync.workflows.rendering import render_call, shown_params, variables_of
 from pagersync.workflows.task_texts import render_task
 from pagersync.workflows.tasks import EXECUTE
@@ -116,67 +110,65 @@ class Engine:
 
     async def _step(self, token: UUID, run_id: UUID) -> bool:
         """Execute one task, or end the run; tell whether it goes on."""
+        try:
+            return await self._execute_next(token, run_id, is_careful=False)
+        except _UndoneError:
+            return await self._execute_next(token, run_id, is_careful=True)
+
+    async def _execute_next(self, token: UUID, run_id: UUID, *, is_careful: bool) -> bool:
+        """Execute the task that a run is at, in one transaction with what is written of the run.
+
+        Args:
+            token: that the run is held under.
+            run_id: the run.
+            is_careful: whether a task that fails takes back only what it did itself. That costs two
+                round trips, so it is done only when a task has failed.
+        """
+        calling: tuple[WorkflowTaskRun, Call] | None = None
+        ended: str | None
         async with self._at_once, self._sessions.begin() as session:
-            run = await self._hold(session, token, run_id)
-            if run is None:
+            held = await self._hold(session, token, run_id)
+            if held is None:
                 log.warning("a workflow run was taken over", run_id=str(run_id))
                 return False
-            workflow = (await session.scalars(select(Workflow).filter_by(id=run.workflow_id))).one()
-            if run.started_at is None and (reason := await runs.begin(session, run, workflow)):
-                await self._end(session, run, workflow, token, "canceled", reason)
-                return False
-            task = await runs.next_task(session, run)
-            if task is None:
-                await self._end(session, run, workflow, token, *await runs.outcome(session, run))
-                return False
-            calling = await self._execute(await open_context(session, run, workflow), task)
-            if calling is not None:  # that it begins must be on the disk before the call goes out
-                more_s = http_calls.longest_s(calling.params, self._settings)
-                await self._hold(session, token, run_id, more_s=more_s)
+            if reason := await runs.begin(session, held):
+                ended = await self._end(session, held, "canceled", reason)
             else:
-                await commit_unhurried(await driver_connection(session))
+                if task := held.next_task():
+                    calling = await self._execute(session, held, task, is_careful=is_careful)
+                ended = await self._write(session, held, calling and calling[1])
         if calling is not None:
-            await self._call(token, run_id, task.id, calling)
-        return True
+            ended = await self._call(token, run_id, *calling)
+        if ended is not None:
+            WORKFLOW_RUNS.labels(status="completed" if ended == "done" else ended).inc()
+        return ended is None
 
-    async def _hold(
-        self, session: AsyncSession, token: UUID, run_id: UUID, *, more_s: float = 0
-    ) -> WorkflowRun | None:
+    async def _hold(self, session: AsyncSession, token: UUID, run_id: UUID) -> HeldRun | None:
         """Lock a run that is still held under `token`, and hold it for longer."""
-        lease = timedelta(seconds=self._settings.workflow_lease_s + more_s)
-        statement = (
-            update(WorkflowRun)
-            .where(
-                WorkflowRun.id == run_id,
-                WorkflowRun.lease_token == token,
-                WorkflowRun.leased_until > func.now(),
-            )
-            .values(leased_until=func.now() + lease)
-            .returning(WorkflowRun)
-        )
-        return await session.scalar(statement)
+        connection = await driver_connection(session)
+        return await hold(connection, token, run_id, lease_s=self._settings.workflow_lease_s)
 
-    async def _execute(self, context: TaskContext, task: WorkflowTaskRun) -> Call | None:
+    async def _execute(
+        self, session: AsyncSession, held: HeldRun, task: WorkflowTaskRun, *, is_careful: bool
+    ) -> tuple[WorkflowTaskRun, Call] | None:
         """Execute a task and record it; return what a calling task is about to call."""
+        held.note(task)
         if task.status == TaskRunStatus.STARTED:
-            await runs.fail(context.session, task, INTERRUPTED)
+            runs.fail(held, task, INTERRUPTED)
             return None
-        began_at = datetime.now(UTC)
+        context = await open_context(session, held.run, held.workflow, held.event)
+        task.started_at = datetime.now(UTC)
         try:
             params = await self._render(context, task)
-            task.started_at = began_at
             if isinstance(params, Call):
                 task.status = TaskRunStatus.STARTED
                 task.notes = context.remarks
-                return params
-            async with context.session.begin_nested():
+                return task, params
+            async with _undoing(session, is_careful=is_careful):
                 result = await EXECUTE[task.task_params["task_type"]](context, params)
         except PagersyncError as error:
-            await context.session.flush()
-            await context.session.refresh(task)  # a savepoint that was rolled back forgets it
-            task.started_at = began_at
             goes_on = isinstance(error, SecretUnavailableError)
-            await runs.fail(context.session, task, error.detail, goes_on=goes_on)
+            runs.fail(held, task, error.detail, goes_on=goes_on)
         else:
             runs.complete(task, result)
         task.notes = context.remarks
@@ -197,44 +189,66 @@ class Engine:
         task.rendered_params = shown_params(params, rendered)
         return params
 
-    async def _call(self, token: UUID, run_id: UUID, task_id: UUID, call: Call) -> None:
-        """Call, with no transaction open, and record what came of it."""
+    async def _call(
+        self, token: UUID, run_id: UUID, begun: WorkflowTaskRun, call: Call
+    ) -> str | None:
+        """Call, with no transaction open, and record what came of it; return the run's end."""
         params = call.params
         result, error = await http_calls.make(self._http, params, self._settings, call.secrets)
         async with self._at_once, self._sessions.begin() as session:
-            run = await self._hold(session, token, run_id)
-            if run is None:
-                return  # whoever holds it now has seen that this task had begun
-            task = (await session.scalars(select(WorkflowTaskRun).filter_by(id=task_id))).one()
+            held = await self._hold(session, token, run_id)
+            if held is None:
+                return None  # whoever holds it now has seen that this task had begun
+            task = next(each for each in held.tasks if each.id == begun.id)
+            held.note(task)
             if error is not None:
                 task.result = result.result or None
-                await runs.fail(session, task, error)
-                return
-            runs.complete(task, result)
-            if not params.post_to_incident_timeline:
-                return
-            workflow = (await session.scalars(select(Workflow).filter_by(id=run.workflow_id))).one()
-            context = await open_context(session, run, workflow)
-            await http_calls.tell_timeline(context, params, result)
+                runs.fail(held, task, error)
+            else:
+                runs.complete(task, result)
+                if params.post_to_incident_timeline:
+                    context = await open_context(session, held.run, held.workflow, held.event)
+                    await http_calls.tell_timeline(context, params, result)
+            return await self._write(session, held, waits_for_disk=True)
+
+    async def _write(
+        self,
+        session: AsyncSession,
+        held: HeldRun,
+        calling: Call | None = None,
+        *,
+        waits_for_disk: bool = False,
+    ) -> str | None:
+        """Write what a turn did; a run of which no task is left ends with it: return how."""
+        if held.next_task() is None:
+            state, message = runs.outcome(held.tasks)
+            return await self._end(session, held, state, message, waits_for_disk=waits_for_disk)
+        more_s = 0.0
+        if calling is not None:  # that it begins must be on the disk before the call goes out
+            more_s, waits_for_disk = http_calls.longest_s(calling.params, self._settings), True
+        lease_s = self._settings.workflow_lease_s + more_s
+        connection = await driver_connection(session)
+        await write(connection, held, lease_s=lease_s, waits_for_disk=waits_for_disk)
+        return None
 
     async def _end(
         self,
         session: AsyncSession,
-        run: WorkflowRun,
-        workflow: Workflow,
-        token: UUID,
+        held: HeldRun,
         state: str,
         message: str | None,
-    ) -> None:
+        *,
+        waits_for_disk: bool = False,
+    ) -> str:
+        run = held.run
         run.status_message = message
         if state in (RunStatus.FAILED, RunStatus.COMPLETED_WITH_ERRORS):
-            await runs.tell_incident(session, run, workflow)
-        await runs.repeat(session, run, workflow, was_canceled=state == "canceled")
+            await runs.tell_incident(session, run, held.workflow)
+        await runs.repeat(session, run, held.workflow, was_canceled=state == "canceled")
         await runs.publish_end(session, run, state)
         connection = await driver_connection(session)
-        await self._queue.finish(connection, token, [Outcome(run.id, state)])
-        await commit_unhurried(connection)
-        WORKFLOW_RUNS.labels(status="completed" if state == "done" else state).inc()
+        await write(connection, held, end=state, waits_for_disk=waits_for_disk)
+        return state
 
     async def _put_off(self, token: UUID, run_id: UUID, reason: str) -> None:
         """Let a run wait a little; that is no attempt."""
@@ -250,6 +264,26 @@ class Engine:
                 run_id, attempt=attempt, attempts_max=self._queue.attempts_max, error=error
             )
             await self._queue.finish(connection, token, [outcome])
+
+
+class _UndoneError(Exception):
+    """A task has failed, and all of its transaction is taken back: it is executed once more.
+
+    Then only what the task did is taken back, and the failure is kept.
+    """
+
+
+@asynccontextmanager
+async def _undoing(session: AsyncSession, *, is_careful: bool) -> AsyncIterator[None]:
+    """Take back what a task does if it fails."""
+    if is_careful:
+        async with session.begin_nested():
+            yield
+        return
+    try:
+        yield
+    except PagersyncError as error:
+        raise _UndoneError from error
 
 
 _ATTEMPT = "SELECT attempt FROM workflow_runs WHERE id = $1"

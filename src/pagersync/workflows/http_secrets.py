@@ -4,6 +4,7 @@ What a person writes into headers, parameters, body or address and looks like a 
 encrypted, and a mask stands in its place. A mask that comes back keeps the value it stands for.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -21,6 +22,8 @@ from pagersync.workflows.models import WorkflowTask
 TASK_TYPE: Final = "http_client"
 ATTRIBUTES: Final = "/data/attributes"
 Params: TypeAlias = Mapping[str, Any]
+
+FIXED_BEGINNING: Final = re.compile(r"(https?://[^/?#\\@{}%\s]+)(?=[/?#]|$)", re.IGNORECASE)
 
 
 def is_call(params: Params) -> bool:
@@ -142,8 +145,9 @@ async def checked_sealer(
 def mask_problems(params: Params, saved: Sequence[Params], pointer: str) -> list[InvalidError]:
     """Return what is wrong with the masks in the parameters of a call. Pure.
 
-    A mask is good in the workflow that it was made for, and for the host that it was sent to: who
-    may write workflows may not find out a value by letting it be sent elsewhere.
+    A mask is good in the workflow that it was made for, and for the scheme and host that it was
+    sent to: who may write workflows may not find out a value by letting it be sent elsewhere, or in
+    clear. Where a template decides about these, the address must stay as it is.
     """
     problems = []
     for field in FIELDS:
@@ -166,10 +170,27 @@ def _mask_problem(mask: str, params: Params, owners: Sequence[Params]) -> str | 
             f"{mask} stands for a secret that no task of this workflow has. Enter the value, or "
             "use a named secret: {{ secrets.NAME }}."
         )
-    hosts, host = {host_of(owner) for owner in owners}, host_of(params)
-    if host not in hosts:
-        return f"{mask} was entered for {', '.join(sorted(hosts))}. Enter it again for {host}."
-    return None
+    url, urls = _url(params), [_url(owner) for owner in owners]
+    if url in urls:
+        return None
+    beginnings = {fixed_beginning(each) for each in urls}
+    if (beginning := fixed_beginning(url)) is not None and beginning in beginnings:
+        return None
+    known = ", ".join(sorted(host_of(owner) for owner in owners))
+    return f"{mask} was entered for {known}. Enter it again for {beginning or url}."
+
+
+def fixed_beginning(url: str) -> str | None:
+    """Return the scheme and the host of an address, if no template decides about them. Pure.
+
+    What stands before the first tag is sent as it is, so behind the host a tag may say anything.
+    """
+    found = FIXED_BEGINNING.match(url)
+    return found.group(1).lower() if found else None
+
+
+def _url(params: Params) -> str:
+    return str(params.get("url", "")).strip()
 
 
 def host_of(params: Params) -> str:

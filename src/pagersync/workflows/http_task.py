@@ -21,6 +21,7 @@ from pagersync.outbound import (
     ANSWER_BYTES_MAX,
     OutboundAnswer,
     OutboundError,
+    OutboundRefusedError,
     check_host,
     parse_url,
     send,
@@ -156,7 +157,7 @@ async def call(
         OutboundError: no answer came, or not in time.
         UnexpectedStatusError: the status does not fit.
     """
-    url = parse_url(secrets.fill_url(params.url.strip()))
+    url = _url(params.url.strip(), secrets)
     expected = _pattern(params.succeed_on_status)
     check_host(url, hosts, setting=HOSTS_SETTING)
     headers, query = _headers(params, secrets), _json_map("params", params.params, secrets)
@@ -181,6 +182,18 @@ async def call(
             result,
         )
     return result
+
+
+def _url(text: str, secrets: CallSecrets) -> URL:
+    """Return the address of a call with its secrets.
+
+    Raises:
+        OutboundRefusedError: it cannot be called, or a template has put a secret into its host,
+            which is looked up, and which errors name.
+    """
+    if not MARKER.match(text) and MARKER.search(parse_url(text).host):
+        raise OutboundRefusedError("a secret cannot be a part of the URL's host")
+    return parse_url(secrets.fill_url(text))
 
 
 def without_secrets(params: HttpClientParams) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from pagersync.events.models import DomainEvent
 from pagersync.incidents.models import Incident
 from pagersync.paging.models import MARKER_PREFIX, Page
 from pagersync.paging.requests import is_mark
@@ -28,21 +27,18 @@ async def _subject(context: TaskContext) -> tuple[str, str]:
     """Return what a run is about, for people, and its title."""
     session = context.session
     if context.incident_id is not None:
-        title = await session.scalar(
-            select(Incident.title).where(Incident.id == context.incident_id)
-        )
-        if title and title.strip():
-            return "the incident's title", title.strip()
+        incident = await session.get(Incident, context.incident_id)
+        if incident is not None and incident.title.strip():
+            return "the incident's title", incident.title.strip()
     if (alert := await context.alert()) and alert.summary.strip():
         return "the alert's summary", alert.summary.strip()
     if context.page_id is not None:
         title = await session.scalar(select(Page.title).where(Page.id == context.page_id))
         if title and title.strip():
             return "the page's title", title.strip()
-    of_account = select(DomainEvent.data).where(
-        DomainEvent.id == context.run.domain_event_id, DomainEvent.subject_type == "integration"
-    )
-    if broken := await session.scalar(of_account):
+    event = context.event
+    if event is not None and event["subject_type"] == "integration":
+        broken = event["data"]
         return "what is broken", f"{broken['where']}: {broken['detail']}"
     return "the workflow's name", context.workflow.name
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.integrations.service import get_integration
 from pagersync.integrations.target_params import Targets
 from pagersync.paging.page_targets import PageTarget, paged
-from pagersync.paging.task_account import account_for_task
+from pagersync.paging.task_account import TaskAccount
 from pagersync.paging.whom import NobodyError, find_whom, look_up
 from pagersync.workflows.context import NotYetError, TaskContext
 from pagersync.workflows.task_params import PagerTreeAlertParams
@@ -34,7 +34,9 @@ def named_targets(params: PagerTreeAlertParams) -> Targets:
     return Targets(teams=params.teams, users=params.users, routers=routers)
 
 
-async def wait_for_directory(context: TaskContext, params: PagerTreeAlertParams) -> None:
+async def wait_for_directory(
+    context: TaskContext, params: PagerTreeAlertParams, account: TaskAccount
+) -> None:
     """Wait for the first listing of what can be paged, if nobody can be paged before it.
 
     An account may be a few seconds old. Whom the task names is waited for a minute; after that the
@@ -44,7 +46,6 @@ async def wait_for_directory(context: TaskContext, params: PagerTreeAlertParams)
     Raises:
         NotYetError: the listing has not come yet.
     """
-    account = await account_for_task(context.session, account_named(context, params))
     chosen = account.integration
     age = datetime.now(UTC) - context.run.created_at
     if chosen.directory_synced_at is not None or age >= DIRECTORY_WAIT:

@@ -11,7 +11,6 @@ from pagersync.alerts import actions
 from pagersync.alerts.models import Alert
 from pagersync.alerts.store import AlertKey, lock_alerts
 from pagersync.database.session import driver_connection
-from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause
 from pagersync.fitting import fit, sentence_of
 from pagersync.incidents.lifecycle import is_over
@@ -23,7 +22,7 @@ from pagersync.paging import requests
 from pagersync.paging.models import OperationKind, Page, PageStatus
 from pagersync.paging.page_targets import paged
 from pagersync.paging.service import NewPage, create_page, request_operation, resolve_page
-from pagersync.paging.task_account import account_for_task
+from pagersync.paging.task_account import TaskAccount, account_for_task
 from pagersync.paging.whom import find_whom, look_up
 from pagersync.texts import few
 from pagersync.workflows.already_paged import beside_its_alert
@@ -53,10 +52,11 @@ async def create_pagertree_alert(
     context: TaskContext, params: CreatePagerTreeAlertParams | PagePagerTreeParams
 ) -> TaskResult:
     """Page those whom the task names, or the integration's default targets."""
-    await wait_for_directory(context, params)
+    account = await account_of(context, params)
+    await wait_for_directory(context, params, account)
     new, said = await beside_its_alert(
         context,
-        await plan_page(context, params),
+        await plan_page(context, params, account),
         skips=params.skip_if_alert_pages,
         minutes=params.unacknowledged_minutes_max,
     )
@@ -67,14 +67,25 @@ async def create_pagertree_alert(
     return await _page(context, new, said)
 
 
-async def plan_page(context: TaskContext, params: PagerTreeAlertParams) -> NewPage:
-    """Return the page that a task asks for; nothing is changed.
+async def account_of(context: TaskContext, params: PagerTreeAlertParams) -> TaskAccount:
+    """Return the account that a task pages through.
+
+    Raises:
+        InvalidError: there is none that can page.
+    """
+    return await account_for_task(context.session, account_named(context, params))
+
+
+async def plan_page(
+    context: TaskContext, params: PagerTreeAlertParams, account: TaskAccount
+) -> NewPage:
+    """Return the page that a task asks for by an account; nothing is changed.
 
     Raises:
         NobodyError: nobody can be paged.
         ManyInvalidError: a value cannot be right.
     """
-    new = await _new_page(context, params, account_named(context, params))
+    new = await _new_page(context, params, account)
     fallback, notes = await find_fallback(context.session, new.integration_id, params)
     context.notes.extend((*new.notes, *notes))
     return replace(new, fallback_targets=fallback, notes=few([*new.notes, *notes]))
@@ -156,10 +167,9 @@ async def _was_restarted(context: TaskContext) -> bool:
 
     Those who were paged since are needed.
     """
-    if context.incident_id is None or context.run.domain_event_id is None:
+    if context.incident_id is None or context.event is None:
         return False
-    own = select(DomainEvent.data).where(DomainEvent.id == context.run.domain_event_id)
-    changes = (await context.session.scalar(own) or {}).get("changes", {})
+    changes = context.event["data"].get("changes", {})
     if not is_over(changes.get("status", {}).get("to", "")):
         return False
     status = select(Incident.status).where(Incident.id == context.incident_id)
@@ -198,10 +208,9 @@ async def _not_paged(context: TaskContext, said: str) -> TaskResult:
 
 
 async def _new_page(
-    context: TaskContext, params: PagerTreeAlertParams, integration: str | None
+    context: TaskContext, params: PagerTreeAlertParams, account: TaskAccount
 ) -> NewPage:
     severity = await _severity(context, params)
-    account = await account_for_task(context.session, integration)
     chosen = account.integration
     request = requests.PageRequest.model_construct(
         title=await title_of(context, params.title),
@@ -221,6 +230,7 @@ async def _new_page(
         requested_by=context.cause.requested_by,
         alert_id=context.alert_id,
         needs_targets=False,
+        account_id=chosen.id,
     )
     named = named_targets(params) if account.is_asked else Targets()
     whom = await find_whom(context.session, chosen, named)

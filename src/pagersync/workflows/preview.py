@@ -28,7 +28,7 @@ from pagersync.workflows.http_task import HOSTS_SETTING, HttpClientParams
 from pagersync.workflows.linked import find_linked
 from pagersync.workflows.manual import About, load_subject
 from pagersync.workflows.models import Workflow, WorkflowRun, WorkflowTask
-from pagersync.workflows.paging_tasks import plan_page, summary
+from pagersync.workflows.paging_tasks import account_of, plan_page, summary
 from pagersync.workflows.preview_work import (
     NOT_JUDGED,
     NOT_RENDERED,
@@ -114,10 +114,10 @@ async def prepare(session: AsyncSession, settings: Settings, asked: Previewed) -
         **({f"{about.kind}_id": about.id} if about else {}),
     )
     context = await open_context(session, run, workflow)
-    variables = await (
+    variables = (
         example_variables(context)
         if about is None
-        else variables_of(context, settings, {"tasks": [t.task_params for t in asked.tasks]})
+        else await variables_of(context, settings, {"tasks": [t.task_params for t in asked.tasks]})
     )
     subject = await load_subject(session, about) if about else None
     return Look(context, {"event": EXAMPLE_EVENT, **variables}, settings, subject)
@@ -207,7 +207,7 @@ async def _would(seen: Look, params: BaseModel) -> dict[str, Any]:
         return {}
     if seen.subject is None and params.title is None:
         params = params.model_copy(update={"title": EXAMPLE_TITLE})
-    new = await plan_page(seen.context, params)
+    new = await plan_page(seen.context, params, await account_of(seen.context, params))
     accounts = await account_names(seen.context.session, [new])
     return {
         "integration_id": str(new.integration_id),

@@ -40,12 +40,12 @@ async def variables_of(
         public_url=settings.base_url,
         with_lists=LISTS.search(json.dumps(params)) is not None,
     )
-    return variables | await runs.about(context)
+    return variables | runs.about(context)
 
 
-async def example_variables(context: TaskContext) -> dict[str, Any]:
+def example_variables(context: TaskContext) -> dict[str, Any]:
     """Return what the templates of a run that is about an example may say."""
-    return {**EXAMPLE_VARIABLES, **await runs.about(context)}
+    return {**EXAMPLE_VARIABLES, **runs.about(context)}
 
 
 async def render_call(
@@ -65,6 +65,7 @@ async def render_call(
     remarks = Remarks(notes=context.notes, empty=context.empty)
     try:
         params, rendered = await run_in(RENDERING, render_task, mark(opened), variables, remarks)
+        params = params.model_copy(update=secrets.fill_written(params.model_dump()))
         shown = secrets.hide_in(shown_params(params, rendered))
     except PagersyncError as error:
         raise TaskFailedError(secrets.hide(error.detail)) from None

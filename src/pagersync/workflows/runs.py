@@ -1,56 +1,45 @@
 """One run as its rows have it: how it begins, goes on, ends, and comes again."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.base import new_id
 from pagersync.database.session import driver_connection
-from pagersync.events.models import DomainEvent
 from pagersync.events.publish import Cause, happened, publish
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.incidents.models import Incident
 from pagersync.workflows.conditions import conditions_of
 from pagersync.workflows.context import TaskContext, TaskResult
 from pagersync.workflows.durations import REPEAT_EVERY, REPEAT_FOR, duration_s
+from pagersync.workflows.held import HeldRun
 from pagersync.workflows.models import (
     RunStatus,
     TaskRunStatus,
     Workflow,
     WorkflowRun,
-    WorkflowTask,
     WorkflowTaskRun,
 )
 from pagersync.workflows.subjects import load_subjects
 
 ERROR_CHARACTERS_MAX: Final = 500
+EVENT_VARIABLES: Final = ("type", "data", "occurred_at", "requested_by")
 
 
-async def begin(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> str | None:
-    """Begin a run with the tasks that its workflow has now; return why it is not to run."""
-    reason = await why_not(session, run, workflow)
-    if reason is not None:
-        return reason
-    run.started_at = datetime.now(UTC)
-    own = WorkflowTask.workflow_id == workflow.id
-    tasks = select(WorkflowTask).where(own, WorkflowTask.enabled).order_by(WorkflowTask.position)
-    session.add_all(
-        WorkflowTaskRun(
-            integration_id=run.integration_id,
-            run_id=run.id,
-            task_id=task.id,
-            position=position,
-            name=task.name,
-            skip_on_failure=task.skip_on_failure,
-            task_params=task.task_params,
-            is_sealed=task.is_sealed,
-        )
-        for position, task in enumerate(await session.scalars(tasks), start=1)
-    )
-    await session.flush()
-    return None
+async def begin(session: AsyncSession, held: HeldRun) -> str | None:
+    """Begin a run that has not begun; return why it is not to run."""
+    run = held.run
+    if run.started_at is not None:
+        return None
+    reason = await why_not(session, run, held.workflow)
+    if reason is None:
+        run.started_at = datetime.now(UTC)
+    else:
+        held.changed.clear()
+    return reason
 
 
 async def why_not(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> str | None:
@@ -82,27 +71,16 @@ def subject_of(run: WorkflowRun) -> tuple[str, Any]:
     return "page", run.page_id
 
 
-async def about(context: TaskContext) -> dict[str, Any]:
+def about(context: TaskContext) -> dict[str, Any]:
     """Return what templates can say about the run itself: its workflow, its event, its context."""
     run, workflow = context.run, context.workflow
     variables: dict[str, Any] = {
         "workflow": {"id": str(workflow.id), "name": workflow.name},
         "context": run.context,
     }
-    if run.domain_event_id is not None:
-        event = select(
-            DomainEvent.type, DomainEvent.data, DomainEvent.occurred_at, DomainEvent.requested_by
-        ).where(DomainEvent.id == run.domain_event_id)
-        if row := (await context.session.execute(event)).mappings().first():
-            variables["event"] = dict(row)
+    if context.event is not None:
+        variables["event"] = {name: context.event[name] for name in EVENT_VARIABLES}
     return variables
-
-
-async def next_task(session: AsyncSession, run: WorkflowRun) -> WorkflowTaskRun | None:
-    """Return the task that a run is at; None when all are done with."""
-    is_open = WorkflowTaskRun.status.in_([TaskRunStatus.QUEUED, TaskRunStatus.STARTED])
-    statement = select(WorkflowTaskRun).where(WorkflowTaskRun.run_id == run.id, is_open)
-    return await session.scalar(statement.order_by(WorkflowTaskRun.position).limit(1))
 
 
 def complete(task: WorkflowTaskRun, result: TaskResult) -> None:
@@ -115,9 +93,7 @@ def complete(task: WorkflowTaskRun, result: TaskResult) -> None:
     _finish(task)
 
 
-async def fail(
-    session: AsyncSession, task: WorkflowTaskRun, error: str, *, goes_on: bool = False
-) -> None:
+def fail(held: HeldRun, task: WorkflowTaskRun, error: str, *, goes_on: bool = False) -> None:
     """Record that a task failed; unless it may be skipped, those behind it are not tried.
 
     With `goes_on` they are: what is wrong concerns this task alone.
@@ -127,15 +103,11 @@ async def fail(
     _finish(task)
     if task.skip_on_failure or goes_on:
         return
-    await session.execute(
-        update(WorkflowTaskRun)
-        .where(
-            WorkflowTaskRun.run_id == task.run_id,
-            WorkflowTaskRun.position > task.position,
-            WorkflowTaskRun.status == TaskRunStatus.QUEUED,
-        )
-        .values(status=TaskRunStatus.SKIPPED, error=f"task {task.position} failed before it")
-    )
+    for other in held.tasks:
+        if other.position > task.position and other.status == TaskRunStatus.QUEUED:
+            other.status = TaskRunStatus.SKIPPED
+            other.error = f"task {task.position} failed before it"
+            held.note(other)
 
 
 def _finish(task: WorkflowTaskRun) -> None:
@@ -144,10 +116,8 @@ def _finish(task: WorkflowTaskRun) -> None:
     task.duration_ms = round((task.finished_at - since) / timedelta(milliseconds=1))
 
 
-async def outcome(session: AsyncSession, run: WorkflowRun) -> tuple[str, str | None]:
+def outcome(tasks: Sequence[WorkflowTaskRun]) -> tuple[str, str | None]:
     """Return the state that a run of which no task is left ends in, and what to say about it."""
-    own = select(WorkflowTaskRun).where(WorkflowTaskRun.run_id == run.id)
-    tasks = list(await session.scalars(own.order_by(WorkflowTaskRun.position)))
     failed = [task for task in tasks if task.status == TaskRunStatus.FAILED]
     if not failed:
         return "done", None

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from pagersync.database.engine import Connection
+from pagersync.database.unhurried import UNHURRIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +105,22 @@ async def insert_runs(connection: Connection, runs: Sequence[NewRun]) -> None:
     )
 
 
-async def write_evaluations(
-    connection: Connection, evaluations: Mapping[UUID, tuple[str, UUID | None]]
-) -> None:
-    """Keep on events what matched, as JSON, and which set says why the others did not."""
-    await connection.execute(
-        _EVALUATIONS,
+async def finish_events(
+    connection: Connection, token: UUID, evaluations: Mapping[UUID, tuple[str, UUID | None]]
+) -> int:
+    """End events that were looked at; return how many of them were still held under `token`.
+
+    What matched is kept on them, as JSON, and which set says why the others did not. The commit
+    does not wait for the disk: a crash looks at the events again.
+    """
+    rows = await connection.fetch(
+        _FINISH,
+        token,
         list(evaluations),
         [matched for matched, _ in evaluations.values()],
         [refused_id for _, refused_id in evaluations.values()],
     )
+    return len(rows)
 
 
 async def insert_verdict_sets(connection: Connection, sets: Mapping[UUID, str]) -> None:
@@ -164,11 +171,20 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid
 ON CONFLICT (integration_id, workflow_id, domain_event_id, repeat_number) DO NOTHING
 """
 
-_EVALUATIONS = """
-UPDATE domain_events e SET evaluations = v.evaluations::jsonb, refused_id = v.refused_id
-FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS v (id, evaluations, refused_id)
-WHERE e.id = v.id
-"""
+_FINISH = f"""
+WITH held AS MATERIALIZED (
+    SELECT id FROM domain_events WHERE id = ANY($2::uuid[]) AND lease_token = $1
+    ORDER BY id FOR UPDATE
+)
+UPDATE domain_events e
+SET evaluations = v.evaluations::jsonb, refused_id = v.refused_id, state = 'done',
+    last_error = NULL, lease_token = NULL, leased_until = NULL, finished_at = now()
+FROM held JOIN unnest($2::uuid[], $3::text[], $4::uuid[]) AS v (id, evaluations, refused_id)
+    USING (id)
+WHERE e.id = held.id
+RETURNING {UNHURRIED}
+"""  # noqa: S608 - a constant
+"""Locks in the order of ids, as `Queue.finish` does."""
 
 _VERDICT_SETS = """
 INSERT INTO verdict_sets AS s (id, verdicts, used_on)

@@ -17,8 +17,7 @@ import structlog
 
 from pagersync.database.batch import LeaseLostError, work_batch
 from pagersync.database.engine import Connection
-from pagersync.database.queue import Batch, Outcome, Queue
-from pagersync.database.unhurried import commit_unhurried
+from pagersync.database.queue import Batch, Queue
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.settings import Settings
 from pagersync.threads import MATCHING, run_in
@@ -70,25 +69,20 @@ class Trigger:
         await work_batch(connection, queue, batch, self._apply)
 
     async def _apply(
-        self, connection: Connection, queue: Queue, token: UUID, rows: Sequence[asyncpg.Record]
+        self, connection: Connection, _: Queue, token: UUID, rows: Sequence[asyncpg.Record]
     ) -> None:
         async with connection.transaction():
-            await commit_unhurried(connection)  # a crash looks at the events again
             listeners = await self._listeners.load(connection)
             subjects = await _load(connection, listeners, rows)
             verdicts = await run_in(MATCHING, self._look, subjects, listeners, rows)
             unusual = await start_runs(connection, verdicts)
             new_sets = self._sets.of(each.refused for each in verdicts)
             await store.insert_verdict_sets(connection, new_sets)
-            await store.write_evaluations(
-                connection,
-                {
-                    each.event["id"]: (_as_json(each), self._sets.id_of(each.refused))
-                    for each in verdicts
-                },
-            )
-            outcomes = [Outcome.done(row["id"]) for row in rows]
-            if len(await queue.finish(connection, token, outcomes)) < len(rows):
+            evaluations = {
+                each.event["id"]: (_as_json(each), self._sets.id_of(each.refused))
+                for each in verdicts
+            }
+            if await store.finish_events(connection, token, evaluations) < len(rows):
                 raise LeaseLostError
         self._sets.are_stored(new_sets)
         count(unusual)

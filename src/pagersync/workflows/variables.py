@@ -50,8 +50,8 @@ async def load_variables(
         incident_id, alert_id = incident_id or page.incident_id, alert_id or page.alert_id
     if incident_id and (incident := await session.get(Incident, incident_id)):
         lists = await _lists(session, incident.id, public_url) if with_lists else NO_LISTS
-        known = select(Severity).where(Severity.id == incident.severity_id)
-        severity = await session.scalar(known)
+        level = incident.severity_id
+        severity = None if level is None else await session.get(Severity, level)
         url = _url(public_url, "incidents", incident.id)
         found["incident"] = incident_variables(incident, severity, url=url, **lists)
     if alert_id and (alert := await session.scalar(select(Alert).where(Alert.id == alert_id))):
