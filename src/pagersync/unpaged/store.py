@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -115,23 +115,15 @@ async def _gather(
     column = f"{kind}_id"
     ids, sinces = [each.id for each in found], [each.restarted_at for each in found]
     for row in await connection.fetch(_PAGES.format(column=column), ids, after_s, sinces, sent_s):
-        names = ("status", "was_confirmed", "is_for_later", "is_unsure", "error")
-        seen = {name: row[name] for name in names}
-        pieces.pages[row["subject_id"]].append(PageSeen(**seen))
+        pieces.pages[row["subject_id"]].append(PageSeen(**_named(row)))
     for row in await connection.fetch(_RUNS.format(column=column), ids, tasks, after_s, sinces):
-        names = (
-            "workflow",
-            "status",
-            "message",
-            "is_over_limit",
-            "is_due",
-            "is_toothless",
-            "error",
-        )
-        seen = {name: row[name] for name in names}
-        pieces.runs[row["subject_id"]].append(RunSeen(id=str(row["id"]), **seen))
+        pieces.runs[row["subject_id"]].append(RunSeen(**{**_named(row), "id": str(row["id"])}))
     for row in await connection.fetch(_EVENTS, ids, kind, after_s, sinces):
         pieces.events[row["subject_id"]].append(row)
+
+
+def _named(row: asyncpg.Record) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "subject_id"}
 
 
 async def insert_unpaged(
