@@ -43,7 +43,7 @@ from pagersync.threads import WORKFLOW_LOOKUPS
 from pagersync.unpaged.sweep import run_sweeps
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
-from pagersync.workflows.engine import Engine, runs_queue
+from pagersync.workflows.engine import Engine, places, runs_queue
 from pagersync.workflows.reference_check import check_due
 from pagersync.workflows.trigger import Trigger, events_queue
 
@@ -198,8 +198,8 @@ async def _run_workflows(
     pool = Pool(
         engine,
         runs_queue(settings),
-        by_id(executing.take),
-        concurrency=settings.workflow_concurrency,
+        executing.take_row,
+        concurrency=places(settings),
         poll_s=POLL_S,
     )
     await pool.run(listener.subscribe("workflow_runs"), stop)
