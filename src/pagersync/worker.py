@@ -176,7 +176,7 @@ async def run_workers(
         group.create_task(_run_retention(engines.background, settings, stop))
         group.create_task(run_sealing(engines.background, vault, stop))
         if settings.unpaged_s:
-            group.create_task(run_sweeps(engine, settings.unpaged_s, stop))
+            group.create_task(run_sweeps(engine, settings.unpaged_s, settings.page_stuck_s, stop))
         syncing = run_directory(
             create_sessions(engines.background),
             clients.pagertree,
