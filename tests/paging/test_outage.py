@@ -25,7 +25,8 @@ HELD_MAX = 16
 
 ATTEMPTS_BURNT_MAX = HELD_MAX
 """Creates that go out before the fifth failure shuts the rate limiter: eight are under way, and
-each of the first four failures lets one more begin."""
+each of the first four failures lets one more begin. A few more may be passed by their neighbours.
+"""
 
 
 @asynccontextmanager
