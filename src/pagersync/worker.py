@@ -39,7 +39,7 @@ from pagersync.paging.turn import Turns
 from pagersync.retention.sweep import remove_old_rows
 from pagersync.secrets.existing import run_sealing
 from pagersync.settings import Settings
-from pagersync.threads import WORKFLOW_LOOKUPS
+from pagersync.threads import WORKFLOW_LOOKUPS, let_the_loop_go_first
 from pagersync.unpaged.sweep import run_sweeps
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
@@ -135,6 +135,7 @@ async def run_workers(
     vault: Vault,
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
+    let_the_loop_go_first()
     engine = engines.paging
     listener.give_back({queue.table: queue.give_back for queue in every_queue(settings)})
     turns = Turns(
