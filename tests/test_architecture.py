@@ -20,6 +20,7 @@ EDGES = {
     "access/first_key.py",  # before anything is served
     "alerts/apply.py",  # the worker's transaction around a batch
     "database/migrate.py",
+    "database/presence.py",  # what a gone process held, all of it or nothing
     "database/session.py",
     "incidents/cli.py",
     "secrets/cli.py",

@@ -24,7 +24,7 @@ from pagersync.database.engine import (
     raw_connection,
 )
 from pagersync.database.notify import Listener
-from pagersync.database.pool import Pool, by_id
+from pagersync.database.pool import EXPIRE_EVERY_S, Pool, by_id
 from pagersync.database.queue import Batch, Queue
 from pagersync.http import AsyncClient
 from pagersync.integrations.directory_schedule import sync_due
@@ -56,7 +56,6 @@ LOOPS: Final = 2
 EVENTS_MAX: Final = 500
 """Domain events looked at in one transaction."""
 
-EXPIRE_EVERY_S: Final = 5.0
 RETENTION_EVERY_S: Final = 3600.0
 DIRECTORY_POLL_S: Final = 5.0
 AFTER_FAILURE_S: Final = 1.0

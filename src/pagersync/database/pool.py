@@ -18,7 +18,7 @@ from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.queue import Batch, Queue
 
-EXPIRE_EVERY_S: Final = 5.0
+EXPIRE_EVERY_S: Final = 1.0
 AFTER_FAILURE_S: Final = 1.0
 
 log = structlog.get_logger()

@@ -7,8 +7,9 @@ The row that people read is the row that is worked, so no job table can disagree
       +----- retry, snooze, lease ran out ----+---- attempts used up ---> dead
 
 * The attempt is counted by the claim. A row that lost its worker is seen again when its lease runs
-  out. It is claimed alone then, so that one that kills its workers takes no other row along, and
-  after `attempts_max` claims it is `dead`, not claimed for ever.
+  out, or soon after its process is gone (`presence.py`). It is claimed alone then, so that one that
+  kills its workers takes no other row along, and after `attempts_max` claims it is `dead`, not
+  claimed for ever.
 * Finishing asks for the lease token. A worker that lost its lease changes nothing.
 * Rows with the same `lock_key` are worked in the order of their ids, one at a time; a row that
   waits for its next attempt holds back those behind it. A unique index over running rows makes
@@ -23,13 +24,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pagersync.database.engine import Connection
+from pagersync.database.presence import new_token
 from pagersync.database.unhurried import UNHURRIED
 
 BACKOFF_FIRST_S: Final = 1.0
@@ -188,7 +190,7 @@ class Queue:
 
         Call it outside a transaction: it tries again when it collides with another worker.
         """
-        token = uuid4()
+        token = new_token()
         for _ in range(COLLISIONS_MAX):
             try:
                 rows = await connection.fetch(self._claim_sql, rows_max, token, self._lease_s)
