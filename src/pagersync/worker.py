@@ -5,7 +5,7 @@ Runs inside `serve`, or alone as `pagersync worker`; any number of both share on
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Final, TypeAlias
@@ -43,7 +43,7 @@ from pagersync.threads import WORKFLOW_LOOKUPS
 from pagersync.unpaged.sweep import run_sweeps
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
-from pagersync.workflows.engine import Engine, runs_queue
+from pagersync.workflows.engine import Engine, places, runs_queue
 from pagersync.workflows.reference_check import check_due
 from pagersync.workflows.trigger import Trigger, events_queue
 
@@ -114,6 +114,17 @@ def deliveries_queue(settings: Settings) -> Queue:
     )
 
 
+def every_queue(settings: Settings) -> Sequence[Queue]:
+    """Return all queues: of each, what a gone process held is given back."""
+    return (
+        deliveries_queue(settings),
+        events_queue(settings),
+        runs_queue(settings),
+        operations_queue(settings),
+        webhooks_queue(),
+    )
+
+
 async def run_workers(
     engines: Engines,
     listener: Listener,
@@ -125,6 +136,7 @@ async def run_workers(
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
     engine = engines.paging
+    listener.give_back({queue.table: queue.give_back for queue in every_queue(settings)})
     turns = Turns(
         engine,
         operations_queue(settings),
@@ -164,7 +176,7 @@ async def run_workers(
         group.create_task(_run_retention(engines.background, settings, stop))
         group.create_task(run_sealing(engines.background, vault, stop))
         if settings.unpaged_s:
-            group.create_task(run_sweeps(engine, settings.unpaged_s, stop))
+            group.create_task(run_sweeps(engine, settings.unpaged_s, settings.page_stuck_s, stop))
         syncing = run_directory(
             create_sessions(engines.background),
             clients.pagertree,
@@ -198,8 +210,8 @@ async def _run_workflows(
     pool = Pool(
         engine,
         runs_queue(settings),
-        by_id(executing.take),
-        concurrency=settings.workflow_concurrency,
+        executing.take_row,
+        concurrency=places(settings),
         poll_s=POLL_S,
     )
     await pool.run(listener.subscribe("workflow_runs"), stop)

@@ -30,6 +30,7 @@ import asyncpg
 from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from pagersync.database import lanes
 from pagersync.database.engine import Connection
 from pagersync.database.presence import new_token
 from pagersync.database.unhurried import UNHURRIED
@@ -152,8 +153,12 @@ class Queue:
         order_by: which of the rows that can be claimed come first.
         head: SQL that finds and locks them in another way: common table expressions, the last of
             which is `head` with `id` and `was_lost`. It takes the place of `where` and `order_by`.
+        if_lost: SQL that sets more columns of a row `q` whose process is gone.
         shown: SQL that reads what a claim returns, from `claimed` and what belongs to it. It takes
             the place of `columns`.
+        lane: SQL for the lane of a row (`lanes.py`): requesters take turns. It must be in an index.
+            `head` is then given all that `Lanes.arguments` returns, too.
+        leaves_room: a lane's rows that one process holds leave as many places free.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first are named
@@ -167,36 +172,56 @@ class Queue:
         order_by: str = "q.run_at, q.id",
         head: str | None = None,
         shown: str | None = None,
+        if_lost: str = "",
+        lane: str | None = None,
+        leaves_room: bool = False,
     ) -> None:
         self.table = table
         self.attempts_max = attempts_max
+        self.lanes = lanes.Lanes(leaves_room=leaves_room) if lane else None
         self._lease_s = lease_s
-        returned = ", ".join(f"q.{column}" for column in ("id", "attempt", *columns))
+        also = ("lane",) if lane else ()
+        returned = ", ".join(f"q.{column}" for column in ("id", "attempt", *columns, *also))
         shown = shown or f"SELECT {returned} FROM claimed q"  # noqa: S608 - names of columns
-        head = head or _HEAD.format(
+        head = head or (lanes.HEAD if lane else _HEAD).format(
             table=table,
             where=where,
             order_by=order_by,
             not_behind=NOT_BEHIND_ANOTHER.replace("operations", table),
+            lane=lane,
+            own="",
         )
-        self._claim_sql = _CLAIM.format(table=table, shown=shown, head=head, unhurried=UNHURRIED)
+        self._claim_sql = _CLAIM.format(
+            table=table,
+            shown=shown,
+            head=head,
+            unhurried=UNHURRIED,
+            also=f", {lane} AS lane" if lane else "",
+        )
         self._finish_sql = _FINISH.format(table=table, held=_HELD_BY_ONE)
         self._finish_each_sql = _FINISH.format(table=table, held=_HELD_BY_EACH)
-        self._expire_sql = _EXPIRE.format(table=table)
+        self._expire_sql = _EXPIRE.format(table=table, lost="leased_until < now()", if_lost="")
+        lost = "lease_token BETWEEN $2 AND $3"
+        self._give_back_sql = _EXPIRE.format(table=table, lost=lost, if_lost=if_lost)
         self._redrive_sql = _REDRIVE.format(table=table)
 
     async def claim(self, connection: Connection, *, rows_max: int) -> Batch:
-        """Take up to `rows_max` runnable rows, oldest first, that no other worker holds.
+        """Take up to `rows_max` runnable rows that no other worker holds, oldest first or by turns.
 
         Call it outside a transaction: it tries again when it collides with another worker.
         """
         token = new_token()
+        turns = self.lanes.arguments(rows_max) if self.lanes else ()
         for _ in range(COLLISIONS_MAX):
             try:
-                rows = await connection.fetch(self._claim_sql, rows_max, token, self._lease_s)
-                return Batch(token, sorted(rows, key=lambda row: row["id"]))
+                rows = await connection.fetch(
+                    self._claim_sql, rows_max, token, self._lease_s, *turns
+                )
             except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                 continue  # another worker took a row with the same lock_key at this very moment
+            if self.lanes:
+                self.lanes.take(row["lane"] for row in rows)
+            return Batch(token, sorted(rows, key=lambda row: row["id"]))
         return Batch(token, [])
 
     async def finish(
@@ -238,6 +263,11 @@ class Queue:
         """Give back what silent workers hold; return how many rows that were."""
         return len(await connection.fetch(self._expire_sql, self.attempts_max))
 
+    async def give_back(self, connection: Connection, first: UUID, last: UUID) -> int:
+        """Give back what is held under tokens from `first` to `last`; return how many rows."""
+        rows = await connection.fetch(self._give_back_sql, self.attempts_max, first, last)
+        return len(rows)
+
     async def redrive(self, connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
         """Queue finished rows once more, attempts counted anew; return the ids that were."""
         rows = await connection.fetch(self._redrive_sql, ids)
@@ -277,7 +307,7 @@ WITH {head}, front AS (
         leased_until = now() + make_interval(secs => $3)
     FROM head, front
     WHERE q.id = head.id AND (head.id = front.id OR NOT (head.was_lost OR front.was_lost))
-    RETURNING q.*
+    RETURNING q.*{also}
 )
 {shown}
 """
@@ -314,14 +344,14 @@ _HELD_BY_EACH = "lease_token = ($1::uuid[])[array_position($2::uuid[], t.id)]"
 
 _EXPIRE = """
 WITH lost AS MATERIALIZED (
-    SELECT id FROM {table} WHERE state = 'running' AND leased_until < now()
+    SELECT id FROM {table} WHERE state = 'running' AND {lost}
     FOR UPDATE SKIP LOCKED
 )
 UPDATE {table} q
 SET state = CASE WHEN q.attempt >= $1 THEN 'dead' ELSE 'queued' END,
     finished_at = CASE WHEN q.attempt >= $1 THEN now() END,
     last_error = 'attempt ' || q.attempt || ' ended without a word: its worker stopped or hung',
-    run_at = now(), lease_token = NULL
+    run_at = now(), lease_token = NULL{if_lost}
 FROM lost WHERE q.id = lost.id
 RETURNING q.id
 """

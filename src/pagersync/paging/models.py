@@ -12,7 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
 
 from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
+from pagersync.database.lanes import lane_sql
 from pagersync.database.queue import QueueColumns, queue_indexes
+from pagersync.database.requester import Requested
 
 MARKER_PREFIX: Final = "pagersync:"
 
@@ -72,7 +74,7 @@ def _is_one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     )
 
 
-class Page(UpdatedAt, Base):
+class Page(Requested, UpdatedAt, Base):
     """What somebody asked for: these targets are to be paged, with this text.
 
     Attributes:
@@ -197,7 +199,11 @@ class Page(UpdatedAt, Base):
     )
 
 
-class Operation(QueueColumns, CreatedAt, Base):
+IS_PAGE: Final = "kind = 'create_alert'"
+"""SQL: which operations come before others."""
+
+
+class Operation(Requested, QueueColumns, CreatedAt, Base):
     """One call that PagerTree must see: exactly once if it creates, at least once otherwise.
 
     Attributes:
@@ -265,8 +271,9 @@ class Operation(QueueColumns, CreatedAt, Base):
             ),
         ),
         Index(
-            "operations_account_idx",
+            "operations_lanes_idx",
             "integration_id",
+            text(lane_sql(IS_PAGE)),
             "id",
             postgresql_where=text("state = 'queued'"),
         ),
