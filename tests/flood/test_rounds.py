@@ -120,6 +120,7 @@ async def under_attack(play: Play, url: str) -> AsyncIterator[None]:
                 workflow={"name": "w", "tasks": [task] * 20},
             ),
             lambda: send(writer, "/v1/incidents", "incidents", title="flood", summary="x" * 10_000),
+            lambda: send(writer, "/v1/alerts", "alerts", summary="flood", source="api"),
         )
         with suppress(OSError):
             stack.enter_context(sockets_to(url, 100, source="127.0.0.2", send=b"GET / HT"))
