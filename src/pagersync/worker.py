@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Final, TypeAlias
+from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,6 +26,7 @@ from pagersync.database.engine import (
 )
 from pagersync.database.notify import Listener
 from pagersync.database.pool import EXPIRE_EVERY_S, Pool, by_id
+from pagersync.database.presence import new_token
 from pagersync.database.queue import Batch, Queue
 from pagersync.http import AsyncClient
 from pagersync.integrations.directory_schedule import sync_due
@@ -135,7 +137,6 @@ async def run_workers(
     vault: Vault,
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
-    let_the_loop_go_first()
     engine = engines.paging
     listener.give_back({queue.table: queue.give_back for queue in every_queue(settings)})
     turns = Turns(
@@ -241,15 +242,23 @@ async def run_queue(
     stop: asyncio.Event,
 ) -> None:
     """Claim and work batches of one queue until `stop` is set, connecting as often as it takes."""
+    let_the_loop_go_first()
+    unsure: list[UUID] = []  # under these, rows may be held that nobody works
 
     async def work_on(connection: Connection) -> None:
         expired_at = -EXPIRE_EVERY_S
+        while unsure:
+            await queue.give_back(connection, unsure[-1], unsure[-1])
+            unsure.pop()
         while not stop.is_set():
             wake.clear()
             if monotonic() - expired_at > EXPIRE_EVERY_S:
                 expired_at = monotonic()
                 await _expire(connection, queue)
-            if not await _work_batch(connection, queue, work, rows_max):
+            unsure.append(new_token())
+            rows = await _work_batch(connection, queue, work, rows_max, unsure[-1])
+            unsure.clear()
+            if not rows:
                 await _wait_for_either(wake, stop, POLL_S)
 
     while not stop.is_set():
@@ -292,9 +301,11 @@ async def _end_at(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-async def _work_batch(connection: Connection, queue: Queue, work: Work, rows_max: int) -> int:
+async def _work_batch(
+    connection: Connection, queue: Queue, work: Work, rows_max: int, token: UUID
+) -> int:
     """Claim and work one batch; return how many rows it had."""
-    batch = await queue.claim(connection, rows_max=rows_max)
+    batch = await queue.claim(connection, rows_max=rows_max, token=token)
     if not batch:
         return 0
     began = perf_counter()
