@@ -10,7 +10,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint again bench lock sbom audit fmt clean
+.PHONY: help demo test flood check lint again bench lock sbom audit fmt clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ demo: $(STAMP) ## Watch alerts come in and a team being paged (ONCE=1 ends by it
 
 test: $(STAMP) ## Run the tests but the long ones (ARGS="-k inbox" to choose, "-m flood")
 	$(BIN)/python -m pytest -m "not long and not flood" $(ARGS)
+
+flood: $(STAMP) ## Kill and flood a real service in 40 rounds (ROUNDS=5)
+	PAGERSYNC_FLOOD_ROUNDS=$(or $(ROUNDS),40) $(BIN)/python -m pytest -n 0 -s -q tests/flood/test_rounds.py
 
 check: lint ## Everything CI runs: format, lint, types, layers, tests
 	$(BIN)/python -m pytest

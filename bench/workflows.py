@@ -135,7 +135,7 @@ async def _drain(database: Database) -> Pace:
 
 async def _remove_workflows(database: Database) -> None:
     async with database.connection() as connection:
-        await connection.execute("TRUNCATE workflow_runs, workflow_task_runs, workflow_minutes")
+        await connection.execute("TRUNCATE workflow_runs, workflow_task_runs, requester_minutes")
         await connection.execute("DELETE FROM workflows")
 
 

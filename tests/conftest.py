@@ -31,8 +31,9 @@ from tests.support.databases import empty
 from tests.support.server import running_server
 from tests.support.times import check_times
 
+OF_TESTS = tuple(f"PAGERSYNC_{what}_" for what in ("CHAOS", "FLOOD", "KILL", "PEOPLE"))
 for name in [name for name in os.environ if name.startswith("PAGERSYNC_")]:
-    if not name.startswith(("PAGERSYNC_CHAOS_", "PAGERSYNC_KILL_", "PAGERSYNC_PEOPLE_")):
+    if not name.startswith(OF_TESTS):
         del os.environ[name]  # an operator's settings must not decide how tests end
 
 # To read all certificate authorities takes 20 ms: every client of a process can trust the same.

@@ -1,5 +1,6 @@
 """What every answer has for browsers and caches, and what none has: the caller's `Host`."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -115,6 +116,40 @@ async def test_a_slash_at_the_end_of_a_path_means_nothing_and_nobody_is_redirect
         hook = account.url + slashes
         answer = await stranger.post(hook, params={"secret": account.secret}, json=event())
         assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "OPTIONS", "PROPFIND"])
+async def test_a_method_that_is_not_listed_is_refused(api: AsyncClient, method: str) -> None:
+    headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    for path in ("/v1/alerts", "/livez", "/docs", "/metrics"):
+        answer = await api.request(method, path, headers=headers)
+        assert answer.status_code == 405, path
+        assert "evil" not in answer.text, path
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+AMBIGUOUS = {
+    "both": b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n",
+    "two lengths": b"Content-Length: 6\r\nContent-Length: 0\r\n",
+    "another coding": b"Transfer-Encoding: xchunked\r\n",
+    "a space before the colon": b"Content-Length : 6\r\n",
+    "a folded header": b"Content-Length: 6\r\nX: a\r\n Content-Length: 0\r\n",
+    "a bare line feed": b"Content-Length: 6\nX: a\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", AMBIGUOUS)
+async def test_a_message_whose_end_could_be_read_in_two_ways_is_refused(
+    server: str, kind: str
+) -> None:
+    smuggled = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.rpartition(":")[2]))
+    head = b"POST /v1/pages HTTP/1.1\r\nHost: x\r\n" + AMBIGUOUS[kind] + b"\r\n"
+    writer.write(head + b"0\r\n\r\n" + smuggled)
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1, "nothing behind it is answered"
 
 
 def test_what_an_answer_has_itself_stays() -> None:

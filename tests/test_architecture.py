@@ -20,6 +20,7 @@ EDGES = {
     "access/first_key.py",  # before anything is served
     "alerts/apply.py",  # the worker's transaction around a batch
     "database/migrate.py",
+    "database/presence.py",  # what a gone process held, all of it or nothing
     "database/session.py",
     "incidents/cli.py",
     "secrets/cli.py",
@@ -65,6 +66,12 @@ def test_files_and_functions_stay_short(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             assert node.end_lineno - node.lineno < FUNCTION_LINES_MAX, node.name
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_commands_show_texts_of_others_only_without_control_characters(path: Path) -> None:
+    is_ours = not name_of(path).startswith("simulator/")
+    assert not is_ours or not re.search(r"typer\.s?echo\(|\bprint\(", path.read_text()), "`say` it"
 
 
 def calls(path: Path) -> Iterator[str]:

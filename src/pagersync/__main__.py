@@ -18,13 +18,14 @@ def main() -> None:
 def _run() -> None:
     from pagersync.cli import app
     from pagersync.errors import NotFoundError, PagersyncError
+    from pagersync.said import printable
 
     try:
         app()
     except NotFoundError as error:
-        sys.exit(f"pagersync: {_explained(error)}")
+        sys.exit(printable(f"pagersync: {_explained(error)}"))
     except PagersyncError as error:
-        sys.exit(f"pagersync: {error.detail}")
+        sys.exit(printable(f"pagersync: {error.detail}"))
 
 
 def _explained(error: "NotFoundError") -> str:

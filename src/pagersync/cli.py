@@ -14,6 +14,7 @@ from pagersync.integrations import directory_cli as directory
 from pagersync.integrations import key_cli, secret_key_cli
 from pagersync.paging import cli as paging
 from pagersync.retention import cli as database
+from pagersync.said import say
 from pagersync.secrets import cli as secrets
 from pagersync.simulator import cli as simulator
 from pagersync.workflows import account_cli, connect_cli, earlier_defaults_cli, restart_cli, why_cli
@@ -94,7 +95,7 @@ def serve(
         if not force:  # a key that cannot be right is said here, in one line
             asyncio.run(check_key(found))
         if (token := asyncio.run(ensure_key(found))) is not None:
-            typer.echo(FIRST_KEY.format(token=token))
+            say(FIRST_KEY.format(token=token))
         serving.serve(
             found,
             lambda served: create_service(served, with_workers=workers),
@@ -122,7 +123,7 @@ def migrate() -> None:
     from pagersync.database.migrate import newest_revision
 
     with open_database(load_settings(), migrate=True):
-        typer.echo(f"The database is at revision {newest_revision()}.")
+        say(f"The database is at revision {newest_revision()}.")
 
 
 @app.command()
@@ -141,4 +142,4 @@ def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed_version
 
-    typer.echo(f"pagersync {installed_version('pagersync')}")
+    say(f"pagersync {installed_version('pagersync')}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from pagersync.command import Context, run
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from pagersync.findings import Finding
@@ -25,7 +26,7 @@ def doctor(
         return await examine(context.sessions, context.settings)
 
     found = run(action)
-    typer.echo(_as_json(found) if as_json else "\n".join(_lines(found)))
+    say(_as_json(found) if as_json else "\n".join(_lines(found)))
     if found:
         raise typer.Exit(PROBLEMS_EXIT)
 

@@ -6,6 +6,8 @@ hundred requests of one delay another's by one.
 
 import asyncio
 from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +15,7 @@ from pagersync.errors import BusyError, RateLimitedError
 
 WAIT_S: Final = 5.0
 WAITING_MAX: Final = 100
+NO_LIMIT: Final = 2**30
 RETRY_AFTER_S: Final = 1
 
 
@@ -30,14 +33,19 @@ class Limits:
     Attributes:
         slots: how many at once.
         of_one: how many of one caller at once.
-        wait_s: how long one waits at most.
+        wait_s: how long one waits at most; None for as long as it takes.
         waiting_max: how many of one caller wait at most.
     """
 
     slots: int
     of_one: int
-    wait_s: float = WAIT_S
+    wait_s: float | None = WAIT_S
     waiting_max: int = WAITING_MAX
+
+
+def by_turns(slots: int, of_one: int) -> "Gate":
+    """Return a gate before which everybody waits for as long as it takes, callers by turns."""
+    return Gate(Limits(slots=slots, of_one=of_one, wait_s=None, waiting_max=NO_LIMIT))
 
 
 class Gate:
@@ -71,6 +79,15 @@ class Gate:
             if isinstance(error, TimeoutError):
                 raise self._refusal(caller) from None
             raise
+
+    @asynccontextmanager
+    async def turn(self, caller: str) -> AsyncIterator[None]:
+        """Be inside while the context lasts; raises what `enter` does."""
+        await self.enter(caller)
+        try:
+            yield
+        finally:
+            self.leave(caller)
 
     def leave(self, caller: str) -> None:
         """Make room for who is next."""

@@ -3,11 +3,14 @@
 import logging
 import sys
 from collections import Counter
+from collections.abc import MutableMapping
+from io import StringIO
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 
+from pagersync.said import printable
 from pagersync.settings import Settings
 
 RARELY_S: Final = 60.0
@@ -71,5 +74,21 @@ def _renderers(*, as_json: bool) -> list[Any]:
     if as_json:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     # Not rich's tracebacks, which show local variables: those hold secrets.
-    plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    colors = sys.stderr.isatty()
+    return [
+        _printable,
+        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_plain_traceback),
+    ]
+
+
+def _printable(_: Any, __: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Return an event whose texts move no cursor; what is no text is shown as Python has it."""
+    texts = {name: value for name, value in event_dict.items() if isinstance(value, str)}
+    event_dict.update({name: printable(text) for name, text in texts.items()})
+    return event_dict
+
+
+def _plain_traceback(stream: TextIO, exc_info: Any) -> None:
+    buffer = StringIO()
+    structlog.dev.plain_traceback(buffer, exc_info)
+    stream.write(printable(buffer.getvalue()))

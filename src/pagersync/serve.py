@@ -1,7 +1,7 @@
 """The long-lived processes: `serve` and `worker`.
 
 Both end on SIGTERM or SIGINT: they take nothing new, finish what is in flight, and exit 0 within
-ten seconds. Whatever they could not finish comes back when its lease runs out.
+ten seconds. Whatever they could not finish comes back when they are gone.
 """
 
 import asyncio

@@ -253,7 +253,9 @@ class Settings(FrontSettings):
         "failed, or whose account was disabled or removed, is sent there at once. 0: never.",
     )
     workflow_concurrency: Positive = Field(
-        default=8, description="Workflow runs that one process executes at the same time."
+        default=8,
+        description="Workflow runs that one process executes at the same time for one requester. "
+        "As many more are for others.",
     )
     workflow_attempts_max: Positive = Field(
         default=8, description="Attempts to go on with a workflow run before it is kept as failed."

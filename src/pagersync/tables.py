@@ -3,6 +3,7 @@
 import pagersync.access.models
 import pagersync.alerts.models
 import pagersync.backup.models
+import pagersync.database.presence
 import pagersync.events.models
 import pagersync.inbox.models
 import pagersync.incidents.models

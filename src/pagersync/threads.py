@@ -37,7 +37,8 @@ class Threads:
 MATCHING: Final = Threads(1, "matching")
 """Looks at events with the conditions of workflows."""
 
-RENDERING: Final = Threads(2, "rendering")
+RENDERING_THREADS: Final = 2
+RENDERING: Final = Threads(RENDERING_THREADS, "rendering")
 """Renders the tasks of workflow runs."""
 
 WORKFLOW_LOOKUPS: Final = Threads(4, "workflow-lookups")

@@ -24,7 +24,7 @@ from pagersync.database.engine import (
     raw_connection,
 )
 from pagersync.database.notify import Listener
-from pagersync.database.pool import Pool, by_id
+from pagersync.database.pool import EXPIRE_EVERY_S, Pool, by_id
 from pagersync.database.queue import Batch, Queue
 from pagersync.http import AsyncClient
 from pagersync.integrations.directory_schedule import sync_due
@@ -43,7 +43,7 @@ from pagersync.threads import WORKFLOW_LOOKUPS
 from pagersync.unpaged.sweep import run_sweeps
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
-from pagersync.workflows.engine import Engine, runs_queue
+from pagersync.workflows.engine import Engine, places, runs_queue
 from pagersync.workflows.reference_check import check_due
 from pagersync.workflows.trigger import Trigger, events_queue
 
@@ -56,7 +56,6 @@ LOOPS: Final = 2
 EVENTS_MAX: Final = 500
 """Domain events looked at in one transaction."""
 
-EXPIRE_EVERY_S: Final = 5.0
 RETENTION_EVERY_S: Final = 3600.0
 DIRECTORY_POLL_S: Final = 5.0
 AFTER_FAILURE_S: Final = 1.0
@@ -199,8 +198,8 @@ async def _run_workflows(
     pool = Pool(
         engine,
         runs_queue(settings),
-        by_id(executing.take),
-        concurrency=settings.workflow_concurrency,
+        executing.take_row,
+        concurrency=places(settings),
         poll_s=POLL_S,
     )
     await pool.run(listener.subscribe("workflow_runs"), stop)

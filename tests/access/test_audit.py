@@ -63,6 +63,7 @@ NOT_AUDITED = {
     "unpaged": "what the check found; the timeline and an event say so",
     "webhook_refusals": "a count",
     "sealed_values": "what a mask stands for; what has the mask is audited",
+    "requester_minutes": "a count",
     "workflow_minutes": "a count",
     "workflow_task_runs": "what a run did",
 }

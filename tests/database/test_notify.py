@@ -16,8 +16,8 @@ from tests.support.wait import eventually
 PATIENCE_S = 10
 
 LISTENERS = """
-SELECT pid FROM pg_stat_activity
-WHERE datname = current_database() AND query ILIKE 'LISTEN %' AND state = 'idle'
+SELECT l.pid FROM pg_locks l JOIN processes p ON p.id = l.classid::bigint << 32 | l.objid::bigint
+WHERE l.locktype = 'advisory'
 """
 
 

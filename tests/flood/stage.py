@@ -108,9 +108,9 @@ async def a_stage(parent: Path | None = None, **variables: str) -> AsyncIterator
                     return await stack.enter_async_context(made)
 
                 api = await client(ADMIN_KEY)
-                webhook_url, secret = await _connect(api, pagertree)
-                await _page_for_alerts(api, pagertree)
-                reader, other = [await client(await _read_key(api, n)) for n in ("one", "two")]
+                webhook_url, secret = await connect(api, pagertree)
+                await page_for_alerts(api, pagertree)
+                reader, other = [await client(await key_of(api, n)) for n in ("one", "two")]
                 webhook_url = url + webhook_url[webhook_url.index("/webhooks") :]
                 try:
                     yield Stage(
@@ -125,7 +125,8 @@ async def send(api: AsyncClient, path: str, kind: str, **attributes: Any) -> Res
     return await api.post(path, json={"data": {"type": kind, "attributes": attributes}})
 
 
-async def _connect(api: AsyncClient, pagertree: SimulatedPagerTree) -> tuple[str, str]:
+async def connect(api: AsyncClient, pagertree: SimulatedPagerTree) -> tuple[str, str]:
+    """Connect the account; return the address of its webhooks and their secret."""
     answer = await send(
         api,
         "/v1/integrations",
@@ -141,7 +142,8 @@ async def _connect(api: AsyncClient, pagertree: SimulatedPagerTree) -> tuple[str
     return made["webhook_url"].partition("?")[0], made["webhook_secret"]
 
 
-async def _page_for_alerts(api: AsyncClient, pagertree: SimulatedPagerTree) -> None:
+async def page_for_alerts(api: AsyncClient, pagertree: SimulatedPagerTree) -> None:
+    """Let every alert page a team."""
     team = pagertree.simulator.directory.teams[0].name
     task = {
         "task_type": "create_pagertree_alert",
@@ -160,7 +162,8 @@ async def _page_for_alerts(api: AsyncClient, pagertree: SimulatedPagerTree) -> N
     assert answer.status_code == 201, answer.text
 
 
-async def _read_key(api: AsyncClient, name: str) -> str:
-    answer = await send(api, "/v1/api_keys", "api_keys", name=name, scopes=["read"])
+async def key_of(api: AsyncClient, name: str, scope: str = "read") -> str:
+    """Create an API key with one scope; return its token."""
+    answer = await send(api, "/v1/api_keys", "api_keys", name=name, scopes=[scope])
     assert answer.status_code == 201, answer.text
     return str(answer.json()["data"]["attributes"]["token"])

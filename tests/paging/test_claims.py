@@ -20,6 +20,7 @@ from tests.paging.conftest import Paging
 from tests.support.pagertree import API_KEY
 
 BACKLOG = 2000
+NO_TURNS: tuple[list[str], list[int], int, int] = ([], [], 8, 0)
 
 
 async def another_account(paging: Paging, settings: Settings) -> UUID:
@@ -66,9 +67,10 @@ async def test_the_backlog_of_a_shut_account_is_not_looked_at(
         await shut(connection, other)
         page_id = await idle.page()
         statement = (
-            f"EXPLAIN (ANALYZE, FORMAT JSON) WITH {claimable(10, looks=False)} SELECT * FROM head"  # noqa: S608 - a constant
+            "EXPLAIN (ANALYZE, FORMAT JSON) WITH lease AS (SELECT $2::int, $3::int), "  # noqa: S608 - a constant
+            f"{claimable(10, looks=False)} SELECT * FROM head"
         )
-        plan = (await connection.fetchval(statement, 8))[0]["Plan"]
+        plan = (await connection.fetchval(statement, 8, None, None, *NO_TURNS))[0]["Plan"]
         assert rows_read(plan) < 50
         batch = await operations_queue(settings).claim(connection, rows_max=8)
     (create,) = await idle.operations(page_id)

@@ -136,7 +136,7 @@ async def test_an_event_whose_trigger_is_killed_starts_each_workflow_once(
         assert moved["workflows"] == []
         assert renamed["workflows"] == [titled]
         assert [row["runs"] for row in rows] == [row["said"] for row in rows]
-    counted = await killed.fetch("SELECT sum(runs) AS runs FROM workflow_minutes")
+    counted = await killed.fetch("SELECT sum(runs) AS runs FROM requester_minutes")
     assert counted == [{"runs": 3 * len(incidents)}]
 
 

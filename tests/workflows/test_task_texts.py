@@ -8,7 +8,7 @@ import pytest
 from pagersync.errors import ManyInvalidError
 from pagersync.http import AsyncClient
 from pagersync.workflows.task_texts import fit_params, render_task
-from pagersync.workflows.template_remarks import Remarks
+from pagersync.workflows.template_remarks import TASK_CPU_S_MAX, Remarks
 from pagersync.workflows.templates import TemplateError
 from tests.paging.conftest import Paging
 from tests.workflows.conftest import Flows
@@ -54,6 +54,14 @@ def test_what_does_not_fit_a_task_is_cut_or_left_out_and_named(
     assert rendered.get(name) == value
     (said,) = notes
     assert note in said
+
+
+def test_many_slow_texts_end_together_and_the_title_behind_them_is_kept() -> None:
+    remarks = Remarks()
+    params = {"tags": [SLOW] * 10, "description": SLOW, "title": "{{ incident.title }} now"}
+    _, rendered = render_task({**PAGE, **params}, VARIABLES, remarks)
+    assert rendered["title"] == "Down now"
+    assert remarks.cpu_s_left > -TASK_CPU_S_MAX
 
 
 def test_a_title_that_fails_where_there_is_no_other_is_what_was_rendered() -> None:

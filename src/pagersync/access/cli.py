@@ -10,6 +10,7 @@ import typer
 from pagersync.access.models import ApiKey, Scope
 from pagersync.access.names import checked_name
 from pagersync.command import Context, checked, run
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from pagersync.access.keys import NewKey
@@ -68,11 +69,11 @@ def list_(*, as_json: Json = False) -> None:
 
     keys = run(action)
     if as_json:
-        typer.echo(json.dumps(keys))
+        say(json.dumps(keys))
     for key in [] if as_json else keys:
         last_use = key["last_used_at"] or "never"
         bound = f"  only {key['integration_name']}" if key["integration_id"] else ""
-        typer.echo(f"{key['id']}  {key['name']}  {key['scopes']}{bound}  last used {last_use}")
+        say(f"{key['id']}  {key['name']}  {key['scopes']}{bound}  last used {last_use}")
 
 
 def _described(key: ApiKey, account: str | None) -> dict[str, str | None]:
@@ -117,11 +118,11 @@ def revoke(key_id: Annotated[UUID, typer.Argument(metavar="ID")]) -> None:
             await revoke_key(session, key_id)
 
     run(action)
-    typer.echo(f"{key_id} is revoked.")
+    say(f"{key_id} is revoked.")
 
 
 def _print_token(new: "NewKey", *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"id": str(new.key.id), "token": new.token}))
+        say(json.dumps({"id": str(new.key.id), "token": new.token}))
     else:
-        typer.echo(f"{new.token}\n\nKeep it now: it is not shown again. Its id is {new.key.id}.")
+        say(f"{new.token}\n\nKeep it now: it is not shown again. Its id is {new.key.id}.")

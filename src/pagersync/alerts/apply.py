@@ -150,8 +150,7 @@ async def write_events(
     ids = created | {key: alert.id for key, alert in stored.items()}
     names = await names_in(connection, [event for key in ids for event in events[key]])
     await insert_events(connection, _history(events, ids, names))
-    depths = {key: page.depth for key, page in pages.items()}
-    facts = _facts(events, ids, stored, heard | joined, depths)
+    facts = _facts(events, ids, stored, heard | joined, pages)
     await publish(connection, facts)
     attachable = {ids[key]: key for key in stored}
     moved = {fact.subject_id for fact in facts}
@@ -192,7 +191,7 @@ def _facts(
     ids: Mapping[AlertKey, UUID],
     stored: Mapping[AlertKey, StoredAlert],
     states: Mapping[AlertKey, AlertState],
-    depths: Mapping[AlertKey, int],
+    pages: Mapping[AlertKey, LockedPage],
 ) -> list[Fact]:
     """Return what the fold changed: alerts that are new, and statuses that are.
 
@@ -216,7 +215,8 @@ def _facts(
                 data=data,
                 occurred_at=latest.occurred_at,
                 cause=latest.cause,
-                depth=depths.get(key, 0),
+                depth=pages[key].depth if key in pages else 0,
+                requester=pages[key].requester if key in pages and not latest.cause else None,
             )
             for change, data in changes
         ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from pagersync.command import Context, load_settings, run
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from pagersync.backup.archive import Manifest
@@ -33,8 +34,8 @@ def backup(
 
     path, manifest = run(action, unhurried=True)
     rows = sum(manifest.rows.values())
-    typer.echo(f"{path}: {rows} rows, {path.stat().st_size} bytes, as of {manifest.made_at}.")
-    typer.echo(WITH_KEY if with_secret_key else WITHOUT_KEY, err=True)
+    say(f"{path}: {rows} rows, {path.stat().st_size} bytes, as of {manifest.made_at}.")
+    say(WITH_KEY if with_secret_key else WITHOUT_KEY, err=True)
 
 
 def restore(
@@ -44,10 +45,10 @@ def restore(
     from pagersync.backup.restore import restore_backup
 
     manifest, pages, warning = restore_backup(load_settings(), source)
-    typer.echo(f"Restored and checked: {sum(manifest.rows.values())} rows.")
-    typer.echo(_looked_for(pages))
+    say(f"Restored and checked: {sum(manifest.rows.values())} rows.")
+    say(_looked_for(pages))
     if warning:
-        typer.echo(f"WARNING: {warning}", err=True)
+        say(f"WARNING: {warning}", err=True)
 
 
 def restored(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
@@ -67,7 +68,7 @@ def restored(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] 
         async with raw_connection(context.sessions.kw["bind"]) as connection:
             return await mark_restored(connection)
 
-    typer.echo(_looked_for(run(action)))
+    say(_looked_for(run(action)))
 
 
 def upgrade(
@@ -85,9 +86,9 @@ def upgrade(
 
     aside = upgrade_cluster(load_settings(), programs, same_version=same_version)
     if aside is None:
-        typer.echo("The database is of the installed version already.")
+        say("The database is of the installed version already.")
     else:
-        typer.echo(f"Upgraded and checked. The old data is in {aside}: remove it when all is well.")
+        say(f"Upgraded and checked. The old data is in {aside}: remove it when all is well.")
 
 
 def _looked_for(pages: int) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
 from pagersync.database.binding import check_written, narrowed
+from pagersync.database.requester import NOBODY, SETTING
 from pagersync.database.writes import WRITES
 
 SYSTEM: Final = "system"
@@ -35,6 +36,7 @@ class Caller:
         address: where from.
         request_id: of the request, as the logs have it.
         integration_id: the only integration that there is for them; None for all.
+        requester: for whom pagersync itself works; of others it follows from who they are.
         is_audited: whether they change something, which goes into the audit log. What people do
             is noted there even where no trigger sees it.
     """
@@ -48,6 +50,7 @@ class Caller:
     address: str | None = None
     request_id: str | None = None
     integration_id: UUID | None = None
+    requester: str = NOBODY
     is_audited: bool = False
     _is_noted: bool = field(default=False, init=False)
 
@@ -61,7 +64,15 @@ class Caller:
             "address": self.address,
             "request_id": self.request_id,
         }
-        connection.execute(_SET_ACTOR, {"actor": json.dumps(who)})
+        values = {"actor": json.dumps(who), "requester": self.cause}
+        connection.execute(_SET_ACTOR, values)
+
+    @property
+    def cause(self) -> str:
+        """Return who causes what is written, as `requester.py` keeps it."""
+        if self.kind == SYSTEM:
+            return self.requester
+        return f"key {self.id}" if self.kind == "api_key" else f"person {self.name}"
 
     def note(self, session: Session) -> None:
         """Write what was done into the audit log, once, unless a trigger has."""
@@ -75,7 +86,16 @@ class Caller:
 
 CALLER: Final[ContextVar[Caller | None]] = ContextVar("caller", default=None)
 
-_SET_ACTOR: Final = text("SELECT set_config('pagersync.actor', :actor, true)")
+
+def requester() -> str:
+    """Return who causes what is done now."""
+    caller = CALLER.get()
+    return caller.cause if caller is not None else NOBODY
+
+
+_SET_ACTOR: Final = text(
+    f"SELECT set_config('pagersync.actor', :actor, true), set_config('{SETTING}', :requester, true)"
+)
 
 _NOTE: Final = text(
     """

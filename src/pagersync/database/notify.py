@@ -5,6 +5,7 @@ A call that is lost costs seconds, never work: whoever waits also looks by itsel
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import func, select
@@ -12,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from pagersync.database.complaints import complain
 from pagersync.database.engine import raw_connection
+from pagersync.database.presence import BEAT_S, Presence
 
 CHANNEL: Final = "pagersync"
-RECONNECT_S: Final = 1.0
+RECONNECT_S: Final = 0.25
 
 
 async def notify(session: AsyncSession, table: str) -> None:
@@ -23,7 +25,10 @@ async def notify(session: AsyncSession, table: str) -> None:
 
 
 class Listener:
-    """Holds one connection that listens, and sets an event per table that was named."""
+    """Holds one connection that listens, and sets an event per table that was named.
+
+    The same connection tells that this process is there.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -50,8 +55,14 @@ class Listener:
         async with raw_connection(self._engine) as connection:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, self._wake)
+            presence = Presence(connection)
+            await presence.enter()
             self._wake_all()  # whatever was said while nobody listened
-            await lost.wait()
+            while not lost.is_set():
+                await presence.beat()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(BEAT_S):
+                        await lost.wait()
             raise ConnectionError("the listening connection was closed")
 
     def _wake(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:

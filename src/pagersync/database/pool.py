@@ -6,6 +6,7 @@ batches, in one transaction, need no pool.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -16,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.lanes import Lanes
 from pagersync.database.queue import Batch, Queue
 
-EXPIRE_EVERY_S: Final = 5.0
+EXPIRE_EVERY_S: Final = 1.0
 AFTER_FAILURE_S: Final = 1.0
 
 log = structlog.get_logger()
@@ -38,6 +40,10 @@ def by_id(take: Callable[[UUID, UUID], Awaitable[None]]) -> Take:
 
 AfterExpiry: TypeAlias = Callable[[Connection], Awaitable[None]]
 """Called after rows of silent workers were given back."""
+
+
+def _leave(lanes: Lanes, lane: str, _task: asyncio.Task[None]) -> None:
+    lanes.leave(lane)
 
 
 class Pool:
@@ -105,6 +111,9 @@ class Pool:
             task = asyncio.ensure_future(self._take(batch.token, row))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            if self._queue.lanes is not None:
+                self._queue.lanes.hold(row["lane"])
+                task.add_done_callback(partial(_leave, self._queue.lanes, row["lane"]))
 
     async def _wait(self, wake: asyncio.Event, stop: asyncio.Event, timeout_s: float) -> None:
         """Wait for a call, for the end, or for a row to be done."""

@@ -7,8 +7,9 @@ The row that people read is the row that is worked, so no job table can disagree
       +----- retry, snooze, lease ran out ----+---- attempts used up ---> dead
 
 * The attempt is counted by the claim. A row that lost its worker is seen again when its lease runs
-  out. It is claimed alone then, so that one that kills its workers takes no other row along, and
-  after `attempts_max` claims it is `dead`, not claimed for ever.
+  out, or soon after its process is gone (`presence.py`). It is claimed alone then, so that one that
+  kills its workers takes no other row along, and after `attempts_max` claims it is `dead`, not
+  claimed for ever.
 * Finishing asks for the lease token. A worker that lost its lease changes nothing.
 * Rows with the same `lock_key` are worked in the order of their ids, one at a time; a row that
   waits for its next attempt holds back those behind it. A unique index over running rows makes
@@ -23,13 +24,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from pagersync.database import lanes
 from pagersync.database.engine import Connection
+from pagersync.database.presence import new_token
 from pagersync.database.unhurried import UNHURRIED
 
 BACKOFF_FIRST_S: Final = 1.0
@@ -152,6 +155,9 @@ class Queue:
             which is `head` with `id` and `was_lost`. It takes the place of `where` and `order_by`.
         shown: SQL that reads what a claim returns, from `claimed` and what belongs to it. It takes
             the place of `columns`.
+        lane: SQL for the lane of a row (`lanes.py`): requesters take turns. It must be in an index.
+            `head` is then given all that `Lanes.arguments` returns, too.
+        leaves_room: a lane's rows that one process holds leave as many places free.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first are named
@@ -165,35 +171,52 @@ class Queue:
         order_by: str = "q.run_at, q.id",
         head: str | None = None,
         shown: str | None = None,
+        lane: str | None = None,
+        leaves_room: bool = False,
     ) -> None:
         self.table = table
         self.attempts_max = attempts_max
+        self.lanes = lanes.Lanes(leaves_room=leaves_room) if lane else None
         self._lease_s = lease_s
-        returned = ", ".join(f"q.{column}" for column in ("id", "attempt", *columns))
+        also = ("lane",) if lane else ()
+        returned = ", ".join(f"q.{column}" for column in ("id", "attempt", *columns, *also))
         shown = shown or f"SELECT {returned} FROM claimed q"  # noqa: S608 - names of columns
-        head = head or _HEAD.format(
+        head = head or (lanes.HEAD if lane else _HEAD).format(
             table=table,
             where=where,
             order_by=order_by,
             not_behind=NOT_BEHIND_ANOTHER.replace("operations", table),
+            lane=lane,
+            own="",
         )
-        self._claim_sql = _CLAIM.format(table=table, shown=shown, head=head, unhurried=UNHURRIED)
+        self._claim_sql = _CLAIM.format(
+            table=table,
+            shown=shown,
+            head=head,
+            unhurried=UNHURRIED,
+            also=f", {lane} AS lane" if lane else "",
+        )
         self._finish_sql = _FINISH.format(table=table)
         self._expire_sql = _EXPIRE.format(table=table)
         self._redrive_sql = _REDRIVE.format(table=table)
 
     async def claim(self, connection: Connection, *, rows_max: int) -> Batch:
-        """Take up to `rows_max` runnable rows, oldest first, that no other worker holds.
+        """Take up to `rows_max` runnable rows that no other worker holds, oldest first or by turns.
 
         Call it outside a transaction: it tries again when it collides with another worker.
         """
-        token = uuid4()
+        token = new_token()
+        turns = self.lanes.arguments(rows_max) if self.lanes else ()
         for _ in range(COLLISIONS_MAX):
             try:
-                rows = await connection.fetch(self._claim_sql, rows_max, token, self._lease_s)
-                return Batch(token, sorted(rows, key=lambda row: row["id"]))
+                rows = await connection.fetch(
+                    self._claim_sql, rows_max, token, self._lease_s, *turns
+                )
             except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                 continue  # another worker took a row with the same lock_key at this very moment
+            if self.lanes:
+                self.lanes.take(row["lane"] for row in rows)
+            return Batch(token, sorted(rows, key=lambda row: row["id"]))
         return Batch(token, [])
 
     async def finish(
@@ -261,7 +284,7 @@ WITH {head}, front AS (
         leased_until = now() + make_interval(secs => $3)
     FROM head, front
     WHERE q.id = head.id AND (head.id = front.id OR NOT (head.was_lost OR front.was_lost))
-    RETURNING q.*
+    RETURNING q.*{also}
 )
 {shown}
 """

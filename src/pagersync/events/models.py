@@ -1,7 +1,7 @@
 """Domain events: what happened, written in the transaction in which it happened."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Date, Index, literal_column, select, text
@@ -10,7 +10,9 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column
 from sqlalchemy.types import Text
 
 from pagersync.database.base import Base, CreatedAt, new_id
+from pagersync.database.lanes import lane_sql
 from pagersync.database.queue import QueueColumns, queue_indexes
+from pagersync.database.requester import Requested
 
 
 class VerdictSet(Base):
@@ -28,7 +30,11 @@ class VerdictSet(Base):
     used_on: Mapped[date] = mapped_column(Date)
 
 
-class DomainEvent(QueueColumns, CreatedAt, Base):
+IN_TURN: Final = "true"
+"""SQL: which events come before others: all are alike."""
+
+
+class DomainEvent(Requested, QueueColumns, CreatedAt, Base):
     """One fact, for example `alert.created`, about one subject, with its cause.
 
     Attributes:
@@ -67,6 +73,13 @@ class DomainEvent(QueueColumns, CreatedAt, Base):
     __table_args__ = (
         Index("domain_events_subject_idx", "subject_id", "id"),
         Index("domain_events_type_idx", "type", "id"),
+        Index(
+            "domain_events_lanes_idx",
+            text(lane_sql(IN_TURN)),
+            "run_at",
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
         Index(
             "domain_events_run_idx",
             "workflow_run_id",

@@ -44,6 +44,7 @@ class Fact:
         data: details, as JSON.
         cause: who did it, where somebody did.
         depth: of what PagerTree showed about something that a run made.
+        requester: who caused that; None where it is for whom the transaction works.
     """
 
     integration_id: UUID
@@ -55,6 +56,7 @@ class Fact:
     occurred_at: datetime
     cause: Cause | None = None
     depth: int = 0
+    requester: str | None = None
 
 
 def happened(  # noqa: PLR0913 - all but the first three are named
@@ -66,6 +68,7 @@ def happened(  # noqa: PLR0913 - all but the first three are named
     integration_id: UUID = NO_INTEGRATION,
     depth: int = 0,
     subject_type: str | None = None,
+    requester: str | None = None,
 ) -> Fact:
     """Return what happens right now, by a person, a key or a run, and not by a delivery."""
     return Fact(
@@ -78,6 +81,7 @@ def happened(  # noqa: PLR0913 - all but the first three are named
         occurred_at=datetime.now(UTC),
         cause=cause,
         depth=depth,
+        requester=requester,
     )
 
 
@@ -104,6 +108,7 @@ async def publish(connection: Connection, facts: Sequence[Fact]) -> None:
         [fact.cause and fact.cause.workflow_run_id for fact in facts],
         [fact.cause and fact.cause.requested_by for fact in facts],
         [fact.cause.depth if fact.cause else fact.depth for fact in facts],
+        [fact.requester for fact in facts],
     )
     if has_endpoints:
         events = [(id_, fact.type, fact.data) for id_, fact in zip(ids, facts, strict=True)]
@@ -114,17 +119,19 @@ _INSERT = """
 WITH f AS MATERIALIZED (
     SELECT *, string_to_array(names, ' ') AS triggers
     FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[],
-                $7::text[], $8::timestamptz[], $9::text[], $10::uuid[], $11::text[], $12::int[])
+                $7::text[], $8::timestamptz[], $9::text[], $10::uuid[], $11::text[], $12::int[],
+                $13::text[])
       AS f (id, integration_id, type, subject_type, subject_id, delivery_id, data, occurred_at,
-            names, workflow_run_id, requested_by, depth)
+            names, workflow_run_id, requested_by, depth, requester)
 ), listeners AS MATERIALIZED (
     SELECT DISTINCT unnest(w.triggers) AS name
     FROM workflows w WHERE w.enabled AND w.removed_at IS NULL
 ), inserted AS (
 INSERT INTO domain_events (id, integration_id, type, subject_type, subject_id, delivery_id, data,
-    occurred_at, triggers, workflow_run_id, requested_by, depth, state, finished_at)
+    occurred_at, triggers, workflow_run_id, requested_by, depth, requester, state, finished_at)
 SELECT f.id, f.integration_id, f.type, f.subject_type, f.subject_id, f.delivery_id, f.data::jsonb,
     f.occurred_at, f.triggers, f.workflow_run_id, f.requested_by, f.depth,
+    coalesce(f.requester, current_setting('pagersync.requester', true), ''),
     CASE WHEN l.listens THEN 'queued' ELSE 'done' END,
     CASE WHEN NOT l.listens THEN now() END
 FROM f, LATERAL (

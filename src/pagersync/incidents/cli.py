@@ -10,6 +10,7 @@ import typer
 from pagersync.command import Context, run
 from pagersync.errors import InvalidError
 from pagersync.events.publish import Cause
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -98,13 +99,13 @@ def list_(
 
     rows = run(action)
     if as_json:
-        typer.echo(json.dumps(rows))
+        say(json.dumps(rows))
         return
     for row in rows:
         severity = row["severity"] or "-"
-        typer.echo(f"{row['sequential_id']:>6}  {row['status']:<12} {severity:<10} {row['title']}")
+        say(f"{row['sequential_id']:>6}  {row['status']:<12} {severity:<10} {row['title']}")
     if not rows:
-        typer.echo("There are none.")
+        say("There are none.")
 
 
 @app.command()
@@ -130,12 +131,12 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
             {"occurred_at": each.occurred_at.isoformat(), "event": each.event, "kind": each.kind}
             for each in entries
         ]
-        typer.echo(json.dumps(incident | {"timeline": timeline}))
+        say(json.dumps(incident | {"timeline": timeline}))
         return
     for key, value in incident.items():
-        typer.echo(f"{key:<18} {'-' if value is None else value}")
+        say(f"{key:<18} {'-' if value is None else value}")
     for each in entries:
-        typer.echo(f"{each.occurred_at:%Y-%m-%d %H:%M:%S}  {each.event}")
+        say(f"{each.occurred_at:%Y-%m-%d %H:%M:%S}  {each.event}")
 
 
 @app.command()
@@ -175,7 +176,7 @@ def _split(label: str) -> tuple[str, str]:
 def _tell(notes: "Sequence[str]") -> None:
     """Say what was cut, beside what the command prints."""
     for note in notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
 
 
 def _checked(**values: Any) -> "NewIncidentAttributes":
@@ -197,7 +198,7 @@ def _checked(**values: Any) -> "NewIncidentAttributes":
 
 def show_row(row: Described, *, as_json: bool) -> None:
     """Print an incident: in one line, or as JSON."""
-    typer.echo(
+    say(
         json.dumps(row)
         if as_json
         else f"Incident {row['sequential_id']} is {row['status']}: {row['title']}"

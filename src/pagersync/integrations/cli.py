@@ -13,6 +13,7 @@ from pagersync.integrations import service
 from pagersync.integrations.directory_store import read_broken
 from pagersync.integrations.gate import list_gates
 from pagersync.integrations.models import Integration, WebhookRefusal, WhenUnknown
+from pagersync.said import say
 
 app = typer.Typer(no_args_is_help=True, help="Connected PagerTree accounts.")
 
@@ -32,12 +33,12 @@ def list_(*, as_json: Json = False) -> None:
 
     rows, strangers = run(action)
     if as_json:
-        typer.echo(json.dumps(rows))
+        say(json.dumps(rows))
     for row in [] if as_json else rows:
         state = "enabled" if row["enabled"] else "disabled"
-        typer.echo(f"{row['id']}  {row['name']}  {state}{'  default' * row['default']}")
+        say(f"{row['id']}  {row['name']}  {state}{'  default' * row['default']}")
     for refusal in [] if as_json else strangers:
-        typer.echo(
+        say(
             f"\n{refusal.times} requests came to webhook addresses that do not exist, "
             f"the last at {refusal.last_at:%Y-%m-%d %H:%M:%S %Z}."
         )
@@ -66,15 +67,15 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
 
     shown = run(action)
     if as_json:
-        typer.echo(json.dumps(shown))
+        say(json.dumps(shown))
         return
     refusals, broken = shown.pop("refusals"), shown.pop("broken_references")
     for key, value in shown.items():
-        typer.echo(f"{key:<20} {'-' if value is None else value}")
+        say(f"{key:<20} {'-' if value is None else value}")
     for one in broken:
-        typer.echo(f"{'broken reference':<20} {one['where']}: {one['detail']}")
+        say(f"{'broken reference':<20} {one['where']}: {one['detail']}")
     for r in refusals:
-        typer.echo(f"{'refused':<20} {r['times']} x {r['reason']}, last {r['last_at']}")
+        say(f"{'refused':<20} {r['times']} x {r['reason']}, last {r['last_at']}")
 
 
 @app.command("rotate-secret")
@@ -105,7 +106,7 @@ def rotate_secret(
 def default(reference: Reference) -> None:
     """Make an account the default: used by pages, alerts and tasks that name no account."""
     _change(reference, is_default=True)
-    typer.echo(f"{reference} is the default account.")
+    say(f"{reference} is the default account.")
 
 
 @app.command("when-unknown")
@@ -124,7 +125,7 @@ def when_unknown(
     _change(reference, **columns)
     again = action is WhenUnknown.PAGE_AGAIN
     said = "is also sent again, once" if again else "is looked for until it is known"
-    typer.echo(f"A page of {reference} that stays unknown {said}.")
+    say(f"A page of {reference} that stays unknown {said}.")
 
 
 def _change(reference: str, **columns: Any) -> None:
@@ -165,14 +166,12 @@ def print_secret(
         "webhook_secret": new.webhook_secret,
     }
     if as_json:
-        typer.echo(json.dumps(answer))
+        say(json.dumps(answer))
         return
     for key, value in answer.items():
-        typer.echo(f"{key:<15} {value}")
-    typer.echo("\nThe secret is not shown again. What is left to do:")
+        say(f"{key:<15} {value}")
+    say("\nThe secret is not shown again. What is left to do:")
     for number, step in enumerate([*service.setup_steps(context.settings, new), *more], start=1):
-        typer.echo(f"  {number}. {step}")
+        say(f"  {number}. {step}")
     if context.settings.public_url is None:
-        typer.echo(
-            "\nPagerTree cannot reach the address above: set PAGERSYNC_PUBLIC_URL to one it can."
-        )
+        say("\nPagerTree cannot reach the address above: set PAGERSYNC_PUBLIC_URL to one it can.")

@@ -21,6 +21,7 @@ from pagersync.integrations.oncall import OnCallLayer, ask_current_oncall
 from pagersync.integrations.reachability import telling_rate_limiter
 from pagersync.integrations.secret_key import open_checked_vault
 from pagersync.pagertree.client import create_http_client
+from pagersync.said import say
 
 app = typer.Typer(no_args_is_help=True, help="PagerTree's teams, users and routers.")
 
@@ -51,7 +52,7 @@ def sync(
                 connected = await service.list_integrations(session)
                 accounts = [account for account in connected if account.enabled]
         if not accounts:
-            typer.echo("No account is connected: `pagersync integrations add` does that.")
+            say("No account is connected: `pagersync integrations add` does that.")
         async with create_http_client(timeout_s=context.settings.pagertree_timeout_s) as http:
             return all(
                 [await _sync_one(context, http, account, believe=believe) for account in accounts]
@@ -87,17 +88,15 @@ def list_(
 
     rows = run(action)
     if as_json:
-        typer.echo(json.dumps(rows))
+        say(json.dumps(rows))
         return
     for row in rows:
         missing = f"  missing since {row['missing_since']}" if row["missing_since"] else ""
         emails = f"  {', '.join(row['emails'])}" if row["emails"] else ""
         shown = row["prefix_id"] or row["pagertree_id"]
-        typer.echo(
-            f"{row['integration']}  {row['kind']:<6}  {shown}  {row['name']}{emails}{missing}"
-        )
+        say(f"{row['integration']}  {row['kind']:<6}  {shown}  {row['name']}{emails}{missing}")
     if not rows:
-        typer.echo("Nothing is known yet: `pagersync directory sync` asks PagerTree.")
+        say("Nothing is known yet: `pagersync directory sync` asks PagerTree.")
 
 
 @app.command()
@@ -126,15 +125,15 @@ def oncall(
     entry, layers = run(action)
     if as_json:
         said = {"team": entry.name, "layers": [asdict(layer) for layer in layers]}
-        typer.echo(json.dumps(said, default=str))
+        say(json.dumps(said, default=str))
         return
     if not layers:
-        typer.echo(f"Nobody is on call in {entry.name}.")
+        say(f"Nobody is on call in {entry.name}.")
     for layer in layers:
         for user in layer.users:
             name = user.name or user.pagertree_id
             until = f"  until {user.end_at:%Y-%m-%d %H:%M %Z}" if user.end_at else ""
-            typer.echo(f"layer {layer.layer}  {name}  {user.email or '-'}{until}")
+            say(f"layer {layer.layer}  {name}  {user.email or '-'}{until}")
 
 
 async def _sync_one(
@@ -151,11 +150,11 @@ async def _sync_one(
             believe=believe,
         )
     except PagersyncError as error:
-        typer.echo(f"{account.name}: {error.detail}", err=True)
+        say(f"{account.name}: {error.detail}", err=True)
         return False
-    typer.echo(f"{account.name}: {_counted(result)}")
+    say(f"{account.name}: {_counted(result)}")
     if result.doubt is not None:
-        typer.echo(f"{account.name}: {result.doubt}", err=True)
+        say(f"{account.name}: {result.doubt}", err=True)
     return result.doubt is None
 
 

@@ -9,6 +9,7 @@ from pagersync.command import Context, checked, run
 from pagersync.integrations.cli import Reference
 from pagersync.integrations.service import change_integration, find_integration
 from pagersync.integrations.values import checked_api_key
+from pagersync.said import say
 
 
 def set_api_key(
@@ -50,4 +51,4 @@ def set_api_key(
             await change_integration(session, before.id, **columns)
         return before.name
 
-    typer.echo(f"{run(action)} has a new API key. What waited for it is sent now.")
+    say(f"{run(action)} has a new API key. What waited for it is sent now.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pagersync.command import Context, run
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from pagersync.integrations.resealing import Resealed
@@ -19,7 +20,7 @@ def secret_key(context: typer.Context) -> None:
     from pagersync.integrations.vault import new_secret_key
 
     if context.invoked_subcommand is None:
-        typer.echo(new_secret_key())
+        say(new_secret_key())
 
 
 @app.command()
@@ -39,9 +40,9 @@ def accept(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = 
             return await accept_key(connection, open_vault(context.settings))
 
     broken = run(action)
-    typer.echo("The present secret key is the right one from now on.")
+    say("The present secret key is the right one from now on.")
     for each in broken:
-        typer.echo(f"{each.kind} of {each.name!r} is lost: {_remedy(each)}")
+        say(f"{each.kind} of {each.name!r} is lost: {_remedy(each)}")
 
 
 def _remedy(lost: "Sealed") -> str:
@@ -72,12 +73,12 @@ def rotate() -> None:
 
     done, has_old = run(action)
     for each in done.left:
-        typer.echo(f"{each.kind} of {each.name!r} is still encrypted with an old key.")
+        say(f"{each.kind} of {each.name!r} is still encrypted with an old key.")
     if done.left:
-        typer.echo("A process writes with an old key. Restart every process, then do this again.")
+        say("A process writes with an old key. Restart every process, then do this again.")
         raise typer.Exit(1)
-    typer.echo(f"{done.rows} credentials are encrypted with the first key.")
-    typer.echo(DROP if has_old else ONE_KEY)
+    say(f"{done.rows} credentials are encrypted with the first key.")
+    say(DROP if has_old else ONE_KEY)
 
 
 DROP = "Drop the other keys from PAGERSYNC_SECRET_KEY now, and restart every process."

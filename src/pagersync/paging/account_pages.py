@@ -22,6 +22,7 @@ class Canceled:
     incident_id: UUID | None
     title: str
     depth: int
+    requester: str
     operation_id: UUID
 
 
@@ -48,6 +49,7 @@ async def cancel_waiting(
             },
             integration_id=integration_id,
             depth=page.depth,
+            requester=page.requester,
         )
         for page in canceled
     ]
@@ -72,6 +74,6 @@ WITH waiting AS MATERIALIZED (
 )
 UPDATE pages p SET status = 'canceled', updated_at = now()
 FROM waiting w WHERE p.id = w.id
-RETURNING p.id, p.incident_id, p.title, p.depth, w.operation_id
+RETURNING p.id, p.incident_id, p.title, p.depth, p.requester, w.operation_id
 """
 """Rows that somebody else holds are skipped, so this waits for nobody."""

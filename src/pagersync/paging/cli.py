@@ -12,6 +12,7 @@ from uuid import UUID
 import typer
 
 from pagersync.command import Context, run
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -89,9 +90,9 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
     )
     sent, account, reason = run(lambda context: _page(context, request, timeout_s if wait else 0))
     told = (sent, account, reason)
-    typer.echo(json.dumps(_shown(*told)) if as_json else _sentence(*told))
+    say(json.dumps(_shown(*told)) if as_json else _sentence(*told))
     for note in sent.notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
     if wait:
         raise typer.Exit(exit_code(sent.status))
 
@@ -123,7 +124,7 @@ async def _page(
             sent = await get_page(session, sent.id)
             reason = await _why(context, session, sent)
         if reason is not None and reason != said:
-            typer.echo(f"It waits. {reason}", err=True)
+            say(f"It waits. {reason}", err=True)
             said = reason
     async with context.sessions() as session:
         accounts = await account_names(session, [sent])
@@ -182,14 +183,14 @@ def list_(
     """List operations, newest first."""
     rows, accounts, reasons = run(lambda context: _list(context, state, limit))
     if as_json:
-        typer.echo(json.dumps([_described(row, accounts, reasons.get(row.id)) for row in rows]))
+        say(json.dumps([_described(row, accounts, reasons.get(row.id)) for row in rows]))
         return
     for row in rows:
         why = reasons.get(row.id) or row.last_error or ""
         account = accounts.get(row.integration_id, "-")
-        typer.echo(f"{row.id}  {row.kind:<17} {row.state:<9} {account}  {why}".rstrip())
+        say(f"{row.id}  {row.kind:<17} {row.state:<9} {account}  {why}".rstrip())
     if not rows:
-        typer.echo("There are none.")
+        say("There are none.")
 
 
 async def _list(
@@ -231,10 +232,10 @@ def show(operation_id: OperationId, *, as_json: Json = False) -> None:
 
     shown = _described(*run(action))
     if as_json:
-        typer.echo(json.dumps(shown))
+        say(json.dumps(shown))
         return
     for key, value in shown.items():
-        typer.echo(f"{key:<20} {'-' if value is None else value}")
+        say(f"{key:<20} {'-' if value is None else value}")
 
 
 @app.command()
@@ -279,7 +280,7 @@ def cancel(operation_id: OperationId, *, as_json: Json = False) -> None:
 
 
 def _print(row: "Operation", accounts: "AccountNames", *, as_json: bool) -> None:
-    typer.echo(json.dumps(_described(row, accounts)) if as_json else f"{row.id} is {row.state}.")
+    say(json.dumps(_described(row, accounts)) if as_json else f"{row.id} is {row.state}.")
 
 
 def _described(

@@ -145,6 +145,7 @@ async def _tell(connection: Connection, work: Work, row: asyncpg.Record, text: s
         data=data,
         occurred_at=now,
         depth=row["depth"] or 0,
+        requester=row["requester"],
     )
     await publish(connection, [fact])
 
@@ -192,8 +193,8 @@ UPDATE operations SET retry_at = now() + make_interval(secs => $2) WHERE id = $1
 """
 
 _ABOUT: Final = """
-SELECT o.workflow_run_id, coalesce(o.alert_id, p.alert_id) AS alert_id, p.title AS page_title,
-    a.summary AS alert_summary, p.depth,
+SELECT o.workflow_run_id, o.requester, coalesce(o.alert_id, p.alert_id) AS alert_id,
+    p.title AS page_title, a.summary AS alert_summary, p.depth,
     array_append(ARRAY(SELECT ia.incident_id FROM incident_alerts ia
                        WHERE ia.alert_id = coalesce(o.alert_id, p.alert_id)), p.incident_id)
       AS incident_ids

@@ -86,10 +86,11 @@ ORDER BY id FOR SHARE
 
 _PAGES = """
 INSERT INTO pages (id, integration_id, alert_id, incident_id, title, description, urgency, severity,
-    is_incident, tags, targets, requested_by, workflow_run_id, depth, fallback_of)
+    is_incident, tags, targets, requested_by, requester, workflow_run_id, depth,
+    fallback_of)
 SELECT k.new_id, p.integration_id, p.alert_id, p.incident_id, p.title, p.description, p.urgency,
-    p.severity, p.is_incident, p.tags, p.fallback_targets, p.requested_by, p.workflow_run_id,
-    p.depth + 1, p.id
+    p.severity, p.is_incident, p.tags, p.fallback_targets, p.requested_by, p.requester,
+    p.workflow_run_id, p.depth + 1, p.id
 FROM unnest($1::uuid[], $2::uuid[]) AS k (id, new_id)
 JOIN pages p ON p.id = k.id
 LEFT JOIN incidents i ON i.id = p.incident_id
@@ -101,9 +102,10 @@ RETURNING id, incident_id, targets, title, created_at, workflow_run_id
 """
 
 _OPERATION = """
-INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, workflow_run_id,
-    lock_key)
-SELECT $1, integration_id, id, alert_id, 'create_alert', requested_by, workflow_run_id, $3
+INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, requester,
+    workflow_run_id, lock_key)
+SELECT $1, integration_id, id, alert_id, 'create_alert', requested_by, requester,
+    workflow_run_id, $3
 FROM pages WHERE id = $2
 """
 
@@ -115,8 +117,9 @@ WHERE p.id = ANY($1::uuid[]) AND p.resolve_wanted_by IS NOT NULL AND p.status <>
 """
 
 _RESOLVE = """
-INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, lock_key)
-SELECT $1, integration_id, id, alert_id, 'resolve_alert', resolve_wanted_by, $3
+INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, requester,
+    lock_key)
+SELECT $1, integration_id, id, alert_id, 'resolve_alert', resolve_wanted_by, requester, $3
 FROM pages WHERE id = $2
 """
 

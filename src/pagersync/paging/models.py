@@ -12,7 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
 
 from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
+from pagersync.database.lanes import lane_sql
 from pagersync.database.queue import QueueColumns, queue_indexes
+from pagersync.database.requester import Requested
 
 MARKER_PREFIX: Final = "pagersync:"
 
@@ -82,7 +84,7 @@ ENDED: Final = (
 """States of operations that nobody works any more, and that did not do what was asked."""
 
 
-class Page(UpdatedAt, Base):
+class Page(Requested, UpdatedAt, Base):
     """What somebody asked for: these targets are to be paged, with this text.
 
     Attributes:
@@ -207,7 +209,11 @@ class Page(UpdatedAt, Base):
     )
 
 
-class Operation(QueueColumns, CreatedAt, Base):
+IS_PAGE: Final = "kind = 'create_alert'"
+"""SQL: which operations come before others."""
+
+
+class Operation(Requested, QueueColumns, CreatedAt, Base):
     """One call that PagerTree must see: exactly once if it creates, at least once otherwise.
 
     Attributes:
@@ -275,8 +281,9 @@ class Operation(QueueColumns, CreatedAt, Base):
             ),
         ),
         Index(
-            "operations_account_idx",
+            "operations_lanes_idx",
             "integration_id",
+            text(lane_sql(IS_PAGE)),
             "id",
             postgresql_where=text("state = 'queued'"),
         ),

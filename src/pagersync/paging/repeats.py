@@ -154,7 +154,14 @@ async def _insert(
     await _tell(connection, page, page_id, row, targets, told)
     if is_elsewhere:
         data = {"page_id": str(page_id), "reason": told.note}
-        fact = happened(EVENT, page.id, data, integration_id=page.integration_id, depth=page.depth)
+        fact = happened(
+            EVENT,
+            page.id,
+            data,
+            integration_id=page.integration_id,
+            depth=page.depth,
+            requester=page.requester,
+        )
         await publish(connection, [fact])
     log.warning("paged once more", page_id=str(page.id), new_id=str(page_id), reason=told.note)
     return 1
@@ -207,11 +214,11 @@ def _fails_as_well(own: Integration, other: Integration, due: Due) -> bool:
 
 _PAGE = """
 INSERT INTO pages (id, integration_id, alert_id, incident_id, title, description, urgency, severity,
-    is_incident, tags, targets, fallback_targets, requested_by, workflow_run_id, depth, expires_at,
-    notes, repeat_of, is_elsewhere, send_at)
+    is_incident, tags, targets, fallback_targets, requested_by, requester, workflow_run_id,
+    depth, expires_at, notes, repeat_of, is_elsewhere, send_at)
 SELECT $1, $3, p.alert_id, p.incident_id, $4, $5, p.urgency, p.severity, p.is_incident, p.tags,
     $6::jsonb, CASE WHEN $8 THEN NULL ELSE p.fallback_targets END, p.requested_by,
-    p.workflow_run_id, p.depth + 1, p.expires_at, $7::text[], p.id, $8,
+    p.requester, p.workflow_run_id, p.depth + 1, p.expires_at, $7::text[], p.id, $8,
     CASE WHEN p.send_at > now() THEN p.send_at END
 FROM pages p LEFT JOIN incidents i ON i.id = p.incident_id
 WHERE p.id = $2 AND (i.id IS NULL OR i.status NOT IN ('resolved', 'closed', 'cancelled'))
@@ -221,10 +228,10 @@ RETURNING incident_id, created_at, workflow_run_id
 """Read after the incident was locked, so that it sees whether it is over."""
 
 _OPERATION = """
-INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, workflow_run_id,
-    lock_key, run_at)
-SELECT $1, integration_id, id, alert_id, 'create_alert', requested_by, workflow_run_id, $3,
-    greatest(now(), $4::timestamptz)
+INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by, requester,
+    workflow_run_id, lock_key, run_at)
+SELECT $1, integration_id, id, alert_id, 'create_alert', requested_by, requester,
+    workflow_run_id, $3, greatest(now(), $4::timestamptz)
 FROM pages WHERE id = $2
 """
 

@@ -1,4 +1,4 @@
-"""The sender: claims operations, oldest first, and takes turns at them, several at a time."""
+"""The sender: claims operations of requesters by turns, and works several at a time."""
 
 import asyncio
 from contextlib import suppress
@@ -16,7 +16,7 @@ from pagersync.database.queue import Queue
 from pagersync.database.trouble import trouble_of
 from pagersync.metrics import OPERATION_SECONDS
 from pagersync.paging.batches import CLAIMED, loaded
-from pagersync.paging.claim import claimable
+from pagersync.paging.claim import LANE, claimable
 from pagersync.paging.store import show_lost
 from pagersync.paging.turn import Turns
 from pagersync.paging.waiting import tell_waits
@@ -60,6 +60,7 @@ def operations_queue(settings: Settings, *, looks: bool = False) -> Queue:
         lease_s=settings.operation_lease_s,
         head=claimable(settings.pagertree_calls_per_s, looks=looks),
         shown=CLAIMED,
+        lane=LANE,
     )
 
 

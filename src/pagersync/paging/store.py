@@ -31,6 +31,7 @@ class LockedPage:
     alert_id: UUID | None
     incident_id: UUID | None
     depth: int
+    requester: str
     title: str
     checks: int
     created_at: datetime
@@ -123,6 +124,7 @@ def _locked(row: asyncpg.Record) -> LockedPage:
         alert_id=row["alert_id"],
         incident_id=row["incident_id"],
         depth=row["depth"],
+        requester=row["requester"],
         title=row["title"],
         checks=row["checks"],
         created_at=row["created_at"],
@@ -215,6 +217,7 @@ def _facts(change: Change, status: PageStatus) -> list[Fact]:
             data=data,
             occurred_at=change.occurred_at,
             depth=page.depth,
+            requester=page.requester,
         )
         for event in events_between(page.state, after)
     ]

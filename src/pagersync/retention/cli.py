@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from pagersync.command import Context, run
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from pagersync.retention.forecast import Forecast
@@ -28,13 +29,13 @@ def retention(
     """Remove what is older than the settings say, as `serve` does every hour."""
     if dry_run:
         found = run(_forecast, unhurried=True)
-        typer.echo(_as_json(found) if as_json else "\n".join(forecast_lines(found)))
+        say(_as_json(found) if as_json else "\n".join(forecast_lines(found)))
         return
     removed = run(_remove, unhurried=True)
     if not removed:
-        typer.echo("Another process is removing old rows right now.")
+        say("Another process is removing old rows right now.")
     for kind, rows in removed.items():
-        typer.echo(f"{kind}: {rows} removed")
+        say(f"{kind}: {rows} removed")
 
 
 @app.command()
@@ -56,7 +57,7 @@ def size(
         return sizes, free_bytes(context.settings)
 
     sizes, free = run(action, unhurried=True)
-    typer.echo(_as_json(sizes) if as_json else "\n".join(size_lines(sizes, free)))
+    say(_as_json(sizes) if as_json else "\n".join(size_lines(sizes, free)))
 
 
 async def _forecast(context: Context) -> "list[Forecast]":

@@ -196,7 +196,8 @@ REMOVE: Final = MappingProxyType({"audit_log": AUDIT, "idempotency_keys": IDEMPO
 """How rows of `OTHERS` go, by table."""
 
 _COUNTS: Final = """
-WITH minutes AS (DELETE FROM workflow_minutes WHERE minute < now() - interval '1 hour'),
+WITH minutes AS (DELETE FROM requester_minutes WHERE minute < now() - interval '1 hour'),
+earlier_minutes AS (DELETE FROM workflow_minutes WHERE minute < now() - interval '1 hour'),
 requests AS (
     DELETE FROM request_counts WHERE minute < floor(extract(epoch FROM now()) / 60) - 60),
 days AS (

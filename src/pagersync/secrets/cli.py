@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pagersync.command import Context, checked, run
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from pagersync.integrations.vault import Vault
@@ -41,7 +42,7 @@ def add(
             await service.add_secret(session, vault, values, requested_by=REQUESTED_BY)
 
     run(action)
-    typer.echo(f"Added. Refer to it as {{{{ secrets.{name} }}}}.")
+    say(f"Added. Refer to it as {{{{ secrets.{name} }}}}.")
 
 
 @app.command("list")
@@ -55,10 +56,10 @@ def list_(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
 
     found = run(action)
     if as_json:
-        typer.echo(json.dumps(found))
+        say(json.dumps(found))
     for row in [] if as_json else found:
         bound = "  bound to accounts" if row["integration_ids"] else ""
-        typer.echo(f"{row['name']}{bound}  last used {row['last_used_at'] or 'never'}")
+        say(f"{row['name']}{bound}  last used {row['last_used_at'] or 'never'}")
 
 
 @app.command()
@@ -76,7 +77,7 @@ def rotate(name: Name) -> None:
             await service.change_secret(session, vault, secret, values, requested_by=REQUESTED_BY)
 
     run(action)
-    typer.echo(f"{name} has a new value: the next call uses it.")
+    say(f"{name} has a new value: the next call uses it.")
 
 
 @app.command()
@@ -98,9 +99,9 @@ def remove(
             return [str(use) for use in uses]
 
     uses = run(action)
-    typer.echo(f"{name} is removed.")
+    say(f"{name} is removed.")
     for use in uses:
-        typer.echo(f"Calls fail from now on: {use}")
+        say(f"Calls fail from now on: {use}")
 
 
 def _value() -> str:

@@ -134,6 +134,12 @@ async def insert_unpaged(
     return {row["subject_id"] for row in new}
 
 
+async def find_requesters(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return who caused incidents and alerts, as their first events have it."""
+    rows = await connection.fetch(_REQUESTERS, ids)
+    return {row["subject_id"]: row["requester"] for row in rows}
+
+
 async def change_unpaged(
     connection: Connection, rows: Sequence[tuple[Candidate, str, str, str]]
 ) -> None:
@@ -147,6 +153,11 @@ async def end_unpaged(connection: Connection, ends: Mapping[UUID, str]) -> None:
     """Note that things are no longer so, and how that came."""
     await connection.execute(_END, list(ends), list(ends.values()))
 
+
+_REQUESTERS: Final = """
+SELECT DISTINCT ON (subject_id) subject_id, requester FROM domain_events
+WHERE subject_id = ANY($1::uuid[]) ORDER BY subject_id, id
+"""
 
 LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtext('unpaged'))"
 """One process at a time looks; the others have nothing to do."""

@@ -6,7 +6,7 @@ It asks what is so, and not what happened: so it finds ways to be silent that no
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -94,7 +94,12 @@ async def _look(
         return
     new = await store.insert_unpaged(connection, [_row(*pair) for pair in problems])
     told = [pair for pair in problems if pair[0].id in new]
-    await publish(connection, [_fact(each, problem, after_s) for each, problem in told])
+    requesters = await store.find_requesters(connection, [each.id for each, _ in told])
+    facts = [
+        replace(_fact(each, problem, after_s), requester=requesters.get(each.id))
+        for each, problem in told
+    ]
+    await publish(connection, facts)
     await add_activity(
         connection,
         [_activity(each, problem, after_s) for each, problem in told if each.kind == "incident"],

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.command import Context, run
 from pagersync.integrations.cli import Reference
 from pagersync.integrations.service import find_integration
+from pagersync.said import say
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Act: TypeAlias = Callable[[AsyncSession, UUID], Awaitable[list[str]]]
@@ -24,7 +25,7 @@ def disable(reference: Reference, *, yes: Yes = False) -> None:
     from pagersync.workflows.accounts import disable_account
 
     _do(reference, disable_account, question=None if yes else f"Disable {reference!r}?")
-    typer.echo(f"{reference} is disabled: its webhooks are answered 403.")
+    say(f"{reference} is disabled: its webhooks are answered 403.")
 
 
 def enable(reference: Reference) -> None:
@@ -32,7 +33,7 @@ def enable(reference: Reference) -> None:
     from pagersync.workflows.accounts import enable_account
 
     _do(reference, enable_account, question=None)
-    typer.echo(f"{reference} is enabled.")
+    say(f"{reference} is enabled.")
 
 
 def remove(reference: Reference, *, yes: Yes = False) -> None:
@@ -40,7 +41,7 @@ def remove(reference: Reference, *, yes: Yes = False) -> None:
     from pagersync.workflows.accounts import remove_account
 
     _do(reference, remove_account, question=None if yes else f"Disconnect {reference!r}?")
-    typer.echo(f"{reference} is removed.")
+    say(f"{reference} is removed.")
 
 
 def _do(reference: str, act: Act, *, question: str | None) -> None:
@@ -67,4 +68,4 @@ async def _act(context: Context, reference: str, act: Act, *, keeps: bool) -> li
 
 def _tell(notes: list[str]) -> None:
     for note in notes:
-        typer.echo(note)
+        say(note)

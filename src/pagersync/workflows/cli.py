@@ -10,6 +10,7 @@ import typer
 
 from pagersync.command import Context, run
 from pagersync.errors import InvalidError
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,17 +44,17 @@ def list_(*, as_json: Json = False) -> None:
 
     rows, accounts = run(action)
     if as_json:
-        typer.echo(json.dumps([_described(row, accounts) for row in rows]))
+        say(json.dumps([_described(row, accounts) for row in rows]))
         return
     for row in rows:
         triggers = ", ".join(row.triggers) or "by hand"
         state = "on " if row.enabled else "off"
         account = accounts.get(row.integration_id, "every account")
-        typer.echo(f"{state}  {row.slug}  ({triggers})  {account}")
+        say(f"{state}  {row.slug}  ({triggers})  {account}")
         if row.off_reason and not row.enabled:
-            typer.echo(f"       {row.off_reason}")
+            say(f"       {row.off_reason}")
     if not rows:
-        typer.echo("There are none.")
+        say("There are none.")
 
 
 @app.command()
@@ -76,18 +77,18 @@ def show(reference: Reference, *, as_json: Json = False) -> None:
     workflow, content, accounts = run(action)
     shown = compact(content)
     if as_json:
-        typer.echo(json.dumps({**_described(workflow, accounts), **shown}))
+        say(json.dumps({**_described(workflow, accounts), **shown}))
         return
-    typer.echo(f"# {workflow.id}, version {workflow.version}, made by {workflow.created_by}")
+    say(f"# {workflow.id}, version {workflow.version}, made by {workflow.created_by}")
     if workflow.off_reason and not workflow.enabled:
-        typer.echo(f"# off: {workflow.off_reason}")
-    typer.echo(write_yaml(shown), nl=False)
+        say(f"# off: {workflow.off_reason}")
+    say(write_yaml(shown), nl=False)
 
 
 @app.command()
 def enable(reference: Reference) -> None:
     """Switch a workflow on."""
-    typer.echo(f"{_switch(reference, enabled=True)[0]} is on.")
+    say(f"{_switch(reference, enabled=True)[0]} is on.")
 
 
 @app.command()
@@ -125,7 +126,7 @@ def remove(
 
 def _tell(what: str, notes: list[str]) -> None:
     for line in (what, *notes):
-        typer.echo(line)
+        say(line)
 
 
 @app.command("run")
@@ -166,7 +167,7 @@ def start(  # noqa: PLR0913 - options of a command
 
     started = run(action)
     shown = {"id": str(started.id), "status": started.status, "run_at": started.run_at.isoformat()}
-    typer.echo(json.dumps(shown) if as_json else f"{started.id}  {started.status}")
+    say(json.dumps(shown) if as_json else f"{started.id}  {started.status}")
 
 
 @app.command()
@@ -211,12 +212,12 @@ def runs(
 
     found = run(action)
     if as_json:
-        typer.echo(json.dumps(found))
+        say(json.dumps(found))
     for row in [] if as_json else found:
         account = f"  ({row['integration_name']})" if row["integration_name"] else ""
         named = f"{row['workflow']}{account}"
-        typer.echo(f"{row['id']}  {row['queued_at']}  {row['status']:<9}  {named}")
-        typer.echo(f"    {row['status_message'] or '-'}")
+        say(f"{row['id']}  {row['queued_at']}  {row['status']:<9}  {named}")
+        say(f"    {row['status_message'] or '-'}")
 
 
 @app.command()
@@ -231,7 +232,7 @@ def retry(run_id: Annotated[UUID, typer.Argument(metavar="RUN_ID")]) -> None:
             await retry_run(session, found, requested_by=REQUESTED_BY)
 
     run(action)
-    typer.echo(f"{run_id} is queued.")
+    say(f"{run_id} is queued.")
 
 
 @app.command("export")
@@ -250,7 +251,7 @@ def export_(
 
     text = run(action)
     if str(file) == STANDARD:
-        typer.echo(text, nl=False)
+        say(text, nl=False)
         return
     try:
         file.write_text(text, encoding="utf-8")
@@ -297,7 +298,7 @@ async def _apply(
     async with context.sessions() as session:
         plan: Plan = await make_plan(session, file, **options)
     for line in plan.lines():
-        typer.echo(line)
+        say(line)
     if plan.is_empty:
         return
     if not yes:
@@ -305,7 +306,7 @@ async def _apply(
     async with context.sessions.begin() as session:
         again = await make_plan(session, file, **options, lock=True)
         await apply_plan(session, plan, again, requested_by=REQUESTED_BY, vault=vault)
-    typer.echo("Applied.")
+    say("Applied.")
 
 
 def _switch(reference: str, *, enabled: bool) -> tuple[str, list[str]]:

@@ -12,6 +12,7 @@ from pagersync.integrations.models import PAGERTREE_URL
 from pagersync.integrations.service import NewSecret, change_integration, find_integration
 from pagersync.integrations.values import checked_api_key, checked_name, checked_url
 from pagersync.paging.cli import reference_of
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from pagersync.workflows.models import Workflow
@@ -140,9 +141,9 @@ def default_targets(
             return names, await find_default_workflow(session, integration.id, CREATE)
 
     names, workflow = run(action)
-    typer.echo(f"Workflows that name nobody page {', '.join(names)}, and nobody else.")
+    say(f"Workflows that name nobody page {', '.join(names)}, and nobody else.")
     if workflow is not None and not workflow.enabled:
-        typer.echo(
+        say(
             f"The workflow {workflow.name!r} is still off: "
             f"`pagersync workflows enable {workflow.slug}` switches it on."
         )

@@ -6,6 +6,7 @@ import typer
 
 from pagersync.command import Context, run
 from pagersync.integrations.cli import Reference
+from pagersync.said import say
 from pagersync.workflows.account_cli import Yes
 
 REQUESTED_BY: Final = "the command line"
@@ -27,10 +28,10 @@ def update_defaults(reference: Reference, *, yes: Yes = False) -> None:
     if not yes:
         plan = run(lambda context: action(context, keeps=False))
         for line in plan:
-            typer.echo(line)
+            say(line)
         if plan:
             typer.confirm("Change this?", abort=True)
     done = run(lambda context: action(context, keeps=True))
     for line in done if yes else []:
-        typer.echo(line)
-    typer.echo("Done." if done else f"The default workflows of {reference} lack nothing.")
+        say(line)
+    say("Done." if done else f"The default workflows of {reference} lack nothing.")

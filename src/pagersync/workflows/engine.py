@@ -5,38 +5,40 @@ or not at all. A task that calls somebody is noted as begun before the call; if 
 then, nobody knows whether the call arrived, and it is not made again.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 import structlog
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from pagersync.database.caller import CALLER, SYSTEM, Caller
+from pagersync.database.caller import CALLER, SYSTEM, Caller, requester
 from pagersync.database.capacity import share_out
 from pagersync.database.complaints import complain
 from pagersync.database.engine import create_sessions, raw_connection
+from pagersync.database.lanes import lane_sql
 from pagersync.database.queue import Outcome, Queue
+from pagersync.database.requester import NOBODY
 from pagersync.database.session import driver_connection
 from pagersync.database.trouble import is_ill, trouble_of
 from pagersync.errors import PagersyncError
+from pagersync.fair import by_turns
 from pagersync.http import AsyncClient
 from pagersync.integrations.vault import Vault
 from pagersync.metrics import WORKFLOW_RUNS
 from pagersync.secrets.sealing import SecretUnavailableError
 from pagersync.settings import Settings
-from pagersync.threads import RENDERING, run_in
 from pagersync.workflows import http_calls, runs
 from pagersync.workflows.context import NotYetError, TaskContext, open_context
 from pagersync.workflows.held import HeldRun, hold, write
 from pagersync.workflows.http_calls import Call
 from pagersync.workflows.http_secrets import is_call
-from pagersync.workflows.models import RunStatus, TaskRunStatus, WorkflowTaskRun
-from pagersync.workflows.rendering import render_call, shown_params, variables_of
+from pagersync.workflows.models import IS_NEEDED, RunStatus, TaskRunStatus, WorkflowTaskRun
+from pagersync.workflows.rendering import in_turn, render_call, shown_params, variables_of
 from pagersync.workflows.task_texts import render_task
 from pagersync.workflows.tasks import EXECUTE
 from pagersync.workflows.template_remarks import Remarks
@@ -51,13 +53,26 @@ PUT_OFF_S: Final = 2.0
 log = structlog.get_logger()
 
 
+LANE: Final = lane_sql(IS_NEEDED)
+
+
+def places(settings: Settings) -> int:
+    """Return how many runs one process executes at the same time, of all requesters together.
+
+    One requester alone has the half of them, so that there is room for another's.
+    """
+    return 2 * settings.workflow_concurrency
+
+
 def runs_queue(settings: Settings) -> Queue:
     """Return the queue of workflow runs."""
     return Queue(
         "workflow_runs",
-        columns=(),
+        columns=("requester",),
         attempts_max=settings.workflow_attempts_max,
         lease_s=settings.workflow_lease_s,
+        lane=LANE,
+        leaves_room=True,
     )
 
 
@@ -88,11 +103,20 @@ class Engine:
         self._settings = settings
         self._vault = vault
         # So that runs that wait for each other's rows leave connections to the sender.
-        self._at_once = asyncio.Semaphore(share_out(settings.database_connections_max).runs)
+        at_once = share_out(settings.database_connections_max).runs
+        self._at_once = by_turns(at_once, of_one=max(1, at_once - 1))
 
-    async def take(self, token: UUID, run_id: UUID) -> None:
+    async def take_row(self, token: UUID, row: asyncpg.Record) -> None:
+        """Execute a claimed run for whoever caused it."""
+        await self.take(token, row["id"], row["requester"])
+
+    async def take(self, token: UUID, run_id: UUID, requester: str = NOBODY) -> None:
         """Execute a run that is held under `token`, task by task, until it ends."""
-        CALLER.set(Caller(kind=SYSTEM, id=run_id, name="workflow_run", is_audited=True))
+        CALLER.set(
+            Caller(
+                kind=SYSTEM, id=run_id, name="workflow_run", requester=requester, is_audited=True
+            )
+        )
         try:
             while await self._step(token, run_id):
                 pass
@@ -126,7 +150,7 @@ class Engine:
         """
         calling: tuple[WorkflowTaskRun, Call] | None = None
         ended: str | None
-        async with self._at_once, self._sessions.begin() as session:
+        async with self._at_once.turn(requester()), self._sessions.begin() as session:
             held = await self._hold(session, token, run_id)
             if held is None:
                 log.warning("a workflow run was taken over", run_id=str(run_id))
@@ -183,9 +207,7 @@ class Engine:
             )
             return call
         remarks = Remarks(notes=context.notes, empty=context.empty)
-        params, rendered = await run_in(
-            RENDERING, render_task, task.task_params, variables, remarks
-        )
+        params, rendered = await in_turn(render_task, task.task_params, variables, remarks)
         task.rendered_params = shown_params(params, rendered)
         return params
 
@@ -195,7 +217,7 @@ class Engine:
         """Call, with no transaction open, and record what came of it; return the run's end."""
         params = call.params
         result, error = await http_calls.make(self._http, params, self._settings, call.secrets)
-        async with self._at_once, self._sessions.begin() as session:
+        async with self._at_once.turn(requester()), self._sessions.begin() as session:
             held = await self._hold(session, token, run_id)
             if held is None:
                 return None  # whoever holds it now has seen that this task had begun

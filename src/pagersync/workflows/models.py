@@ -11,7 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text, Uuid
 
 from pagersync.database.base import Base, CreatedAt, UpdatedAt, new_id
+from pagersync.database.lanes import lane_sql
 from pagersync.database.queue import QueueColumns, queue_indexes
+from pagersync.database.requester import Requested
 from pagersync.secrets.models import UNSEALED_CALL
 
 
@@ -130,7 +132,11 @@ class WorkflowTask(UpdatedAt, Base):
     )
 
 
-class WorkflowRun(QueueColumns, CreatedAt, Base):
+IS_NEEDED: Final = "pages"
+"""SQL: which runs come before others."""
+
+
+class WorkflowRun(Requested, QueueColumns, CreatedAt, Base):
     """One execution of one workflow, for one event or by hand.
 
     Attributes:
@@ -143,6 +149,8 @@ class WorkflowRun(QueueColumns, CreatedAt, Base):
         context: what was given along when it was started by hand.
         is_over_limit: it was beyond its workflow's runs a minute: it begins later, or goes ahead
             with a page that names those that wait.
+        pages: whether its workflow paged people, or led to that, when it was triggered: such runs
+            come before others.
     """
 
     __tablename__ = "workflow_runs"
@@ -162,6 +170,7 @@ class WorkflowRun(QueueColumns, CreatedAt, Base):
     checks_conditions: Mapped[bool] = mapped_column(server_default=text("true"))
     context: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     is_over_limit: Mapped[bool] = mapped_column(server_default=text("false"))
+    pages: Mapped[bool] = mapped_column(server_default=text("true"))
     status_message: Mapped[str | None]
     started_at: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(Text, Computed(RUN_STATUS, persisted=True))
@@ -175,6 +184,13 @@ class WorkflowRun(QueueColumns, CreatedAt, Base):
             name="workflow_runs_once_key",
         ),
         Index("workflow_runs_workflow_idx", "workflow_id", "id"),
+        Index(
+            "workflow_runs_lanes_idx",
+            text(lane_sql(IS_NEEDED)),
+            "run_at",
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
         Index(
             "workflow_runs_event_idx",
             "domain_event_id",
@@ -254,15 +270,27 @@ class WorkflowTaskRun(Base):
 
 
 class WorkflowMinute(Base):
-    """Runs of one workflow that events started in one minute, or that were put into it.
-
-    Attributes:
-        over_limit: how many of those that events started were too many.
-    """
+    """Earlier versions count here; they may run beside this one during an upgrade."""
 
     __tablename__ = "workflow_minutes"
 
     workflow_id: Mapped[UUID] = mapped_column(primary_key=True)
     minute: Mapped[datetime] = mapped_column(primary_key=True)
+    runs: Mapped[int]
+    over_limit: Mapped[int] = mapped_column(server_default="0")
+
+
+class RequesterMinute(Base):
+    """Runs of one workflow that one requester caused in one minute, or that were put into it.
+
+    Attributes:
+        over_limit: how many of those that events started were too many.
+    """
+
+    __tablename__ = "requester_minutes"
+
+    workflow_id: Mapped[UUID] = mapped_column(primary_key=True)
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    requester: Mapped[str] = mapped_column(primary_key=True)
     runs: Mapped[int]
     over_limit: Mapped[int] = mapped_column(server_default="0")

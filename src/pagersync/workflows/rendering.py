@@ -2,17 +2,19 @@
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
+from pagersync.database.caller import requester
 from pagersync.errors import PagersyncError
+from pagersync.fair import by_turns
 from pagersync.integrations.vault import Vault
 from pagersync.secrets.references import mark
 from pagersync.secrets.sealing import open_params
 from pagersync.settings import Settings
-from pagersync.threads import RENDERING, run_in
+from pagersync.threads import RENDERING, RENDERING_THREADS, run_in
 from pagersync.workflows import runs
 from pagersync.workflows.context import TaskContext, TaskFailedError
 from pagersync.workflows.http_calls import Call
@@ -20,6 +22,12 @@ from pagersync.workflows.http_task import HttpClientParams, without_secrets
 from pagersync.workflows.task_texts import render_task
 from pagersync.workflows.template_remarks import Remarks
 from pagersync.workflows.variables import EXAMPLE_VARIABLES, load_variables
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_TURNS: Final = by_turns(RENDERING_THREADS, of_one=RENDERING_THREADS - 1)
+"""One requester leaves a thread to others."""
 
 LISTS: Final = re.compile(r"events|timeline|alerts|pages|\bincident\b(?!\.\w)")
 """What a template says that looks at the lists of an incident, or at the incident as a whole."""
@@ -48,6 +56,12 @@ def example_variables(context: TaskContext) -> dict[str, Any]:
     return {**EXAMPLE_VARIABLES, **runs.about(context)}
 
 
+async def in_turn(function: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """Return what a function returns that renders; requesters take turns at the threads."""
+    async with _TURNS.turn(requester()):
+        return await run_in(RENDERING, function, *args, **options)
+
+
 async def render_call(
     context: TaskContext,
     vault: Vault | None,
@@ -64,7 +78,7 @@ async def render_call(
     opened, secrets = await open_params(context.session, vault, task_params, account)
     remarks = Remarks(notes=context.notes, empty=context.empty)
     try:
-        params, rendered = await run_in(RENDERING, render_task, mark(opened), variables, remarks)
+        params, rendered = await in_turn(render_task, mark(opened), variables, remarks)
         params = params.model_copy(update=secrets.fill_written(params.model_dump()))
         shown = secrets.hide_in(shown_params(params, rendered))
     except PagersyncError as error:

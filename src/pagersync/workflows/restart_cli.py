@@ -1,10 +1,9 @@
 """`pagersync incidents restart`: an incident started again, and whether that pages anybody."""
 
-import typer
-
 from pagersync.command import Context, run
 from pagersync.incidents import cli as incidents
 from pagersync.incidents.cli import CAUSE, Json, Reference
+from pagersync.said import say
 
 
 def restart(reference: Reference, *, as_json: Json = False) -> None:
@@ -29,4 +28,4 @@ def restart(reference: Reference, *, as_json: Json = False) -> None:
     incidents.show_row(row, as_json=as_json)
     if not as_json:
         for note in row["notes"]:
-            typer.echo(note)
+            say(note)

@@ -182,6 +182,8 @@ def next_repetition(
         page_id=run.page_id,
         triggered_by=run.triggered_by,
         requested_by=run.requested_by,
+        requester=run.requester,
+        pages=run.pages,
         depth=run.depth,
         repeat_number=run.repeat_number + 1,
         first_run_at=first_run_at,

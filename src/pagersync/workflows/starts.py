@@ -73,22 +73,22 @@ async def start_runs(connection: Connection, verdicts: Sequence[Verdicts]) -> li
     """Start what events trigger, in the caller's transaction; return what is not as usual."""
     unusual = list(_stopped(verdicts))
     runs = [start.run for start in unusual]
-    wanted: defaultdict[Listener, list[Verdicts]] = defaultdict(list)
+    wanted: defaultdict[tuple[Listener, str], list[Verdicts]] = defaultdict(list)
     for each in verdicts:
         for listener in each.matches:
-            wanted[listener].append(each)
-    counts = {listener.id: len(events) for listener, events in wanted.items()}
+            wanted[listener, each.event["requester"]].append(each)
+    counts = {(listener.id, by): len(events) for (listener, by), events in wanted.items()}
     counted = await store.count_runs(connection, counts)
     over = []
-    for listener, events in wanted.items():
-        counter = counted[listener.id]
+    for (listener, by), events in wanted.items():
+        counter = counted[listener.id, by]
         room = max(0, listener.runs_per_minute_max - (counter.runs - len(events)))
         fitting = [_start(listener, each) for each in events[:room]]
         runs += [start.run for start in fitting]
         if len(events) > room:
-            over.append((listener, events[room:], counter.minute))
-    for listener, late, minute in sorted(over, key=lambda each: each[0].id):
-        limited = await _limit(connection, listener, late, minute)
+            over.append((listener, by, events[room:], counter.minute))
+    for listener, by, late, minute in sorted(over, key=lambda each: (each[0].id, each[1])):
+        limited = await _limit(connection, listener, by, late, minute)
         unusual += limited
         runs += [start.run for start in limited]
     await store.insert_runs(connection, runs)
@@ -137,23 +137,23 @@ def _start(listener: Listener, verdicts: Verdicts) -> Start:
 
 
 async def _limit(
-    connection: Connection, listener: Listener, late: Sequence[Verdicts], now: datetime
+    connection: Connection, listener: Listener, by: str, late: Sequence[Verdicts], now: datetime
 ) -> list[Start]:
-    """Put runs beyond a workflow's limit into later minutes.
+    """Put runs beyond a workflow's limit into later minutes; each requester has his own.
 
     The first of a minute that pages goes ahead, and names those that wait.
     """
-    is_first = await store.count_over(connection, listener.id, now, len(late))
+    share = (listener.id, by)
+    is_first = await store.count_over(connection, share, now, len(late))
     ahead = 1 if is_first and listener.pages else 0
     horizon = minutes_max(is_needed=listener.is_needed)
-    taken = await store.read_minutes(connection, listener.id, now)
+    taken = await store.read_minutes(connection, share, now)
     room = [0] + [
         listener.runs_per_minute_max - taken.get(now + n * MINUTE, 0) for n in range(1, horizon + 1)
     ]
     later = spread(room, len(late) - ahead, is_needed=listener.is_needed)
-    await store.take_minutes(
-        connection, listener.id, [now + n * MINUTE for n in later if n is not None]
-    )
+    minutes = [now + n * MINUTE for n in later if n is not None]
+    await store.take_minutes(connection, share, minutes)
     starts = []
     for each, minute in zip(late, [0] * ahead + later, strict=True):
         run = _limited_run(listener, each.event, now, minute)
@@ -209,6 +209,8 @@ def _new_run(  # noqa: PLR0913 - all but the first two are named
         state=state,
         is_over_limit=is_over_limit,
         status_message=message,
+        requester=event["requester"],
+        pages=listener.is_needed,
     )
 
 

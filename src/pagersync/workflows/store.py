@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from pagersync.database.engine import Connection
@@ -19,6 +20,7 @@ class NewRun:
         wait_s: before it begins, unless `run_at` says when.
         state: `queued`, or how it has ended before it began.
         is_over_limit: it is beyond its workflow's limit.
+        pages: it may page somebody, or lead to that.
     """
 
     id: UUID
@@ -36,49 +38,58 @@ class NewRun:
     state: str
     is_over_limit: bool
     status_message: str | None
+    requester: str
+    pages: bool
+
+
+Share: TypeAlias = tuple[UUID, str]
+"""A workflow and a requester: its runs that he causes have a limit of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """The minute that it is, as PostgreSQL has it, and how many runs a workflow has in it."""
+    """The minute that it is, as PostgreSQL has it, and how many runs a share has in it."""
 
     minute: datetime
     runs: int
 
 
-async def count_runs(connection: Connection, wanted: Mapping[UUID, int]) -> dict[UUID, Minute]:
-    """Count runs that are about to start; return how many each workflow has in this minute now."""
+async def count_runs(connection: Connection, wanted: Mapping[Share, int]) -> dict[Share, Minute]:
+    """Count runs that are about to start; return how many each share has in this minute now."""
     if not wanted:
         return {}
-    ids = sorted(wanted)
-    rows = await connection.fetch(_COUNT, ids, [wanted[workflow_id] for workflow_id in ids])
-    return {row["workflow_id"]: Minute(row["minute"], row["runs"]) for row in rows}
+    shares = sorted(wanted)
+    rows = await connection.fetch(
+        _COUNT,
+        [workflow_id for workflow_id, _ in shares],
+        [requester for _, requester in shares],
+        [wanted[share] for share in shares],
+    )
+    return {
+        (row["workflow_id"], row["requester"]): Minute(row["minute"], row["runs"]) for row in rows
+    }
 
 
-async def count_over(
-    connection: Connection, workflow_id: UUID, minute: datetime, runs: int
-) -> bool:
-    """Count runs beyond a workflow's limit; tell whether they are the first of their minute."""
-    return bool(await connection.fetchval(_COUNT_OVER, workflow_id, minute, runs) == runs)
+async def count_over(connection: Connection, share: Share, minute: datetime, runs: int) -> bool:
+    """Count runs beyond a share's limit; tell whether they are the first of their minute."""
+    return bool(await connection.fetchval(_COUNT_OVER, *share, minute, runs) == runs)
 
 
 async def read_minutes(
-    connection: Connection, workflow_id: UUID, after: datetime
+    connection: Connection, share: Share, after: datetime
 ) -> dict[datetime, int]:
-    """Return how many runs of a workflow later minutes have, as far as they have any."""
-    rows = await connection.fetch(_LATER, workflow_id, after)
+    """Return how many runs of a share later minutes have, as far as they have any."""
+    rows = await connection.fetch(_LATER, *share, after)
     return {row["minute"]: row["runs"] for row in rows}
 
 
-async def take_minutes(
-    connection: Connection, workflow_id: UUID, minutes: Sequence[datetime]
-) -> None:
+async def take_minutes(connection: Connection, share: Share, minutes: Sequence[datetime]) -> None:
     """Count runs that begin in later minutes, one for each that is named."""
     taken = Counter(minutes)
     if taken:
         ordered = sorted(taken)
         counts = [taken[minute] for minute in ordered]
-        await connection.execute(_TAKE, workflow_id, ordered, counts)
+        await connection.execute(_TAKE, *share, ordered, counts)
 
 
 async def insert_runs(connection: Connection, runs: Sequence[NewRun]) -> None:
@@ -102,6 +113,8 @@ async def insert_runs(connection: Connection, runs: Sequence[NewRun]) -> None:
         [run.state for run in runs],
         [run.is_over_limit for run in runs],
         [run.status_message for run in runs],
+        [run.requester for run in runs],
+        [run.pages for run in runs],
     )
 
 
@@ -131,43 +144,47 @@ async def insert_verdict_sets(connection: Connection, sets: Mapping[UUID, str]) 
 
 
 _COUNT = """
-INSERT INTO workflow_minutes AS m (workflow_id, minute, runs)
-SELECT id, date_trunc('minute', now()), runs FROM unnest($1::uuid[], $2::int[]) AS w (id, runs)
-ON CONFLICT (workflow_id, minute) DO UPDATE SET runs = m.runs + excluded.runs
-RETURNING workflow_id, minute, runs
+INSERT INTO requester_minutes AS m (workflow_id, minute, requester, runs)
+SELECT id, date_trunc('minute', now()), requester, runs
+FROM unnest($1::uuid[], $2::text[], $3::int[]) AS w (id, requester, runs)
+ON CONFLICT (workflow_id, minute, requester) DO UPDATE SET runs = m.runs + excluded.runs
+RETURNING workflow_id, minute, requester, runs
 """
-"""Given in the order of ids, so that workers wait for each other, never in a circle."""
+"""Given in one order, so that workers wait for each other, never in a circle."""
 
 _COUNT_OVER = """
-UPDATE workflow_minutes SET over_limit = over_limit + $3
-WHERE workflow_id = $1 AND minute = $2 RETURNING over_limit
+UPDATE requester_minutes SET over_limit = over_limit + $4
+WHERE workflow_id = $1 AND requester = $2 AND minute = $3 RETURNING over_limit
 """
 
-_LATER = "SELECT minute, runs FROM workflow_minutes WHERE workflow_id = $1 AND minute > $2"
+_LATER = """
+SELECT minute, runs FROM requester_minutes
+WHERE workflow_id = $1 AND requester = $2 AND minute > $3
+"""
 
 _TAKE = """
-INSERT INTO workflow_minutes AS m (workflow_id, minute, runs)
-SELECT $1, minute, runs FROM unnest($2::timestamptz[], $3::int[]) AS t (minute, runs)
-ON CONFLICT (workflow_id, minute) DO UPDATE SET runs = m.runs + excluded.runs
+INSERT INTO requester_minutes AS m (workflow_id, requester, minute, runs)
+SELECT $1, $2, minute, runs FROM unnest($3::timestamptz[], $4::int[]) AS t (minute, runs)
+ON CONFLICT (workflow_id, minute, requester) DO UPDATE SET runs = m.runs + excluded.runs
 """
 
 _INSERT = """
 INSERT INTO workflow_runs (id, integration_id, workflow_id, domain_event_id, incident_id, alert_id,
     page_id, triggered_by, requested_by, depth, run_at, checks_conditions, state, is_over_limit,
-    status_message, finished_at)
+    status_message, requester, pages, finished_at)
 SELECT id, integration_id, workflow_id, domain_event_id,
     CASE kind WHEN 'incident' THEN subject_id END,
     CASE kind WHEN 'alert' THEN subject_id END,
     CASE kind WHEN 'page' THEN subject_id END,
     triggered_by, requested_by, depth, coalesce(run_at, now() + make_interval(secs => wait_s)),
     checks_conditions, state, is_over_limit, status_message,
-    CASE WHEN state <> 'queued' THEN now() END
+    requester, pages, CASE WHEN state <> 'queued' THEN now() END
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::text[],
             $8::text[], $9::int[], $10::float8[], $11::timestamptz[], $12::bool[], $13::text[],
-            $14::bool[], $15::text[])
+            $14::bool[], $15::text[], $16::text[], $17::bool[])
   AS r (id, integration_id, workflow_id, domain_event_id, kind, subject_id, triggered_by,
         requested_by, depth, wait_s, run_at, checks_conditions, state, is_over_limit,
-        status_message)
+        status_message, requester, pages)
 ON CONFLICT (integration_id, workflow_id, domain_event_id, repeat_number) DO NOTHING
 """
 

@@ -17,7 +17,12 @@ from liquid.exceptions import FilterError, LiquidError, ResourceLimitError
 from pagersync.fitting import ELLIPSIS
 from pagersync.workflows import template_regex
 from pagersync.workflows.template_filters import TEXT_CHARACTERS_MAX, VALUE_ITEMS_MAX, size_of
-from pagersync.workflows.template_remarks import Remarks, is_absent, name_absent
+from pagersync.workflows.template_remarks import (
+    TASK_CPU_S_MAX,
+    Remarks,
+    is_absent,
+    name_absent,
+)
 from pagersync.workflows.template_times import TIME_FILTERS
 
 OUTPUT_BYTES_MAX: Final = 64 * 1024
@@ -92,7 +97,8 @@ class Context(RenderContext):
             ResourceLimitError: the time is up.
         """
         if time.thread_time() > self._deadline_cpu_s:
-            raise ResourceLimitError(f"takes longer than {RENDER_CPU_S_MAX:g} s", token=None)
+            limits = f"{RENDER_CPU_S_MAX:g} s ({TASK_CPU_S_MAX:g} s for all of a task)"
+            raise ResourceLimitError(f"takes longer than {limits}", token=None)
 
     @contextmanager
     def loop(

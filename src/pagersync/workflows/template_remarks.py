@@ -1,13 +1,18 @@
 """What is noted while a template is rendered: what was cut or stopped, and what was empty. Pure."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from liquid.exceptions import ResourceLimitError
 from liquid.undefined import UNDEFINED, Undefined
 
 from pagersync.fitting import ELLIPSIS
+
+TASK_CPU_S_MAX: Final = 1.0
+CPU_S_MIN: Final = 0.02
 
 
 @dataclass(slots=True)
@@ -18,11 +23,23 @@ class Remarks:
         cuts: whether what is too large is cut; else it is an error, as for what is sent to others.
         notes: what was cut, stopped or replaced, one sentence each.
         empty: values that a template shows and that are not there, one sentence each.
+        cpu_s_left: what all templates of a task may take together. One that comes late has a
+            little all the same, so that a title is not lost because of a long description.
     """
 
     cuts: bool = True
     notes: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    cpu_s_left: float = TASK_CPU_S_MAX
+
+    @contextmanager
+    def timed(self, cpu_s_max: float) -> Iterator[float]:
+        """Yield when a template must have ended, by the CPU time of this thread."""
+        began_s = time.thread_time()
+        try:
+            yield began_s + max(CPU_S_MIN, min(cpu_s_max, self.cpu_s_left))
+        finally:
+            self.cpu_s_left -= time.thread_time() - began_s
 
     def limit(self, sentence: str) -> None:
         """Note that a limit was reached.

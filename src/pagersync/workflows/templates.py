@@ -7,7 +7,6 @@ together, every value that goes into or comes out of a filter, and the output. T
 time, so that a busy machine changes no outcome.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -130,8 +129,9 @@ def render(source: str, variables: Mapping[str, object], remarks: Remarks | None
     Raises:
         TemplateError: something in it fails or exceeds a limit. The detail names line and column.
     """
-    deadline_cpu_s = time.thread_time() + RENDER_CPU_S_MAX
-    return _render(source, variables, deadline_cpu_s, remarks or Remarks())
+    remarks = remarks or Remarks()
+    with remarks.timed(RENDER_CPU_S_MAX) as deadline_cpu_s:
+        return _render(source, variables, deadline_cpu_s, remarks)
 
 
 def check_params(params: Any, pointer: str) -> None:
@@ -161,8 +161,9 @@ def render_params(
     Raises:
         TemplateError: one of them could not be rendered; the detail begins with where it stands.
     """
-    deadline_cpu_s = time.thread_time() + RENDER_CPU_S_MAX
-    return _render_below(params, variables, deadline_cpu_s, "", remarks or Remarks())
+    remarks = remarks or Remarks()
+    with remarks.timed(RENDER_CPU_S_MAX) as deadline_cpu_s:
+        return _render_below(params, variables, deadline_cpu_s, "", remarks)
 
 
 def _texts(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,9 @@ import structlog
 
 from pagersync.database.batch import LeaseLostError, work_batch
 from pagersync.database.engine import Connection
+from pagersync.database.lanes import lane_sql
 from pagersync.database.queue import Batch, Queue
+from pagersync.events.models import IN_TURN
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.settings import Settings
 from pagersync.threads import MATCHING, run_in
@@ -29,6 +31,8 @@ from pagersync.workflows.starts import Stop, Verdicts, count, start_runs
 from pagersync.workflows.subjects import as_of, load_subjects
 from pagersync.workflows.verdicts import VerdictSets
 
+LANE: Final = lane_sql(IN_TURN)
+
 CLAIMED_COLUMNS: Final = (
     "integration_id",
     "type",
@@ -38,6 +42,7 @@ CLAIMED_COLUMNS: Final = (
     "delivery_id",
     "workflow_run_id",
     "requested_by",
+    "requester",
     "depth",
     "data",
 )
@@ -53,6 +58,7 @@ def events_queue(settings: Settings) -> Queue:
         columns=CLAIMED_COLUMNS,
         attempts_max=settings.apply_attempts_max,
         lease_s=settings.apply_lease_s,
+        lane=LANE,
     )
 
 

@@ -57,6 +57,7 @@ def with_waiting(new: NewPage, waiting: Waiting) -> NewPage:
 async def _find(context: TaskContext) -> Waiting:
     is_behind = (
         WorkflowRun.workflow_id == context.run.workflow_id,
+        WorkflowRun.requester == context.run.requester,  # others have a limit of their own
         WorkflowRun.is_over_limit,
         WorkflowRun.state == "queued",
         WorkflowRun.id != context.run.id,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from pagersync.command import Context, run
+from pagersync.said import say
 
 if TYPE_CHECKING:
     from pagersync.workflows.explain import Explanation
@@ -34,7 +35,7 @@ def why(
         return await _explain(context, kind, reference)
 
     explained = run(action)
-    typer.echo(_as_json(explained) if as_json else "\n".join(lines_of(explained)))
+    say(_as_json(explained) if as_json else "\n".join(lines_of(explained)))
 
 
 async def _explain(context: Context, kind: str, reference: str) -> "Explanation":
