@@ -5,7 +5,7 @@ Runs inside `serve`, or alone as `pagersync worker`; any number of both share on
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Final, TypeAlias
@@ -114,6 +114,17 @@ def deliveries_queue(settings: Settings) -> Queue:
     )
 
 
+def every_queue(settings: Settings) -> Sequence[Queue]:
+    """Return all queues: of each, what a gone process held is given back."""
+    return (
+        deliveries_queue(settings),
+        events_queue(settings),
+        runs_queue(settings),
+        operations_queue(settings),
+        webhooks_queue(),
+    )
+
+
 async def run_workers(
     engines: Engines,
     listener: Listener,
@@ -125,6 +136,7 @@ async def run_workers(
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
     engine = engines.paging
+    listener.give_back({queue.table: queue.give_back for queue in every_queue(settings)})
     turns = Turns(
         engine,
         operations_queue(settings),
