@@ -6,7 +6,7 @@ The account makes two calls a second, so what one key asks for here takes a minu
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.flood.stage import PAGE_S_MAX, Stage, a_stage, key_of, send
 pytestmark = [pytest.mark.flood, pytest.mark.timeout(170)]
 
 PAGES: Final = 150
-SLOWLY: Final = {
+SLOWLY: Final[dict[str, Any]] = {
     "PAGERSYNC_WRITES_PER_MINUTE_MAX": "0",
     "PAGERSYNC_PAGERTREE_CALLS_PER_S": "2",
     "PAGERSYNC_PAGERTREE_BURST_CALLS": "5",
