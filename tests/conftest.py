@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.access.keys import create_key
 from pagersync.access.models import Scope
 from pagersync.costly import CostlyWork
+from pagersync.database import engine as engine_module
 from pagersync.database.embedded import EmbeddedPostgres
 from pagersync.database.engine import Sessions, create_engine, create_sessions
 from pagersync.database.migrate import upgrade
@@ -38,6 +39,8 @@ for name in [name for name in os.environ if name.startswith("PAGERSYNC_")]:
 
 # To read all certificate authorities takes 20 ms: every client of a process can trust the same.
 ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
+
+engine_module.CONNECT_TIMEOUT_S = 15  # processes of other tests may need both cores for a while
 
 # The longest tests do a sixth of their work on each day. Set here, so that all processes agree.
 os.environ.setdefault("TESTS_DAY", str(datetime.now(UTC).toordinal()))

@@ -5,7 +5,7 @@ Runs inside `serve`, or alone as `pagersync worker`; any number of both share on
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Final, TypeAlias
@@ -117,6 +117,17 @@ def deliveries_queue(settings: Settings) -> Queue:
     )
 
 
+def every_queue(settings: Settings) -> Sequence[Queue]:
+    """Return all queues: of each, what a gone process held is given back."""
+    return (
+        deliveries_queue(settings),
+        events_queue(settings),
+        runs_queue(settings),
+        operations_queue(settings),
+        webhooks_queue(),
+    )
+
+
 async def run_workers(
     engines: Engines,
     listener: Listener,
@@ -128,6 +139,7 @@ async def run_workers(
 ) -> None:
     """Work until `stop` is set; what was claimed by then is finished first."""
     engine = engines.paging
+    listener.give_back({queue.table: queue.give_back for queue in every_queue(settings)})
     turns = Turns(
         engine,
         operations_queue(settings),
@@ -167,7 +179,7 @@ async def run_workers(
         group.create_task(_run_retention(engines.background, settings, stop))
         group.create_task(run_sealing(engines.background, vault, stop))
         if settings.unpaged_s:
-            group.create_task(run_sweeps(engine, settings.unpaged_s, stop))
+            group.create_task(run_sweeps(engine, settings.unpaged_s, settings.page_stuck_s, stop))
         syncing = run_directory(
             create_sessions(engines.background),
             clients.pagertree,

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.database import presence
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection, raw_connection
+from pagersync.database.presence import Presence
 from pagersync.settings import Settings
 from pagersync.tables import Base
-from pagersync.worker import deliveries_queue
+from pagersync.worker import every_queue
 from tests.support.wait import eventually
 
 OTHER = 2**62 + 7
@@ -21,8 +22,11 @@ OTHER = 2**62 + 7
 TOKEN = UUID(int=OTHER << 64 | 1)
 
 
+GIVE_BACK = {queue.table: queue.give_back for queue in every_queue(Settings())}
+
+
 async def beat(connection: Connection) -> None:
-    await presence.Presence(connection, come_back_s=0).beat()
+    await Presence(connection, GIVE_BACK).beat()
 
 
 @pytest.fixture
@@ -54,51 +58,82 @@ async def held(connection: Connection, token: UUID = TOKEN) -> UUID:
     return id_
 
 
-async def taken_back(connection: Connection, settings: Settings) -> int:
-    await beat(connection)
-    return await deliveries_queue(settings).expire(connection)
+async def running(connection: Connection) -> int:
+    """Return how many deliveries of the other process are still held."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM deliveries WHERE state = 'running' AND lease_token = $1", TOKEN
+    )
+    return count
 
 
 async def test_what_a_process_held_that_is_gone_is_given_back_at_once(
-    connection: Connection, settings: Settings
+    connection: Connection,
 ) -> None:
     await seen(connection, ago_s=3)
     await held(connection)
     own = await held(connection, presence.new_token())
-    assert await taken_back(connection, settings) == 1
-    running = await connection.fetch("SELECT id FROM deliveries WHERE state = 'running'")
-    assert [row["id"] for row in running] == [own]
+    await beat(connection)
+    left = await connection.fetch("SELECT id FROM deliveries WHERE state = 'running'")
+    assert [row["id"] for row in left] == [own]
     assert await connection.fetchval("SELECT count(*) FROM processes WHERE id = $1", OTHER) == 0
 
 
 async def test_a_process_that_stalls_keeps_what_it_holds(
-    connection: Connection, settings: Settings, engine: AsyncEngine
+    connection: Connection, engine: AsyncEngine
 ) -> None:
     await seen(connection, ago_s=3600)
     await held(connection)
     async with raw_connection(engine) as another:
         await another.execute("SELECT pg_advisory_lock($1)", OTHER)
-        assert await taken_back(connection, settings) == 0
+        await beat(connection)
+        assert await running(connection) == 1
         await another.execute("SELECT pg_advisory_unlock($1)", OTHER)
-    assert await taken_back(connection, settings) == 1
+    await beat(connection)
+    assert await running(connection) == 0
 
 
 async def test_a_process_whose_connection_broke_keeps_what_it_holds(
-    connection: Connection, settings: Settings
+    connection: Connection,
 ) -> None:
     await seen(connection, ago_s=0.5)
     await held(connection)
-    assert await taken_back(connection, settings) == 0
+    await beat(connection)
+    assert await running(connection) == 1
 
 
-async def test_while_others_may_come_back_nobody_is_taken_for_gone(
-    connection: Connection, settings: Settings
+async def test_after_the_database_has_started_others_have_time_to_come_back(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await seen(connection, ago_s=3600)
     await held(connection)
-    await presence.Presence(connection, come_back_s=60).beat()
-    assert await deliveries_queue(settings).expire(connection) == 0
-    assert await taken_back(connection, settings) == 1
+    monkeypatch.setattr("pagersync.database.presence.YOUNG_S", 1e6)
+    looking = Presence(connection, GIVE_BACK, come_back_s=60)
+    await looking.enter()
+    await looking.beat()
+    assert await running(connection) == 1
+    monkeypatch.setattr("pagersync.database.presence.YOUNG_S", 0)
+    await looking.enter()
+    await looking.beat()
+    assert await running(connection) == 0
+    await connection.execute("SELECT pg_advisory_unlock_all()")
+
+
+async def test_what_kills_each_process_that_works_it_is_dead_in_the_end(
+    connection: Connection, settings: Settings
+) -> None:
+    most = settings.apply_attempts_max
+    for attempt in range(1, most + 1):
+        await seen(connection, ago_s=3)
+        if attempt == 1:
+            await held(connection)
+        await connection.execute(
+            "UPDATE deliveries SET state = 'running', attempt = $1, lease_token = $2",
+            attempt,
+            TOKEN,
+        )
+        await beat(connection)
+        state = await connection.fetchval("SELECT state FROM deliveries")
+        assert state == ("dead" if attempt == most else "queued")
 
 
 async def test_a_call_that_was_under_way_is_in_doubt_from_now_on(connection: Connection) -> None:
@@ -116,7 +151,7 @@ async def test_a_call_that_was_under_way_is_in_doubt_from_now_on(connection: Con
     await beat(connection)
     over = await connection.fetch(
         "SELECT last_sent_at > now() - interval '1 minute' AS is_new FROM operations"
-        " WHERE leased_until <= now() ORDER BY may_have_been_sent"
+        " WHERE state = 'queued' ORDER BY may_have_been_sent"
     )
     assert [row["is_new"] for row in over] == [None, True]
 
@@ -125,7 +160,7 @@ async def test_a_listener_tells_that_its_process_is_there(
     connection: Connection, engine: AsyncEngine
 ) -> None:
     async with raw_connection(engine) as another:
-        await presence.Presence(connection).enter()
+        await Presence(connection, {}).enter()
         number = presence.new_token().int >> 64
         assert not await another.fetchval("SELECT pg_try_advisory_lock($1)", number)
         await connection.execute("SELECT pg_advisory_unlock_all()")
@@ -139,10 +174,10 @@ async def test_a_listener_tells_that_its_process_is_there(
 
 
 def test_every_queue_gives_back_what_the_gone_held() -> None:
-    queues = {
+    leased = {
         name for name, table in Base.metadata.tables.items() if "lease_token" in table.columns
     }
-    assert queues == presence.HELD.keys()
+    assert leased == GIVE_BACK.keys()
 
 
 def test_a_copy_of_a_process_has_a_number_of_its_own() -> None:

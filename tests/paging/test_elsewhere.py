@@ -7,13 +7,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.database.engine import raw_connection
 from pagersync.events.models import DomainEvent
 from pagersync.integrations.gate import IntegrationGate
 from pagersync.paging.models import Operation, Page
 from pagersync.paging.repeats import EVENT, RepeatChecker
 from pagersync.paging.service import cancel_operation
 from pagersync.settings import Settings
+from pagersync.unpaged.sweep import sweep
 from pagersync.workflows.accounts import disable_account, remove_account
 from tests.paging.conftest import Paging
 from tests.paging.repeating import (
@@ -179,20 +182,91 @@ async def test_a_page_that_is_for_later_is_for_later_at_the_other_account_too(
     assert (new.send_at, create.run_at) == (later, later)
 
 
+async def refuse(paging: Paging, page_id: UUID) -> None:
+    """Let PagerTree have refused a page."""
+    ended = {"finished_at": datetime.now(UTC), "last_error": "PagerTree refused it: no such team"}
+    async with paging.sessions.begin() as session:
+        of_page = update(Operation).where(Operation.page_id == page_id)
+        await session.execute(of_page.values(state="running"))
+        await session.execute(of_page.values(state="failed", **ended))
+        await session.execute(update(Page).where(Page.id == page_id).values(status="failed"))
+
+
 async def test_a_page_that_failed_goes_to_another_account_and_names_the_error(
     idle: Paging, settings: Settings, checker: RepeatChecker
 ) -> None:
     await other_account(idle, settings, "other")
     page_id = await idle.page()
-    ended = {"finished_at": datetime.now(UTC), "last_error": "PagerTree refused it: no such team"}
-    async with idle.sessions.begin() as session:
-        of_page = update(Operation).where(Operation.page_id == page_id)
-        await session.execute(of_page.values(state="running"))
-        await session.execute(of_page.values(state="failed", **ended))
-        await session.execute(update(Page).where(Page.id == page_id).values(status="failed"))
+    await refuse(idle, page_id)
     assert await checker.check_due() == 1
     (new,) = await repeats(idle, page_id)
     assert "no such team" in new.notes[-1]
+
+
+async def test_a_page_that_fails_at_the_other_account_too_goes_to_a_third_and_then_it_is_told(
+    idle: Paging, settings: Settings, checker: RepeatChecker, engine: AsyncEngine
+) -> None:
+    accounts = [await other_account(idle, settings, name) for name in ("second", "third")]
+    declared = await incident(idle)
+    page_id = await idle.page(incident_id=declared.id)
+    for account in accounts:
+        await refuse(idle, page_id)
+        assert [await checker.check_due() for _ in range(2)] == [1, 0]
+        (new,) = await repeats(idle, page_id)
+        assert (new.integration_id, new.incident_id) == (account, declared.id)
+        page_id = new.id
+    title = (await idle.get(page_id)).title
+    assert title == "(second cannot page) (acme cannot page) Database down"
+    await refuse(idle, page_id)
+    assert await checker.check_due() == 0, "every account was tried, each once"
+    async with raw_connection(engine) as connection:
+        await connection.execute("SELECT pg_sleep(0.002)")  # ids have milliseconds
+        ((found, problem),) = (await sweep(connection, after_s=0)).found
+    assert (found.id, problem.reason) == (declared.id, "page_failed")
+    assert any("Nobody was paged" in entry for entry in await timeline(idle, declared.id))
+
+
+@pytest.mark.parametrize("status", ["confirmed", "canceled", "resolve_wanted"])
+async def test_no_third_account_pages_for_what_reached_somebody_or_is_not_wanted(
+    idle: Paging, settings: Settings, checker: RepeatChecker, status: str
+) -> None:
+    for name in ("second", "third"):
+        await other_account(idle, settings, name)
+    await changed(idle, api_key_encrypted=None)
+    page_id = await waiting(idle, for_s=ELSEWHERE_S + 1)
+    assert await checker.check_due() == 1
+    (new,) = await repeats(idle, page_id)
+    await refuse(idle, new.id)
+    (create,) = await idle.operations(page_id)
+    async with idle.sessions.begin() as session:
+        first = update(Page).where(Page.id == page_id)
+        if status == "canceled":
+            await cancel_operation(session, create.id)
+        elif status == "confirmed":
+            await session.execute(first.values(status="confirmed"))
+        else:
+            await session.execute(first.values(resolve_wanted_by="a test"))
+    assert await checker.check_due() == 0
+
+
+async def test_a_page_that_waits_for_another_account_too_goes_to_a_third(
+    idle: Paging, settings: Settings, checker: RepeatChecker
+) -> None:
+    second, third = [await other_account(idle, settings, name) for name in ("second", "third")]
+    page_id = await idle.page()
+    async with idle.sessions.begin() as session:
+        await disable_account(session, idle.integration_id)
+    assert await checker.check_due() == 1
+    (new,) = await repeats(idle, page_id)
+    assert new.integration_id == second
+    await changed(idle, second, api_key_encrypted=None)
+    created_at = datetime.now(UTC) - timedelta(seconds=ELSEWHERE_S + 1)
+    async with idle.sessions.begin() as session:
+        await session.execute(update(Page).where(Page.id == new.id).values(created_at=created_at))
+    assert await checker.check_due() == 1
+    (last,) = await repeats(idle, new.id)
+    assert last.integration_id == third
+    assert "has no API key" in last.notes[-1]
 
 
 async def test_a_page_that_a_person_canceled_stays_canceled_everywhere(

@@ -15,6 +15,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pagersync.alerts import actions
+from pagersync.alerts.attached import resolve_alerts
+from pagersync.alerts.models import Alert
+from pagersync.alerts.repeats import repeat
+from pagersync.alerts.store import AlertKey, _lock_number, lock_alerts
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.events.publish import Cause
 from pagersync.http import AsyncClient
@@ -22,13 +26,20 @@ from pagersync.incidents.attach import attach_alerts
 from pagersync.integrations.default_account import lock_default
 from pagersync.paging.confirm import Sighting, note_sightings
 from pagersync.paging.repeats import RepeatChecker
+from pagersync.paging.service import NewPage
 from pagersync.paging.status import Seen
+from pagersync.paging.store import lock_pages
 from pagersync.settings import Settings
 from pagersync.workflows.accounts import remove_account
 from tests.paging.conftest import Paging
 from tests.paging.repeating import ELSEWHERE_S, incident, other_account, unknown
 from tests.support.wait import eventually
 
+CAUSE = Cause("a test")
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    " AND datname = current_database()"
+)
 LOCK_INCIDENT = "SELECT FROM incidents WHERE id = $1 FOR NO KEY UPDATE"
 
 
@@ -41,10 +52,7 @@ async def waits_for(
     await holder.execute(statement, id_)
     task = asyncio.create_task(work)
     try:
-        while not await holder.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            " AND datname = current_database()"
-        ):
+        while not await holder.fetchval(WAITING):
             assert not task.done(), await task
             await asyncio.sleep(0.02)
             await holder.execute("SELECT pg_stat_clear_snapshot()")
@@ -95,17 +103,9 @@ async def test_who_resolves_an_alert_with_its_incidents_holds_no_alert_while_it_
     paging: Paging, service_api: AsyncClient, engine: AsyncEngine
 ) -> None:
     declared = await incident(paging)
-    new = actions.NewLocalAlert(
-        integration_id=paging.integration_id,
-        summary="Disk full",
-        description=None,
-        labels={},
-        data={},
-        cause=Cause("a test"),
-    )
+    alert = await an_alert(paging)
     async with paging.sessions.begin() as session:
-        alert = await actions.create_alert(session, new)
-        await attach_alerts(session, declared, [alert.id], Cause("a test"))
+        await attach_alerts(session, declared, [alert.id], CAUSE)
     page_id = await paging.page(alert_id=alert.id)
 
     async def resolve() -> None:
@@ -141,3 +141,80 @@ async def test_who_removes_an_account_holds_no_account_while_another_one_becomes
                 "SELECT FROM integrations WHERE id = $1 FOR UPDATE NOWAIT", idle.integration_id
             )
     await task
+
+
+async def an_alert(paging: Paging) -> Alert:
+    new = actions.NewLocalAlert(
+        integration_id=paging.integration_id,
+        summary="Disk full",
+        description=None,
+        labels={},
+        data={},
+        cause=CAUSE,
+    )
+    async with paging.sessions.begin() as session:
+        return await actions.create_alert(session, new)
+
+
+async def waits(engine: AsyncEngine, number: int) -> None:
+    """Wait until so many wait for a lock."""
+
+    async def waiting() -> bool:
+        async with raw_connection(engine) as connection:
+            return bool(await connection.fetchval(WAITING) == number)
+
+    await eventually(waiting)
+
+
+async def test_who_raises_an_alert_waits_for_no_page_that_is_sent_at_that_moment(
+    idle: Paging, engine: AsyncEngine
+) -> None:
+    alert = await an_alert(idle)
+    key = AlertKey(alert.integration_id, alert.external_id)
+    await idle.page(alert_id=alert.id, urgency="low")
+    again = NewPage(
+        integration_id=idle.integration_id,
+        title="Disk full",
+        targets=[],
+        requested_by="a test",
+        urgency="critical",
+    )
+
+    async def ask_again() -> None:
+        async with idle.sessions.begin() as session:
+            own = await session.get_one(Alert, (alert.id, alert.integration_id))
+            assert await repeat(session, own, again, CAUSE) is not None
+
+    async def send(page_id: UUID) -> None:
+        async with raw_connection(engine) as connection, connection.transaction():
+            await lock_pages(connection, [page_id])
+            await lock_alerts(connection, [key])
+
+    async with raw_connection(engine) as holder:
+        async with holder.transaction():
+            await lock_alerts(holder, [key])
+            raising = asyncio.create_task(ask_again())
+            await waits(engine, 1)
+            page_id = await idle.page(alert_id=alert.id, urgency="low")
+            sending = asyncio.create_task(send(page_id))
+            await waits(engine, 2)
+        await asyncio.gather(raising, sending)
+
+
+async def test_who_resolves_several_alerts_locks_them_in_the_order_of_webhooks(
+    idle: Paging, engine: AsyncEngine
+) -> None:
+    alerts = [await an_alert(idle) for _ in range(12)]
+    keys = [AlertKey(each.integration_id, each.external_id) for each in alerts]
+
+    async def resolve() -> None:
+        async with idle.sessions.begin() as session:
+            await resolve_alerts(session, [each.id for each in alerts], CAUSE)
+
+    async with raw_connection(engine) as webhooks, webhooks.transaction():
+        first = min(keys, key=_lock_number)
+        await lock_alerts(webhooks, [first])
+        resolving = asyncio.create_task(resolve())
+        await waits(engine, 1)
+        await lock_alerts(webhooks, keys)
+    await resolving

@@ -23,7 +23,7 @@ PAGES = 100
 HELD_MAX = 16
 """What one process may hold at once: twice `PAGERSYNC_OPERATION_CONCURRENCY`."""
 
-ATTEMPTS_BURNT_MAX = 12
+ATTEMPTS_BURNT_MAX = HELD_MAX
 """Creates that go out before the fifth failure shuts the rate limiter: eight are under way, and
 each of the first four failures lets one more begin."""
 

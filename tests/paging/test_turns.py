@@ -1,5 +1,6 @@
 """Requesters take turns at PagerTree: a flood of one delays another's page by one call."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -195,6 +196,7 @@ async def test_checks_leave_the_calls_of_an_account_to_its_pages(
     await connection.execute(
         "UPDATE pages SET status = 'sent', pagertree_alert_id = 'alt_1', check_at = now()"
     )
+    await connection.execute("UPDATE integration_gates SET tokens = -0.5")
     slow = settings.model_copy(update={"pagertree_calls_per_s": 1e-4})
     async with create_http_client(timeout_s=1) as http:
         turns = Turns(
@@ -205,6 +207,7 @@ async def test_checks_leave_the_calls_of_an_account_to_its_pages(
             settings=slow,
             read_back=read_back,
         )
-        assert await Checker(turns, stuck_s=60).check_due() == 1
+        async with asyncio.timeout(10):
+            assert await Checker(turns, stuck_s=60).check_due() == 1
         await turns.aclose()
-    assert await connection.fetchval("SELECT tokens FROM integration_gates") >= 0
+    assert await connection.fetchval("SELECT tokens FROM integration_gates") == -0.5

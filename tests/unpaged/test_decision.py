@@ -27,6 +27,7 @@ pages = st.builds(
     status=st.sampled_from(list(PageStatus)),
     was_confirmed=st.booleans(),
     is_for_later=st.booleans(),
+    is_unsure=st.booleans(),
     error=st.none() | st.just("401: the key is refused"),
 )
 runs = st.builds(
@@ -37,6 +38,7 @@ runs = st.builds(
     message=st.none() | st.sampled_from(["canceled by Ada", "the workflow was switched off"]),
     is_over_limit=st.booleans(),
     is_due=st.booleans(),
+    is_toothless=st.booleans(),
     error=st.none() | st.just("no targets"),
 )
 offs = st.builds(
@@ -72,7 +74,7 @@ def test_a_page_that_pagertree_has_is_no_problem(status: str) -> None:
     assert reason(pages=[PageSeen(status=status)], runs=[RUN]) is None
 
 
-@pytest.mark.parametrize("status", sorted(PAGES))
+@pytest.mark.parametrize("status", sorted(set(PAGES) - FINE))
 def test_a_page_that_reached_nobody_is_a_problem_unless_it_did_once(status: str) -> None:
     page = PageSeen(status=status, error="401: the key is refused.")
     problem = find_problem(Evidence(pages=[page]))
@@ -80,6 +82,18 @@ def test_a_page_that_reached_nobody_is_a_problem_unless_it_did_once(status: str)
     assert problem.reason == f"page_{status}"
     assert problem.detail.endswith(": 401: the key is refused")
     assert reason(pages=[replace(page, was_confirmed=True)]) is None
+
+
+def test_a_page_that_stays_sent_is_a_problem_though_pagertree_has_it() -> None:
+    page = PageSeen(status="sent", is_unsure=True)
+    assert reason(pages=[page]) == "page_sent"
+    assert reason(pages=[page, PageSeen(status="confirmed")]) is None
+
+
+def test_a_run_whose_task_was_taken_from_it_is_a_problem() -> None:
+    run = replace(RUN, status="completed", is_toothless=True)
+    assert reason(runs=[run]) == "run_without_page"
+    assert reason(runs=[replace(run, is_toothless=False)]) is None
 
 
 def test_what_a_person_decided_is_no_problem() -> None:

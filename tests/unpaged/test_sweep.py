@@ -1,6 +1,7 @@
 """An incident or alert that nobody was paged for is found, whatever the reason, and told once."""
 
 import asyncio
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,7 @@ from pagersync.incidents.unpaged import Unpaged
 from pagersync.settings import Settings
 from pagersync.unpaged.store import find_candidates, gather
 from pagersync.unpaged.sweep import Sweep, sweep
+from pagersync.workflows.trace_story import LEADING_TASKS
 from tests.paging.conftest import Paging
 from tests.paging.repeating import other_account
 from tests.paging.test_races import disk_alert
@@ -385,6 +387,46 @@ async def test_an_incident_whose_workflow_was_switched_off_too_late_is_found_bes
     await flows.change(workflow_id, enabled=False)
     await look_once(sessions)
     assert await reasons(engine) == ["workflow_off"]
+
+
+@pytest.mark.parametrize("task_type", sorted(LEADING_TASKS))
+@pytest.mark.parametrize("change", ["enabled = false", f"task_params = '{json.dumps(PRINT)}'"])
+async def test_a_workflow_that_loses_its_task_after_an_alert_came_is_found(
+    flows: Flows, idle: Paging, engine: AsyncEngine, settings: Settings, task_type: str, change: str
+) -> None:
+    task = {"task_type": "create_incident", "title": "Disk"} if "inc" in task_type else PAGE
+    await flows.add({**task, "task_type": task_type}, name="Page", **FOR_ALERTS)
+    await flows.add(PRINT, name="Tell", **FOR_ALERTS)
+    await disk_alert(idle)
+    async with raw_connection(engine) as connection:
+        await connection.execute(
+            f"UPDATE workflow_tasks SET {change} WHERE task_params ->> 'task_type' = $1",  # noqa: S608 - constants
+            task_type,
+        )
+    await look_once(idle.sessions)
+    await let_waits_end(idle.sessions)
+    await execute(engine, settings)
+    assert await reasons(engine) == ["run_without_page"]
+
+
+async def test_a_page_that_pagertree_has_and_cannot_be_asked_about_is_found(
+    flows: Flows, idle: Paging, engine: AsyncEngine, sessions: Sessions
+) -> None:
+    incident_id = await flows.declare()
+    page_id = await idle.page(incident_id=incident_id)
+    alert_id = await disk_alert(idle)
+    other_id = await idle.page(alert_id=alert_id)
+    async with raw_connection(engine) as connection:
+        sent = "UPDATE pages SET status = 'sent', sent_at = now() - make_interval(secs => $1)"
+        await connection.execute(sent, 200.0)
+        assert await reasons(engine) == [], "it is soon confirmed, or stuck"
+        await connection.execute(sent, 400.0)
+        assert await reasons(engine) == ["page_sent", "page_sent"]
+        done = "UPDATE pages SET confirmed_at = now(), status = 'confirmed' WHERE id = $1"
+        for each in (page_id, other_id):
+            await connection.execute(done, each)
+    assert (await look(engine)).ended == {incident_id: "paged", alert_id: "paged"}
+    assert (await noted(sessions, incident_id)).ended_by == "paged"
 
 
 async def restart(flows: Flows, incident_id: UUID) -> None:

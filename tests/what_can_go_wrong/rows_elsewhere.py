@@ -35,6 +35,13 @@ ROWS: Final = [
         f"{HERE}test_a_page_that_failed_goes_to_another_account_and_names_the_error",
     ),
     Row(
+        "The other account's page fails, too, or waits for that account.",
+        "PagerTree",
+        "Nothing followed. Nobody was paged.",
+        "The next account that was not tried yet pages; when none is left, it is told.",
+        f"{HERE}test_a_page_that_fails_at_the_other_account_too_goes_to_a_third_and_then_it_is_told",
+    ),
+    Row(
         "PagerTree fails for every account.",
         "PagerTree",
         "Pages wait.",

@@ -13,6 +13,28 @@ OF_ALERT: Final = "tests/workflows/test_incident_of_alert.py"
 
 ROWS: Final = [
     Row(
+        "The task that pages is taken from a workflow that should have run already.",
+        "colleague",
+        "The run was `completed`, and nobody was paged.",
+        "The incident or alert is `unpaged`, and says why.",
+        f"{UNPAGED}::test_a_workflow_that_loses_its_task_after_an_alert_came_is_found",
+    ),
+    Row(
+        "An account is disabled or removed just after PagerTree took a page.",
+        "operator",
+        "The page stayed `sent`; nobody could see whether PagerTree paged anybody for it.",
+        "After a few minutes it is `unpaged`: look in PagerTree, or page by hand.",
+        f"{UNPAGED}::test_a_page_that_pagertree_has_and_cannot_be_asked_about_is_found",
+    ),
+    Row(
+        "The workflow is off that pages for an alert which only pagersync knows.",
+        "colleague",
+        "Nothing was said, as if PagerTree paged for the alert.",
+        "The alert is `alert.unpaged`, and says which workflow is off.",
+        f"{UNPAGED}::"
+        "test_an_alert_that_pagertree_does_not_have_is_found_whoever_switched_its_workflow_off",
+    ),
+    Row(
         "A workflow for alerts is switched off or removed before it looked at an alert.",
         "colleague",
         "Nothing said that it paged nobody for the alert.",

@@ -298,13 +298,14 @@ async def snooze_alert(session: AsyncSession, alert: Alert, page: NewPage) -> Al
     await lock_snoozes(await driver_connection(session), alert.id)
     is_later = Page.send_at.is_not(None) & (Page.status == PageStatus.QUEUED)
     about = (Page.alert_id == alert.id) & is_later
-    await session.execute(select(Page.id).where(about).order_by(Page.id).with_for_update())
+    locked = select(Page.id).where(about).order_by(Page.id).with_for_update()
+    page_ids = (await session.scalars(locked)).all()
     await lock_alert(session, alert)  # after its pages, as everybody does
     alert = await acknowledge_alert(session, alert, cause)
     waiting = await session.scalars(
         select(Operation.id)
         .join(Page, Page.id == Operation.page_id)
-        .where(about, Operation.kind == OperationKind.CREATE_ALERT)
+        .where(Page.id.in_(page_ids), Operation.kind == OperationKind.CREATE_ALERT)
         .where(Operation.state == OperationState.QUEUED)
     )
     for operation_id in waiting.all():

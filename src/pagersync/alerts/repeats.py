@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.alerts import actions
@@ -159,7 +160,8 @@ async def repeat(
     notes = list(decision.notes)
     alert = await actions.count_duplicate(session, alert, cause)
     if decision.raises:
-        alert = await _raise(session, alert, home, decision, cause)
+        raised = [p.id for p in pages if p.status == PageStatus.QUEUED or p == home]
+        alert = await _raise(session, alert, raised, decision, cause)
     if decision.pages and waiting:
         await _send_now(session, waiting)
     elif decision.pages and not await _page(session, alert, asked, home or last, decision):
@@ -187,14 +189,16 @@ def _names(targets: Sequence[dict[str, Any]]) -> list[str]:
 
 
 async def _raise(
-    session: AsyncSession, alert: Alert, home: Page | None, decision: Decision, cause: Cause
+    session: AsyncSession, alert: Alert, page_ids: Sequence[UUID], decision: Decision, cause: Cause
 ) -> Alert:
-    """Raise an alert here, in PagerTree, and in the pages about it that are still to be sent."""
+    """Raise an alert here, in PagerTree, and in those pages about it that are locked.
+
+    One that somebody asks for at this moment has an urgency of its own: who waited for it here
+    would hold the alert, for which the sender of that page may wait.
+    """
     changes = {"urgency": decision.urgency, "severity": decision.severity}
     changes = {name: value for name, value in changes.items() if value is not None}
-    is_about = (Page.integration_id == alert.integration_id, Page.alert_id == alert.id)
-    is_raised = or_(Page.status == PageStatus.QUEUED, Page.id == (home.id if home else None))
-    await session.execute(update(Page).where(*is_about, is_raised).values(**changes))
+    await session.execute(update(Page).where(Page.id.in_(page_ids)).values(**changes))
     await actions.ask(session, alert, OperationKind.UPDATE_ALERT, cause, dict(changes))
     values: dict[str, Any] = {}
     if decision.urgency:

@@ -5,6 +5,7 @@ A call that is lost costs seconds, never work: whoever waits also looks by itsel
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -13,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from pagersync.database.complaints import complain
 from pagersync.database.engine import raw_connection
-from pagersync.database.presence import BEAT_S, Presence
+from pagersync.database.presence import BEAT_S, GiveBack, Presence
+from pagersync.database.writes import WRITES
 
 CHANNEL: Final = "pagersync"
 RECONNECT_S: Final = 0.25
@@ -32,7 +34,12 @@ class Listener:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._give_back: Mapping[str, GiveBack] = {}
         self._events: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
+
+    def give_back(self, give_back: Mapping[str, GiveBack]) -> None:
+        """Let rows of tables be given back when the process that holds them is gone."""
+        self._give_back = give_back
 
     def subscribe(self, table: str) -> asyncio.Event:
         """Return an event that is set whenever `table` may have changed; the caller clears it."""
@@ -55,11 +62,12 @@ class Listener:
         async with raw_connection(self._engine) as connection:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, self._wake)
-            presence = Presence(connection)
+            presence = Presence(connection, self._give_back)
             await presence.enter()
             self._wake_all()  # whatever was said while nobody listened
             while not lost.is_set():
                 await presence.beat()
+                WRITES.is_not_read_only()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(BEAT_S):
                         await lost.wait()

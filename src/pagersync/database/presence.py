@@ -6,15 +6,16 @@ advisory lock on that number as long as its listening connection is open, and sa
 that it is there. One that has not said so for a while, and whose lock is free, is gone.
 
 Both are asked for: a stalled process keeps its lock, and one whose connection broke comes back and
-says that it is there. When the database starts again, all have lost their locks: so who looks
+says that it is there. When the database starts again, all have lost their locks: then who looks
 waits until the others had time to come back.
 """
 
 import os
 import secrets
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from time import monotonic
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -29,15 +30,8 @@ GONE_S: Final = 2.0
 COME_BACK_S: Final = 1.0
 """From when a process is connected until it may find that others are gone."""
 
-HELD: Final = {
-    "deliveries": "",
-    "domain_events": "",
-    "workflow_runs": "",
-    "webhook_deliveries": "",
-    # A call that was under way ended in doubt when its process did: it is looked for from now on.
-    "operations": ", last_sent_at = CASE WHEN may_have_been_sent THEN now() ELSE last_sent_at END",
-}
-"""The tables whose rows are leased, and what else changes when one is given back."""
+YOUNG_S: Final = 10.0
+"""A database that started since may have taken the locks of those that are about to come back."""
 
 log = structlog.get_logger()
 
@@ -75,47 +69,67 @@ def new_token() -> UUID:
     return UUID(int=_number.value << 64 | secrets.randbits(64))
 
 
+GiveBack: TypeAlias = Callable[[Connection, UUID, UUID], Awaitable[int]]
+"""Gives back the rows of one table that are held under tokens from one to another; counts them."""
+
+
 class Presence:
     """Tells that this process is there, as long as a connection is open.
 
     Args:
         connection: one that nobody else uses.
-        come_back_s: how long others may take to be there again.
+        give_back: what is done for each table when a process is gone, by the table's name.
+        come_back_s: how long others may take to be there again after the database has started.
     """
 
-    def __init__(self, connection: Connection, *, come_back_s: float = COME_BACK_S) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        give_back: Mapping[str, GiveBack],
+        *,
+        come_back_s: float = COME_BACK_S,
+    ) -> None:
         self._connection = connection
-        self._may_look_at = monotonic() + come_back_s
+        self._give_back = give_back
+        self._come_back_s = come_back_s
+        self._may_look_at = monotonic()
 
     async def enter(self) -> None:
         """Take the lock by which others see that this process is there."""
-        await self._connection.execute("SELECT pg_try_advisory_lock($1)", _number.value)
+        is_young = await self._connection.fetchval(_ENTER, _number.value, YOUNG_S)
+        self._may_look_at = monotonic() + (self._come_back_s if is_young else 0.0)
 
     async def beat(self) -> None:
         """Say that this process is still there, and give back what those held that are gone."""
         silent = await self._connection.fetch(_BEAT, _number.value, GONE_S)
-        if monotonic() >= self._may_look_at:
+        if self._give_back and monotonic() >= self._may_look_at:
             for process in silent:
                 await self._bury(process["id"])
 
     async def _bury(self, number: int) -> None:
         """Give back what a process held if it is gone: then nobody has its lock."""
         connection = self._connection
+        first = UUID(int=number << 64)
+        last = UUID(int=first.int | (1 << 64) - 1)
         async with connection.transaction():
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", number):
                 return
-            first = UUID(int=number << 64)
-            last = UUID(int=first.int | (1 << 64) - 1)
             rows = {
-                table: await connection.fetchval(
-                    _GIVE_BACK.format(table=table, others=others), first, last
-                )
-                for table, others in HELD.items()
+                table: await give_back(connection, first, last)
+                for table, give_back in self._give_back.items()
             }
+            for table, count in rows.items():
+                if count:
+                    await connection.execute("SELECT pg_notify('pagersync', $1)", table)
             await connection.execute("DELETE FROM processes WHERE id = $1", number)
         if held := {table: count for table, count in rows.items() if count}:
             log.warning("a process is gone, and what it held is given back", rows=held)
 
+
+_ENTER: Final = """
+SELECT now() - pg_postmaster_start_time() < make_interval(secs => $2)
+FROM pg_try_advisory_lock($1)
+"""
 
 _BEAT: Final = """
 WITH mine AS (
@@ -124,17 +138,3 @@ WITH mine AS (
 )
 SELECT id FROM processes WHERE seen_at < now() - make_interval(secs => $2) AND id <> $1
 """
-
-_GIVE_BACK: Final = """
-WITH held AS MATERIALIZED (
-    SELECT id FROM {table}
-    WHERE state = 'running' AND lease_token BETWEEN $1 AND $2
-    ORDER BY id FOR UPDATE
-), given AS (
-    UPDATE {table} q SET leased_until = now(){others} FROM held WHERE q.id = held.id RETURNING q.id
-), told AS (
-    SELECT pg_notify('pagersync', '{table}') WHERE EXISTS (SELECT 1 FROM given)
-)
-SELECT count(*) FROM given LEFT JOIN told ON true
-"""
-"""Ends leases; who looks for leases that are over does the rest, attempts and all."""

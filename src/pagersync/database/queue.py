@@ -153,6 +153,7 @@ class Queue:
         order_by: which of the rows that can be claimed come first.
         head: SQL that finds and locks them in another way: common table expressions, the last of
             which is `head` with `id` and `was_lost`. It takes the place of `where` and `order_by`.
+        if_lost: SQL that sets more columns of a row `q` whose process is gone.
         shown: SQL that reads what a claim returns, from `claimed` and what belongs to it. It takes
             the place of `columns`.
         lane: SQL for the lane of a row (`lanes.py`): requesters take turns. It must be in an index.
@@ -171,6 +172,7 @@ class Queue:
         order_by: str = "q.run_at, q.id",
         head: str | None = None,
         shown: str | None = None,
+        if_lost: str = "",
         lane: str | None = None,
         leaves_room: bool = False,
     ) -> None:
@@ -198,7 +200,9 @@ class Queue:
         )
         self._finish_sql = _FINISH.format(table=table, held=_HELD_BY_ONE)
         self._finish_each_sql = _FINISH.format(table=table, held=_HELD_BY_EACH)
-        self._expire_sql = _EXPIRE.format(table=table)
+        self._expire_sql = _EXPIRE.format(table=table, lost="leased_until < now()", if_lost="")
+        lost = "lease_token BETWEEN $2 AND $3"
+        self._give_back_sql = _EXPIRE.format(table=table, lost=lost, if_lost=if_lost)
         self._redrive_sql = _REDRIVE.format(table=table)
 
     async def claim(self, connection: Connection, *, rows_max: int) -> Batch:
@@ -258,6 +262,11 @@ class Queue:
     async def expire(self, connection: Connection) -> int:
         """Give back what silent workers hold; return how many rows that were."""
         return len(await connection.fetch(self._expire_sql, self.attempts_max))
+
+    async def give_back(self, connection: Connection, first: UUID, last: UUID) -> int:
+        """Give back what is held under tokens from `first` to `last`; return how many rows."""
+        rows = await connection.fetch(self._give_back_sql, self.attempts_max, first, last)
+        return len(rows)
 
     async def redrive(self, connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
         """Queue finished rows once more, attempts counted anew; return the ids that were."""
@@ -335,14 +344,14 @@ _HELD_BY_EACH = "lease_token = ($1::uuid[])[array_position($2::uuid[], t.id)]"
 
 _EXPIRE = """
 WITH lost AS MATERIALIZED (
-    SELECT id FROM {table} WHERE state = 'running' AND leased_until < now()
+    SELECT id FROM {table} WHERE state = 'running' AND {lost}
     FOR UPDATE SKIP LOCKED
 )
 UPDATE {table} q
 SET state = CASE WHEN q.attempt >= $1 THEN 'dead' ELSE 'queued' END,
     finished_at = CASE WHEN q.attempt >= $1 THEN now() END,
     last_error = 'attempt ' || q.attempt || ' ended without a word: its worker stopped or hung',
-    run_at = now(), lease_token = NULL
+    run_at = now(), lease_token = NULL{if_lost}
 FROM lost WHERE q.id = lost.id
 RETURNING q.id
 """

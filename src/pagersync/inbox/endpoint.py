@@ -68,7 +68,8 @@ class WebhookEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+        # Without an id it is answered as one that is not known.
+        if scope["type"] != "http" or not f"{scope['path']}/".startswith(PREFIX):
             await self._app(scope, receive, send)
             return
         try:

@@ -4,8 +4,9 @@ A page that stays `unknown` goes out again, if its account's `when_unknown` says
 that says that it may be a repeat. The default targets of another account are paged when a page is
 `unknown` or waits for an account that cannot be called for `PAGERSYNC_UNKNOWN_ELSEWHERE_S`, and at
 once when it failed or its account was disabled or removed. Each happens once for a page: a unique
-index says so. Nothing happens for an incident that is over, or for a page that somebody wants
-resolved.
+index says so. The page in the other account is a page like any other: if it reaches nobody in its
+turn, the next account that was not tried yet pages. Nothing happens for an incident that is over,
+or for a page that somebody wants resolved.
 """
 
 import asyncio
@@ -116,24 +117,21 @@ async def _repeat(session: AsyncSession, connection: Connection, due: Due) -> in
     made = 0
     if due.again:
         told = told_again(page.id, due.for_s)
-        made += await _insert(connection, page, page.integration_id, page.targets, told)
+        made += await _insert(connection, due, page, (page.integration_id, page.targets), told)
     if other is not None:
         account, targets = other
         own = await session.get_one(Integration, page.integration_id)
         problem = await why_cannot_page(session, own)
         told = told_elsewhere(due, page, own.name, account.name, problem)
-        made += await _insert(connection, page, account.id, targets, told)
+        made += await _insert(connection, due, page, (account.id, targets), told)
     return made
 
 
 async def _insert(
-    connection: Connection,
-    page: Page,
-    integration_id: UUID,
-    targets: Targeted,
-    told: Told,
+    connection: Connection, due: Due, page: Page, whom: tuple[UUID, Targeted], told: Told
 ) -> int:
     """Ask for one more page for a page; return 1, or 0 where there is one already."""
+    integration_id, targets = whom
     is_elsewhere = integration_id != page.integration_id
     description = f"{told.note}.\n\n{page.description or ''}".rstrip()
     page_id = new_id()
@@ -151,7 +149,7 @@ async def _insert(
     if row is None:
         return 0
     await connection.execute(_OPERATION, new_id(), page_id, f"page {page_id}", page.send_at)
-    await _tell(connection, page, page_id, row, targets, told)
+    await _tell(connection, due, page, (page_id, row, targets), told)
     if is_elsewhere:
         data = {"page_id": str(page_id), "reason": told.note}
         fact = happened(
@@ -168,15 +166,16 @@ async def _insert(
 
 
 async def _tell(
-    connection: Connection, page: Page, page_id: UUID, row: Any, targets: Targeted, told: Told
+    connection: Connection, due: Due, page: Page, new: tuple[UUID, Any, Targeted], told: Told
 ) -> None:
-    """Tell the first page, the run that asked for it, and the incident's timeline."""
+    """Tell the page, the run that asked for the first one, and the incident's timeline."""
+    page_id, row, targets = new
     names = names_of(targets)
     said = f"Paged {names} for {page.title!r}{told.perhaps}: {told.note}."
     await connection.execute(
         _NOTE_FIRST, page.id, f"{names} {be(targets, 'was')} paged for it{told.perhaps}"
     )
-    await note_run(connection, page.id, said)
+    await note_run(connection, due.first_id, said)
     if row["incident_id"] is None:
         return
     activity = Activity(
@@ -194,7 +193,7 @@ async def _find_elsewhere(session: AsyncSession, due: Due) -> Elsewhere | None:
     """Return another account that can page, and its default targets; the default account first."""
     own = await session.get_one(Integration, due.integration_id)
     for account in await list_able(session, own.id):
-        if _fails_as_well(own, account, due):
+        if account.id in due.tried or _fails_as_well(own, account, due):
             continue
         if targets := paged((await look_up_defaults(session, account)).targets):
             return account, targets

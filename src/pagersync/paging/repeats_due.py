@@ -30,6 +30,8 @@ class Due:
         failing_s: since when PagerTree fails for its account, in seconds; None: it does not.
         again: to the same targets.
         elsewhere: to the default targets of another account.
+        tried: its account and, if it was sent elsewhere, those of the pages before it.
+        first_id: the page that it all began with.
     """
 
     id: UUID
@@ -41,6 +43,8 @@ class Due:
     failing_s: float | None
     again: bool
     elsewhere: bool
+    tried: list[UUID]
+    first_id: UUID
 
 
 async def list_due(
@@ -116,25 +120,45 @@ WITH unknown AS (
     SELECT * FROM unknown UNION ALL SELECT * FROM waits UNION ALL SELECT * FROM ended
 )
 SELECT p.id, p.integration_id, p.incident_id, f.why, f.error, due.again, due.elsewhere,
+    chain.tried, chain.first_id,
     extract(epoch FROM now() - f.since)::float8 AS for_s,
     extract(epoch FROM now() - f.failing_since)::float8 AS failing_s
 FROM found f
 JOIN pages p ON p.id = f.id
 LEFT JOIN incidents n ON n.id = p.incident_id
+CROSS JOIN LATERAL (
+    WITH RECURSIVE chain AS (
+        SELECT p.id, p.integration_id, p.repeat_of, 0 AS step, false AS is_over
+        UNION ALL
+        SELECT q.id, q.integration_id, q.repeat_of, c.step + 1,
+            q.status = ANY (ARRAY['sent', 'confirmed', 'acknowledged', 'resolved'])
+                OR q.confirmed_at IS NOT NULL OR q.resolve_wanted_by IS NOT NULL
+                OR EXISTS (SELECT FROM operations o
+                           WHERE o.page_id = q.id AND o.kind = 'create_alert'
+                             AND o.state = 'canceled' AND o.last_error NOT LIKE $4)
+        FROM chain c JOIN pages q ON q.id = c.repeat_of
+    )
+    SELECT array_agg(integration_id) AS tried, bool_or(is_over) AS is_over,
+        (array_agg(id ORDER BY step DESC))[1] AS first_id
+    FROM chain
+) AS chain
 CROSS JOIN LATERAL (SELECT
     f.again AND NOT EXISTS (SELECT FROM pages r WHERE r.repeat_of = p.id AND NOT r.is_elsewhere)
         AS again,
     $1::float8 > 0 AND f.elsewhere
         AND NOT EXISTS (SELECT FROM pages r WHERE r.repeat_of = p.id AND r.is_elsewhere)
         AND EXISTS (SELECT FROM integrations o
-                    WHERE o.id <> p.integration_id AND o.enabled AND o.removed_at IS NULL
+                    WHERE o.id <> ALL (chain.tried) AND o.enabled AND o.removed_at IS NULL
                       AND o.api_key_encrypted IS NOT NULL
                       AND jsonb_path_exists(o.default_targets, '$.*[*]'))
         AS elsewhere
 ) AS due
-WHERE p.repeat_of IS NULL AND p.resolve_wanted_by IS NULL
+WHERE (p.repeat_of IS NULL OR p.is_elsewhere) AND p.resolve_wanted_by IS NULL AND NOT chain.is_over
   AND (p.expires_at IS NULL OR p.expires_at > now())
   AND (n.id IS NULL OR n.status NOT IN ('resolved', 'closed', 'cancelled'))
   AND (due.again OR due.elsewhere)
 """
-"""A page that ended more than a day ago is nobody's concern any more but the unpaged check's."""
+"""A page that was sent elsewhere can be due in its turn, unless a page before it reached somebody
+or is not wanted any more.
+
+A page that ended more than a day ago is nobody's concern any more but the unpaged check's."""

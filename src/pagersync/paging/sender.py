@@ -46,6 +46,11 @@ def _wake_in(loop: asyncio.AbstractEventLoop, wake: asyncio.Event, delay_s: floa
         loop.call_later(delay_s, wake.set)
 
 
+_IN_DOUBT_NOW: Final = """,
+    last_sent_at = CASE WHEN q.may_have_been_sent THEN now() ELSE q.last_sent_at END"""
+"""A call that was under way ended in doubt when its process did: it is looked for from now on."""
+
+
 def operations_queue(settings: Settings, *, looks: bool = False) -> Queue:
     """Return the queue of calls that PagerTree must see.
 
@@ -60,6 +65,7 @@ def operations_queue(settings: Settings, *, looks: bool = False) -> Queue:
         lease_s=settings.operation_lease_s,
         head=claimable(settings.pagertree_calls_per_s, looks=looks),
         shown=CLAIMED.replace("SELECT", "SELECT o.lane,", 1),
+        if_lost=_IN_DOUBT_NOW,
         lane=LANE,
     )
 

@@ -17,7 +17,11 @@ from pagersync.workflows.models import RunStatus
 FINE: Final = frozenset(
     {PageStatus.SENT, PageStatus.CONFIRMED, PageStatus.ACKNOWLEDGED, PageStatus.RESOLVED}
 )
-"""Statuses of pages that reached PagerTree, as far as anybody knows."""
+"""Statuses of pages that reached PagerTree, as far as anybody knows.
+
+One that is `sent` is soon known to page people, or `stuck`. If its account cannot be asked, because
+it is disabled or its key refused, it stays `sent`: then it is not fine any more.
+"""
 
 PAGES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -26,6 +30,7 @@ PAGES: Final[Mapping[str, str]] = MappingProxyType(
         PageStatus.EXPIRED: "its page expired before it was sent",
         PageStatus.DROPPED: "PagerTree dropped its page before anybody was paged",
         PageStatus.STUCK: "PagerTree has its page and pages nobody",
+        PageStatus.SENT: "PagerTree has its page, and nobody can tell whether it pages anybody",
         PageStatus.UNKNOWN: "nobody can tell whether PagerTree has its page",
         PageStatus.SENDING: "its page is still on its way to PagerTree",
         PageStatus.QUEUED: "its page still waits to be sent",
@@ -40,6 +45,7 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         PageStatus.CANCELED: BY_HAND,
         PageStatus.DROPPED: BY_HAND,
         PageStatus.STUCK: f"look in PagerTree who is on call, or {BY_HAND}",
+        PageStatus.SENT: f"look in PagerTree whether it pages somebody, or {BY_HAND}",
     }
 )
 """What to do about a page; of all others, `operations list` says more."""
@@ -66,12 +72,14 @@ class PageSeen:
     Attributes:
         was_confirmed: PagerTree was seen to page people for it.
         is_for_later: it is not to be sent yet.
+        is_unsure: PagerTree has it for too long without being known to page people for it.
         error: what its last call to PagerTree came to.
     """
 
     status: str
     was_confirmed: bool = False
     is_for_later: bool = False
+    is_unsure: bool = False
     error: str | None = None
 
 
@@ -83,6 +91,7 @@ class RunSeen:
         workflow: its name.
         message: the run's status message.
         is_due: its time to begin has come.
+        is_toothless: the task that pages was taken from the workflow before it ran.
         error: of the first of its tasks that failed, or of the run itself.
     """
 
@@ -92,6 +101,7 @@ class RunSeen:
     message: str | None = None
     is_over_limit: bool = False
     is_due: bool = True
+    is_toothless: bool = False
     error: str | None = None
 
 
@@ -159,7 +169,11 @@ class Problem:
 
 def is_paged(evidence: Evidence) -> bool:
     """Tell whether somebody was paged, as far as anybody knows."""
-    return any(page.was_confirmed or page.status in FINE for page in evidence.pages)
+    return any(page.was_confirmed or _is_fine(page) for page in evidence.pages)
+
+
+def _is_fine(page: PageSeen) -> bool:
+    return page.status in FINE and not (page.status == PageStatus.SENT and page.is_unsure)
 
 
 def find_problem(evidence: Evidence) -> Problem | None:
@@ -189,9 +203,14 @@ def _of_pages(evidence: Evidence) -> Iterator[Problem]:
                 yield Problem(f"page_{status}", f"{text}{why}", REMEDIES.get(status, LIST))
 
 
+_TOOTHLESS: Final = Problem(
+    "run_without_page", "the task that pages was taken from its workflow before it ran", BY_HAND
+)
+
+
 def _of_runs(evidence: Evidence) -> Iterator[Problem]:
     for run in evidence.runs:
-        problem = _of_run(run)
+        problem = _TOOTHLESS if run.is_toothless else _of_run(run)
         if problem is not None:
             yield problem
 

@@ -62,7 +62,7 @@ class _Missed:
 
 
 async def load_workflows(connection: Connection) -> Sequence[asyncpg.Record]:
-    """Return the workflows that page or lead to a page, also those that were removed."""
+    """Return the workflows that page or lead to a page, or did lately; also removed ones."""
     return await connection.fetch(
         _WORKFLOWS, [*LEADING_TASKS], [*PAGING_TASKS], OTHER_ACCOUNT, BY_ACCOUNT
     )
@@ -111,7 +111,11 @@ async def find_awaited(
     for alert in alerts:
         for event in events[alert.id]:
             if event["state"] in NOT_LOOKED_AT:
-                awaited[alert.id] += [(event, row) for row in on if _listens(row, event)]
+                awaited[alert.id] += [
+                    (event, row)
+                    for row in on
+                    if _listens(row, event) and _paged_then(row, event, "alert")
+                ]
     subjects = await load_subjects(connection, "alert", [*awaited]) if awaited else {}
     return {
         id_: [event for event, row in pairs if _would_match(row["trigger_params"], subjects[id_])]
@@ -128,12 +132,12 @@ def _missed(
     For alerts that PagerTree made only those count that pagersync itself switched off, or a person
     after the event: PagerTree pages for them.
     """
-    counted = [row for row in workflows if row["pages"] or each.kind == "alert"]
-    paging = {row["id"] for row in counted}
-    for row in counted:
-        unheard = [event for event in events if _was_off(row, event)]
+    for row in workflows:
+        unheard = [e for e in events if _was_off(row, e) and _paged_then(row, e, each.kind)]
         if unheard:
-            is_alone = not each.pages_itself and not paging & _listeners(unheard[0])
+            first = unheard[0]
+            paging = {one["id"] for one in workflows if _paged_then(one, first, each.kind)}
+            is_alone = not each.pages_itself and not paging & _listeners(first)
             yield _Missed(row, is_alone, any(_was_on(row, event) for event in unheard))
 
 
@@ -156,6 +160,14 @@ def _was_off(workflow: asyncpg.Record, event: asyncpg.Record) -> bool:
     if workflow["removed_at"] is not None:
         return bool(workflow["removed_at"] > event["occurred_at"])
     return not workflow["enabled"] or event["state"] not in UNSEEN
+
+
+def _paged_then(workflow: asyncpg.Record, event: asyncpg.Record, kind: str) -> bool:
+    """Tell whether a workflow paged, or led to a page, when something happened."""
+    if workflow["pages"] or (kind == "alert" and workflow["leads"]):
+        return True
+    lost_at = workflow["lost_paging_at"]
+    return lost_at is not None and bool(lost_at > event["occurred_at"])
 
 
 def _was_on(workflow: asyncpg.Record, event: asyncpg.Record) -> bool:
@@ -202,15 +214,17 @@ def _would_match(trigger_params: Mapping[str, Any], subject: Subject) -> bool:
 _WORKFLOWS: Final = """
 SELECT w.id, w.name, w.slug, w.enabled, w.off_reason, w.removed_at, w.triggers, w.trigger_params,
     w.integration_id, w.created_at, w.off_at, w.off_by IS NOT DISTINCT FROM $3 AS is_spare,
-    i.name AS account,
-    EXISTS (SELECT FROM workflow_tasks t WHERE t.workflow_id = w.id AND t.enabled
-            AND t.task_params ->> 'task_type' = ANY ($2::text[])) AS pages
+    i.name AS account, w.lost_paging_at, has.leads, has.pages
 FROM workflows w
 LEFT JOIN integrations i
     ON w.off_by = $4 || i.id::text AND NOT i.enabled AND i.removed_at IS NULL
-WHERE (w.removed_at IS NULL OR w.removed_at > now() - interval '7 days') AND EXISTS (
-    SELECT FROM workflow_tasks t
-    WHERE t.workflow_id = w.id AND t.enabled AND t.task_params ->> 'task_type' = ANY ($1::text[]))
+CROSS JOIN LATERAL (
+    SELECT coalesce(bool_or(t.task_params ->> 'task_type' = ANY ($1::text[])), false) AS leads,
+        coalesce(bool_or(t.task_params ->> 'task_type' = ANY ($2::text[])), false) AS pages
+    FROM workflow_tasks t WHERE t.workflow_id = w.id AND t.enabled
+) AS has
+WHERE (w.removed_at IS NULL OR w.removed_at > now() - interval '7 days')
+  AND (has.leads OR w.lost_paging_at > now() - interval '1 day')
   AND (w.enabled OR w.off_reason IS NOT NULL OR w.default_key IS NULL
        OR w.default_key NOT LIKE '%:restart')
 ORDER BY w.removed_at IS NOT NULL, w.position, w.id

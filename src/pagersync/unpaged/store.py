@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +18,7 @@ from pagersync.workflows.account_workflows import OTHER_ACCOUNT
 from pagersync.workflows.trace_story import LEADING_TASKS, PAGING_TASKS
 
 NOWHERE: Final = UUID(int=0)
+SENT_S: Final = 300.0
 ALERTS_LOOKED_BACK: Final = timedelta(minutes=15)
 
 
@@ -33,7 +34,13 @@ class Pieces:
 
 
 async def find_candidates(
-    connection: Connection, first: UUID, last: UUID, after: UUID, rows_max: int
+    connection: Connection,
+    first: UUID,
+    last: UUID,
+    after: UUID,
+    rows_max: int,
+    *,
+    sent_s: float = SENT_S,
 ) -> list[Candidate]:
     """Return incidents without a page and alerts with trouble, none of them known to be so.
 
@@ -48,11 +55,11 @@ async def find_candidates(
         last: ids end before it: what is younger may still be paged in time.
         after: the id after which the answer begins.
         rows_max: how many it has at most.
+        sent_s: PagerTree is known to page for a page that was sent so long ago, or it is no page.
     """
     lately = max(first, first_id(datetime.now(UTC) - ALERTS_LOOKED_BACK))
-    rows = await connection.fetch(
-        _CANDIDATES, first, last, after, rows_max, [*FINE], [*PAGES], lately, OTHER_ACCOUNT
-    )
+    given = (first, last, after, rows_max, [*FINE], [*PAGES], lately, OTHER_ACCOUNT, sent_s)
+    rows = await connection.fetch(_CANDIDATES, *given)
     return [Candidate(**row) for row in rows]
 
 
@@ -63,7 +70,7 @@ async def find_known(connection: Connection, after: UUID, rows_max: int) -> list
 
 
 async def gather(
-    connection: Connection, found: Sequence[Candidate], after_s: float
+    connection: Connection, found: Sequence[Candidate], after_s: float, sent_s: float = SENT_S
 ) -> dict[UUID, Evidence]:
     """Return all that is known of incidents and alerts.
 
@@ -74,7 +81,7 @@ async def gather(
     for kind, tasks in (("incident", PAGING_TASKS), ("alert", LEADING_TASKS)):
         subjects = [each for each in found if each.kind == kind]
         if subjects:
-            await _gather(connection, pieces, kind, subjects, [*tasks], after_s)
+            await _gather(connection, pieces, subjects, [*tasks], after_s, sent_s)
     bare = [
         each
         for each in found
@@ -99,22 +106,24 @@ async def gather(
 async def _gather(
     connection: Connection,
     pieces: Pieces,
-    kind: str,
     found: Sequence[Candidate],
     tasks: Sequence[str],
     after_s: float,
+    sent_s: float,
 ) -> None:
+    kind = found[0].kind
     column = f"{kind}_id"
     ids, sinces = [each.id for each in found], [each.restarted_at for each in found]
-    for row in await connection.fetch(_PAGES.format(column=column), ids, after_s, sinces):
-        seen = {name: row[name] for name in ("status", "was_confirmed", "is_for_later", "error")}
-        pieces.pages[row["subject_id"]].append(PageSeen(**seen))
+    for row in await connection.fetch(_PAGES.format(column=column), ids, after_s, sinces, sent_s):
+        pieces.pages[row["subject_id"]].append(PageSeen(**_named(row)))
     for row in await connection.fetch(_RUNS.format(column=column), ids, tasks, after_s, sinces):
-        names = ("workflow", "status", "message", "is_over_limit", "is_due", "error")
-        seen = {name: row[name] for name in names}
-        pieces.runs[row["subject_id"]].append(RunSeen(id=str(row["id"]), **seen))
+        pieces.runs[row["subject_id"]].append(RunSeen(**{**_named(row), "id": str(row["id"])}))
     for row in await connection.fetch(_EVENTS, ids, kind, after_s, sinces):
         pieces.events[row["subject_id"]].append(row)
+
+
+def _named(row: asyncpg.Record) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "subject_id"}
 
 
 async def insert_unpaged(
@@ -167,6 +176,11 @@ _OVER: Final = "('resolved', 'closed', 'cancelled')"
 _ACTED: Final = "greatest(p.created_at, p.sent_at, p.confirmed_at, p.acknowledged_at)"
 """When a page last did something for people."""
 
+_UNSURE: Final = (
+    "(p.status = 'sent' AND p.confirmed_at IS NULL AND p.sent_at <= now() - make_interval(secs => "
+)
+"""It should be confirmed, or known to be stuck, by then; the parameter of the seconds follows."""
+
 _CANDIDATES: Final = f"""
 WITH off AS MATERIALIZED (
     SELECT triggers, is_off, off_reason IS NOT NULL AND off_by IS DISTINCT FROM $8 AS by_us, end_at
@@ -179,9 +193,13 @@ WITH off AS MATERIALIZED (
     WHERE status IN ('queued', 'started', 'failed', 'completed_with_errors', 'canceled')
       AND id > $1 AND id < $2 AND alert_id IS NOT NULL
     UNION
-    SELECT alert_id FROM pages
-    WHERE status = ANY ($6::text[]) AND id > $1 AND id < $2 AND alert_id IS NOT NULL
-      AND incident_id IS NULL
+    SELECT r.alert_id FROM workflow_runs r
+    JOIN workflows w ON w.id = r.workflow_id AND w.lost_paging_at > now() - interval '1 day'
+    WHERE r.status = 'completed' AND r.id > $1 AND r.id < $2 AND r.alert_id IS NOT NULL
+    UNION
+    SELECT p.alert_id FROM pages p
+    WHERE p.status = ANY ($6::text[]) AND p.id > $1 AND p.id < $2 AND p.alert_id IS NOT NULL
+      AND p.incident_id IS NULL AND NOT (p.status = 'sent' AND NOT {_UNSURE}$9)))
     UNION
     SELECT subject_id FROM domain_events
     WHERE state = 'queued' AND subject_type = 'alert' AND id > $1 AND id < $2
@@ -209,7 +227,8 @@ SELECT c.* FROM (
       AND i.status NOT IN {_OVER}
       AND NOT EXISTS (
         SELECT FROM pages p
-        WHERE p.incident_id = i.id AND (p.confirmed_at IS NOT NULL OR p.status = ANY ($5::text[]))
+        WHERE p.incident_id = i.id AND NOT {_UNSURE}$9))
+          AND (p.confirmed_at IS NOT NULL OR p.status = ANY ($5::text[]))
           AND (i.restarted_at IS NULL OR {_ACTED} >= i.restarted_at))
     UNION ALL
     SELECT 'alert', a.id, a.integration_id, 'alert ' || a.short_id, a.created_at, NULL, false,
@@ -245,6 +264,7 @@ ORDER BY u.subject_id LIMIT $2
 _PAGES: Final = f"""
 SELECT p.{{column}} AS subject_id, p.status, p.confirmed_at IS NOT NULL AS was_confirmed,
     coalesce(p.send_at, p.created_at) > now() - make_interval(secs => $2) AS is_for_later,
+    {_UNSURE}$4)) AS is_unsure,
     (SELECT o.last_error FROM operations o
      WHERE o.page_id = p.id AND o.kind = 'create_alert') AS error
 FROM unnest($1::uuid[], $3::timestamptz[]) AS s (id, restarted_at)
@@ -256,6 +276,9 @@ ORDER BY p.id DESC
 _RUNS: Final = """
 SELECT r.{column} AS subject_id, r.id, w.name AS workflow, r.status, r.status_message AS message,
     r.is_over_limit, r.run_at <= now() - make_interval(secs => $3) AS is_due,
+    r.status = 'completed' AND changed.too_late AND NOT EXISTS (
+        SELECT FROM workflow_task_runs t
+        WHERE t.run_id = r.id AND t.task_params ->> 'task_type' = ANY ($2::text[])) AS is_toothless,
     coalesce((SELECT t.error FROM workflow_task_runs t
               WHERE t.run_id = r.id AND t.status = 'failed' ORDER BY t.position LIMIT 1),
              r.last_error) AS error
@@ -263,10 +286,14 @@ FROM unnest($1::uuid[], $4::timestamptz[]) AS s (id, restarted_at)
 JOIN workflow_runs r ON r.{column} = s.id
     AND (s.restarted_at IS NULL OR greatest(r.created_at, r.run_at) >= s.restarted_at)
 JOIN workflows w ON w.id = r.workflow_id
+LEFT JOIN domain_events e ON e.id = r.domain_event_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(w.lost_paging_at > coalesce(e.occurred_at, r.created_at), false) AS too_late
+) AS changed
 WHERE r.created_at <= now() - make_interval(secs => $3)
-  AND EXISTS (
+  AND (changed.too_late OR EXISTS (
     SELECT FROM workflow_tasks t
-    WHERE t.workflow_id = w.id AND t.enabled AND t.task_params ->> 'task_type' = ANY ($2::text[]))
+    WHERE t.workflow_id = w.id AND t.enabled AND t.task_params ->> 'task_type' = ANY ($2::text[])))
 ORDER BY r.id DESC
 """
 

@@ -4,7 +4,7 @@ It asks what is so, and not what happened: so it finds ways to be silent that no
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -48,8 +48,11 @@ class Sweep:
     ended: dict[UUID, str] = field(default_factory=dict)
 
 
-async def run_sweeps(engine: AsyncEngine, after_s: float, stop: asyncio.Event) -> None:
+async def run_sweeps(
+    engine: AsyncEngine, after_s: float, stuck_s: float, stop: asyncio.Event
+) -> None:
     """Look every few seconds until `stop` is set."""
+    sent_s = stuck_s + after_s  # by then a page that PagerTree has is `confirmed` or `stuck`
     every_s = min(SWEEP_EVERY_MAX_S, max(SWEEP_EVERY_MIN_S, after_s / 4))
     while not stop.is_set():
         with suppress(TimeoutError):
@@ -58,12 +61,12 @@ async def run_sweeps(engine: AsyncEngine, after_s: float, stop: asyncio.Event) -
                 return
         try:
             async with raw_connection(engine) as connection:
-                await sweep(connection, after_s=after_s)
+                await sweep(connection, after_s=after_s, sent_s=sent_s)
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
             complain("what nobody is paged for could not be looked for", error)
 
 
-async def sweep(connection: Connection, *, after_s: float) -> Sweep:
+async def sweep(connection: Connection, *, after_s: float, sent_s: float = store.SENT_S) -> Sweep:
     """Look at everything once, and tell what is new; nothing if another process is looking."""
     result = Sweep()
     now = datetime.now(UTC)
@@ -71,20 +74,24 @@ async def sweep(connection: Connection, *, after_s: float) -> Sweep:
     async with connection.transaction():
         if not await connection.fetchval(store.LOCK):
             return result
-        await _look_again(connection, after_s, result)
-        after = FIRST
-        while found := await store.find_candidates(connection, first, last, after, ROWS_MAX):
-            await _look(connection, found, after_s, result)
+        await _look_again(connection, after_s, sent_s, result)
+        given, after = (connection, first, last), FIRST
+        while found := await store.find_candidates(*given, after, ROWS_MAX, sent_s=sent_s):
+            evidence = await store.gather(connection, found, after_s, sent_s)
+            await _look(connection, found, evidence, after_s, result)
             after = found[-1].id
     _say(result)
     return result
 
 
 async def _look(
-    connection: Connection, found: Sequence[Candidate], after_s: float, result: Sweep
+    connection: Connection,
+    found: Sequence[Candidate],
+    evidence: Mapping[UUID, Evidence],
+    after_s: float,
+    result: Sweep,
 ) -> None:
     """Note and tell what nobody was paged for among what was not known yet."""
-    evidence = await store.gather(connection, found, after_s)
     problems = [
         (each, problem)
         for each in found
@@ -107,11 +114,11 @@ async def _look(
     result.found += told
 
 
-async def _look_again(connection: Connection, after_s: float, result: Sweep) -> None:
+async def _look_again(connection: Connection, after_s: float, sent_s: float, result: Sweep) -> None:
     """End what is no longer so, and keep why the rest is."""
     after = FIRST
     while known := await store.find_known(connection, after, ROWS_MAX):
-        evidence = await store.gather(connection, known, after_s)
+        evidence = await store.gather(connection, known, after_s, sent_s)
         changed = []
         for each in known:
             problem = find_problem(evidence[each.id])

@@ -60,6 +60,7 @@ class Workflow(UpdatedAt, Base):
         off_by: what made pagersync switch it off, and lets pagersync switch it on again; null where
             a person decided.
         off_at: when it was last switched off; a trigger in the database sets it.
+        lost_paging_at: when it last lost a task that pages or leads to a page, in the same way.
         trigger_params: triggers and conditions by Rootly's names.
         triggers: the triggers once more, so that publishing can ask who listens.
         wait, repeat_every_duration, repeat_condition_duration_since_first_run: durations in words,
@@ -79,6 +80,7 @@ class Workflow(UpdatedAt, Base):
     off_reason: Mapped[str | None]
     off_by: Mapped[str | None]
     off_at: Mapped[datetime | None]
+    lost_paging_at: Mapped[datetime | None]
     position: Mapped[int] = mapped_column(server_default="0")
     trigger_params: Mapped[dict[str, Any]]
     triggers: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
