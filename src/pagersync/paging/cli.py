@@ -201,8 +201,7 @@ async def _list(
 
     from pagersync.access.account_names import account_names
     from pagersync.integrations.gate import IntegrationGate
-    from pagersync.paging.models import Operation
-    from pagersync.paging.service import ENDED
+    from pagersync.paging.models import ENDED, Operation
     from pagersync.paging.waiting import Waits
 
     shut = select(IntegrationGate.integration_id).where(IntegrationGate.open_until.is_not(None))

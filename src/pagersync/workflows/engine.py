@@ -33,7 +33,7 @@ from pagersync.metrics import WORKFLOW_RUNS
 from pagersync.secrets.sealing import SecretUnavailableError
 from pagersync.settings import Settings
 from pagersync.workflows import http_calls, runs
-from pagersync.workflows.context import NotYetError, TaskContext, open_context
+from pagersync.workflows.context import NotYetError, TaskContext, held_context
 from pagersync.workflows.held import HeldRun, hold, write
 from pagersync.workflows.http_calls import Call
 from pagersync.workflows.http_secrets import is_call
@@ -180,7 +180,7 @@ class Engine:
         if task.status == TaskRunStatus.STARTED:
             runs.fail(held, task, INTERRUPTED)
             return None
-        context = await open_context(session, held.run, held.workflow, held.event)
+        context = held_context(session, held)
         task.started_at = datetime.now(UTC)
         try:
             params = await self._render(context, task)
@@ -229,7 +229,7 @@ class Engine:
             else:
                 runs.complete(task, result)
                 if params.post_to_incident_timeline:
-                    context = await open_context(session, held.run, held.workflow, held.event)
+                    context = held_context(session, held)
                     await http_calls.tell_timeline(context, params, result)
             return await self._write(session, held, waits_for_disk=True)
 
