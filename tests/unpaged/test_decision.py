@@ -56,8 +56,8 @@ offs = st.builds(
 )
 evidence = st.builds(
     Evidence,
-    pages=st.lists(pages, max_size=3),
-    runs=st.lists(runs, max_size=3),
+    pages=st.lists(pages, max_size=2),
+    runs=st.lists(runs, max_size=2),
     waiting=st.booleans(),
     dead=st.none() | st.just("boom"),
     off=st.lists(offs, max_size=2),

@@ -144,8 +144,8 @@ CLAIMED: Final = """
 SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page_id,
     o.pagertree_alert_id,
     coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
-    o.lane, c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at,
-    o.last_sent_at, o.lookups, p.standby_for,
+    c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
+    o.lookups, p.standby_for,
     extract(epoch FROM clock_timestamp() - o.last_sent_at)::float8 AS sent_ago_s,
     greatest(0, extract(epoch FROM clock_timestamp() - o.run_at))::float8 AS late_s,
     p.send_at IS NOT NULL AND EXISTS (
@@ -160,7 +160,7 @@ LEFT JOIN integrations i ON i.id = o.integration_id
 """
 """What a claim shows of operations, as it found their pages: `loaded` reads it."""
 
-_LOAD: Final = f"WITH claimed AS (SELECT *, '' AS lane FROM operations WHERE id = $1) {CLAIMED}"  # noqa: S608 - a constant
+_LOAD: Final = f"WITH claimed AS (SELECT * FROM operations WHERE id = $1) {CLAIMED}"  # noqa: S608 - a constant
 
 MARKED: Final = """
 marked AS (

@@ -59,7 +59,7 @@ LANE: Final = lane_sql(IS_NEEDED)
 def places(settings: Settings) -> int:
     """Return how many runs one process executes at the same time, of all requesters together.
 
-    One requester alone has the half of them, so that there is room for another's.
+    One requester alone has the half of them, so that there is room for others.
     """
     return 2 * settings.workflow_concurrency
 
