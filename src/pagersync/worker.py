@@ -58,6 +58,9 @@ LOOPS: Final = 2
 EVENTS_MAX: Final = 500
 """Domain events looked at in one transaction."""
 
+BATCH_S: Final = 0.5
+"""What comes while a batch is worked waits for about so long."""
+
 RETENTION_EVERY_S: Final = 3600.0
 DIRECTORY_POLL_S: Final = 5.0
 AFTER_FAILURE_S: Final = 1.0
@@ -250,15 +253,19 @@ async def run_queue(
         while unsure:
             await queue.give_back(connection, unsure[-1], unsure[-1])
             unsure.pop()
+        rows = rows_max
         while not stop.is_set():
             wake.clear()
             if monotonic() - expired_at > EXPIRE_EVERY_S:
                 expired_at = monotonic()
                 await _expire(connection, queue)
+            began = monotonic()
             unsure.append(new_token())
-            rows = await _work_batch(connection, queue, work, rows_max, unsure[-1])
+            worked = await _work_batch(connection, queue, work, rows, unsure[-1])
             unsure.clear()
-            if not rows:
+            if worked:
+                rows = fitting_rows(worked, monotonic() - began, rows_max)
+            else:
                 await _wait_for_either(wake, stop, POLL_S)
 
     while not stop.is_set():
@@ -268,6 +275,17 @@ async def run_queue(
         except Exception as error:  # noqa: BLE001 - a worker outlives every failure
             complain("work was interrupted", error, queue=queue.table)
             await _wait(stop, AFTER_FAILURE_S)
+
+
+def fitting_rows(rows: int, took_s: float, rows_max: int) -> int:
+    """Return how many rows are worked next, so that what comes meanwhile waits shortly. Pure.
+
+    Args:
+        rows: worked just now.
+        took_s: how long that took.
+        rows_max: the most.
+    """
+    return max(1, min(rows_max, int(rows * BATCH_S / max(took_s, 0.001))))
 
 
 async def run_directory(

@@ -64,7 +64,7 @@ def operations_queue(settings: Settings, *, looks: bool = False) -> Queue:
         attempts_max=NEVER_BURIED,
         lease_s=settings.operation_lease_s,
         head=claimable(settings.pagertree_calls_per_s, looks=looks),
-        shown=CLAIMED,
+        shown=CLAIMED.replace("SELECT", "SELECT o.lane,", 1),
         if_lost=_IN_DOUBT_NOW,
         lane=LANE,
     )

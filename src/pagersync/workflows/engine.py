@@ -35,7 +35,7 @@ from pagersync.metrics import WORKFLOW_RUNS
 from pagersync.secrets.sealing import SecretUnavailableError
 from pagersync.settings import Settings
 from pagersync.workflows import http_calls, runs
-from pagersync.workflows.context import NotYetError, TaskContext, open_context
+from pagersync.workflows.context import NotYetError, TaskContext, held_context
 from pagersync.workflows.held import HeldRun, hold, write
 from pagersync.workflows.http_calls import Call
 from pagersync.workflows.http_secrets import is_call
@@ -61,7 +61,7 @@ LANE: Final = lane_sql(IS_NEEDED)
 def places(settings: Settings) -> int:
     """Return how many runs one process executes at the same time, of all requesters together.
 
-    One requester alone has the half of them, so that there is room for another's.
+    One requester alone has the half of them, so that there is room for others.
     """
     return 2 * settings.workflow_concurrency
 
@@ -180,7 +180,7 @@ class Engine:
         if task.status == TaskRunStatus.STARTED:
             runs.fail(held, task, INTERRUPTED)
             return None
-        context = await open_context(session, held.run, held.workflow, held.event)
+        context = held_context(session, held)
         task.started_at = datetime.now(UTC)
         try:
             params = await self._render(context, task)
@@ -229,7 +229,7 @@ class Engine:
             else:
                 runs.complete(task, result)
                 if params.post_to_incident_timeline:
-                    context = await open_context(session, held.run, held.workflow, held.event)
+                    context = held_context(session, held)
                     await http_calls.tell_timeline(context, params, result)
             return await self._write(session, held, waits_for_disk=True)
 
