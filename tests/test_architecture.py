@@ -22,6 +22,7 @@ EDGES = {
     "database/migrate.py",
     "database/presence.py",  # what a gone process held, all of it or nothing
     "database/session.py",
+    "inbox/cli.py",
     "incidents/cli.py",
     "secrets/cli.py",
     "secrets/existing.py",  # the worker's transaction around a batch of old rows

@@ -1,5 +1,6 @@
 """Texts, keys, addresses and tags are made to fit; what is lost is noted."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,19 @@ def test_an_address_is_kept_whole_or_not_at_all() -> None:
     assert fit_url("external_url", "https://a.test", 20, notes) == "https://a.test"
     assert fit_url("external_url", "https://a.test/too-long", 20, notes) is None
     assert notes == ["external_url was left out: it has 23 characters, at most 20 are kept"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "data:text/html,x", " http://a", "//a.test", "http://a\x1b[2J", "a"],
+)
+def test_an_address_that_is_no_link_of_the_web_is_left_out(url: str) -> None:
+    notes: list[str] = []
+    assert fit_url("external_url", url, 100, notes) is None
+    assert notes == [
+        "external_url was left out: it must begin with https:// or http://, and be printable"
+    ]
+    assert fit_url("external_url", "HTTPS://a.test/x", 100, notes) == "HTTPS://a.test/x"
 
 
 @given(st.lists(ANY_TEXT, max_size=30))

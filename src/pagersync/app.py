@@ -139,6 +139,7 @@ class State(TypedDict):
     refusals: RefusalCounter
     costly: CostlyWork
     disk: DiskWatch
+    health: health.Health
 
 
 WEBHOOKS_OUT: Final = Events(
@@ -219,16 +220,18 @@ async def _run(settings: Settings, *, with_workers: bool) -> AsyncIterator[State
     engines = create_engines(settings)
     listener = Listener(engines.paging)
     clients = create_clients(settings)
+    vault, disk = await open_any_vault(engines.paging, settings), DiskWatch(settings)
     state = State(
         settings=settings,
         engine=engines.interactive,
         sessions=create_sessions(engines.interactive),
-        vault=await open_any_vault(engines.paging, settings),
+        vault=vault,
         http=clients.pagertree,
         door=Door(engines.paging, listener.subscribe("integrations")),
         inbox=InboxWriter(engines.paging, settings),
         refusals=RefusalCounter(engines.background),
-        disk=DiskWatch(settings),
+        disk=disk,
+        health=health.Health(engines.interactive, vault, disk),
         costly=CostlyWork(
             cpu_s=settings.preview_cpu_s,
             cpu_s_per_minute=settings.preview_cpu_s_per_minute,

@@ -8,6 +8,7 @@ from pagersync.access import cli as keys
 from pagersync.backup import cli as backups
 from pagersync.command import load_settings
 from pagersync.doctor_cli import doctor
+from pagersync.inbox import cli as deliveries
 from pagersync.incidents import cli as incidents
 from pagersync.integrations import cli as integrations
 from pagersync.integrations import directory_cli as directory
@@ -33,6 +34,7 @@ app.add_typer(secret_key_cli.app, name="secret-key")
 app.add_typer(secrets.app, name="secrets")
 secrets.app.command("rotate-key")(secret_key_cli.rotate)
 app.add_typer(paging.app, name="operations")
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(database.app, name="database")

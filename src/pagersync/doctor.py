@@ -12,12 +12,15 @@ from pagersync.backup.findings import find_backup_problems
 from pagersync.database.engine import Sessions
 from pagersync.database.findings import find_database_problems
 from pagersync.findings import Finding, Level
+from pagersync.inbox.findings import find_delivery_problems
 from pagersync.integrations.findings import find_account_problems
 from pagersync.paging.findings import find_page_problems
+from pagersync.paging.lost_pages import find_lost_pages
 from pagersync.retention.findings import find_retention_problems
 from pagersync.secrets.findings import find_secret_problems
 from pagersync.settings import Settings
 from pagersync.unpaged.findings import find_stops, find_unpaged
+from pagersync.webhooks.findings import find_untold
 from pagersync.workflows.findings import find_workflow_problems
 from pagersync.workflows.reference_check import find_reference_problems
 
@@ -27,10 +30,13 @@ CHECKS: Final[tuple[Check, ...]] = (
     find_unpaged,
     find_account_problems,
     find_page_problems,
+    find_lost_pages,
+    find_delivery_problems,
     find_workflow_problems,
     find_reference_problems,
     find_secret_problems,
     find_stops,
+    find_untold,
     find_database_problems,
     find_retention_problems,
     find_backup_problems,

@@ -27,6 +27,7 @@ from pagersync.integrations.vault import Vault
 from pagersync.log import warn_rarely
 from pagersync.ops_port import is_ops, is_public
 from pagersync.retention.metrics import read_metrics
+from pagersync.shared_look import SharedLook
 
 ANSWER_S: Final = 2
 """Whoever watches waits no longer than this for the database."""
@@ -89,7 +90,8 @@ async def livez() -> dict[str, str]:
 )
 async def readyz(request: Request) -> Response:
     """Answer 200 or 503, with the reasons, unless a stranger asks who has a port of their own."""
-    readiness = await check_readiness(request.state.engine, request.state.vault, request.state.disk)
+    health: Health = request.state.health
+    readiness = await health.readiness()
     shown = readiness.model_dump(include={"ready"} if is_public(request) else None)
     return JSONResponse(shown, status_code=200 if readiness.ready else 503)
 
@@ -97,15 +99,37 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Answer what this process counted and what the database says."""
-    counted = generate_latest(_process_registry())
+    health: Health = request.state.health
+    shared = health.metrics_with_names if is_ops(request) else health.metrics
+    return Response(await shared(), media_type=CONTENT_TYPE_LATEST)
+
+
+class Health:
+    """Looks at what this process needs, once for all who ask at the same time.
+
+    Attributes:
+        readiness: whether it can work.
+        metrics: what it counted, without names of accounts.
+        metrics_with_names: with them.
+    """
+
+    def __init__(self, engine: AsyncEngine, vault: Vault, disk: DiskWatch) -> None:
+        self.readiness = SharedLook(lambda: check_readiness(engine, vault, disk))
+        self.metrics = SharedLook(lambda: collect_metrics(engine, names=False))
+        self.metrics_with_names = SharedLook(lambda: collect_metrics(engine, names=True))
+
+
+async def collect_metrics(engine: AsyncEngine, *, names: bool) -> bytes:
+    """Return all metrics; those of the database only if it answers in time."""
+    counted: bytes = generate_latest(_process_registry())
     try:
         stored = CollectorRegistry()
         async with asyncio.timeout(ANSWER_S):
-            stored.register(await _read_database(request.state.engine, names=is_ops(request)))
+            stored.register(await _read_database(engine, names=names))
         counted += generate_latest(stored)
     except Exception as error:  # noqa: BLE001 - half of the metrics are better than none
         complain("metrics are without the database's", error)
-    return Response(counted, media_type=CONTENT_TYPE_LATEST)
+    return counted
 
 
 async def check_readiness(engine: AsyncEngine, vault: Vault, disk: DiskWatch) -> Readiness:

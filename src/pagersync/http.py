@@ -52,6 +52,7 @@ __all__ = [
     "TimeoutException",
     "UnsupportedProtocol",
     "create_ssl_context",
+    "send_plainly",
 ]
 
 if find_spec("sniffio") is None:
@@ -67,6 +68,15 @@ class BoundedTransport(AsyncHTTPTransport):
         super().__init__(trust_env=False, **options)
         pool: Any = self._pool
         pool._network_backend = CountingBackend(pool._network_backend)  # noqa: SLF001 - httpx hands none through
+
+
+async def send_plainly(client: AsyncClient, request: Request) -> Response:
+    """Send a request exactly as it is; the caller reads the answer and closes it.
+
+    A client's own way, with redirects, cookies, logins and hooks, takes as long as the sending.
+    None of it is wanted where a request is complete.
+    """
+    return await client._transport.handle_async_request(request)  # noqa: SLF001 - httpx has no public way
 
 
 USER_AGENT: Final = f"pagersync/{version('pagersync')}"

@@ -59,14 +59,21 @@ def fit_key(name: str, key: str | None, characters_max: int, notes: list[str]) -
 
 
 def fit_url(name: str, url: str | None, characters_max: int, notes: list[str]) -> str | None:
-    """Return an address, or None if it cannot be kept: half an address leads nowhere."""
-    if url is None or (len(url) <= characters_max and url == storable(url)):
+    """Return an address, or None if it cannot be kept.
+
+    Half an address leads nowhere, and `javascript:` does something to whoever follows it.
+    """
+    if not url:
         return url
-    notes.append(
-        f"{name} was left out: it has {len(url)} characters, at most {characters_max} are kept"
-        if len(url) > characters_max
-        else f"{name} was left out: it has characters that cannot be stored"
-    )
+    if len(url) > characters_max:
+        why = f"it has {len(url)} characters, at most {characters_max} are kept"
+    elif url != storable(url):
+        why = "it has characters that cannot be stored"
+    elif not url.lower().startswith(("https://", "http://")) or not url.isprintable():
+        why = "it must begin with https:// or http://, and be printable"
+    else:
+        return url
+    notes.append(f"{name} was left out: {why}")
     return None
 
 

@@ -241,6 +241,20 @@ async def test_a_bound_key_cannot_send_its_accounts_calls_to_another_host(
     assert await change(api, other["pagertree_url"]) == 200
 
 
+async def test_a_bound_key_learns_no_name_of_another_integration(
+    tenants: tuple[Tenant, Tenant],
+) -> None:
+    ours, theirs = tenants
+
+    async def rename(name: str) -> tuple[int, Any]:
+        body = {"data": {"type": "integrations", "attributes": {"name": name}}}
+        answer = await ours.api.patch(f"/v1/integrations/{ours.id}", json=body)
+        return answer.status_code, [e["detail"] for e in answer.json().get("errors", ())]
+
+    assert await rename(theirs.name) == await rename("nobody's")
+    assert (await rename(ours.name))[0] == 200
+
+
 async def test_a_bound_key_has_its_idempotency_keys_too(tenants: tuple[Tenant, Tenant]) -> None:
     ours, theirs = tenants
     body = {"data": BODIES["createPage"]}

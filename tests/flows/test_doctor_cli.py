@@ -34,3 +34,12 @@ async def test_it_lists_what_is_wrong_with_a_remedy_and_ends_with_exit_code_1(
 async def test_a_check_that_is_switched_off_is_named(setup: Setup) -> None:
     told = await setup.having(PAGERSYNC_UNPAGED_S="0").run("doctor")
     assert "PAGERSYNC_UNPAGED_S=0" in told.stdout
+
+
+async def test_webhooks_that_became_nothing_are_listed_and_applied_again(setup: Setup) -> None:
+    assert (await setup.run("deliveries", "list", "--state", "invalid")).stdout == (
+        "There are none.\n"
+    )
+    assert (await setup.run("deliveries", "list", "--json")).stdout == "[]\n"
+    again = await setup.run("deliveries", "replay", "--state", "dead")
+    assert again.stdout == "Queued once more: 0.\n"

@@ -110,7 +110,8 @@ async def test_an_account_gets_default_targets_and_its_workflow_is_switched_on(
     nobody = await setup.run(*set_targets)
     assert "at least one" in nobody.stderr
     unknown = await setup.run(*set_targets, "--team", "Nobody")
-    assert "no team is called 'Nobody'" in unknown.stderr
+    assert "no team is called 'Nobody': there are " in unknown.stderr
+    assert repr(name) in unknown.stderr
     said = await setup.tell(*set_targets, "--team", name)
     assert f"`pagersync workflows enable {off['slug']}` switches it on" in said
     await runs_name_the_account(setup, name, tmp_path / "note.yaml")
@@ -143,5 +144,9 @@ async def test_an_account_is_not_added_with_a_default_target_that_pagertree_does
         assert "second" not in names
         right = await setup.tell(*add, "--default-team", name)
         assert "not asked" not in right
+        nobody = await setup.run(*add[:2], "third", *add[3:], "--default-team", "Nobody")
+        assert repr(name) in nobody.stderr
+        unlisted = ("integrations", "default-targets", "second", "--team", "tem_unlisted")
+        assert "note: the team tem_unlisted is not in the directory" in await setup.tell(*unlisted)
     unasked = ("integrations", "add", "later", "--no-verify", "--default-team", f"{name}x")
     assert "`pagersync integrations default-targets later`" in await setup.tell(*unasked)

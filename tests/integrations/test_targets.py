@@ -13,6 +13,7 @@ from pagersync.integrations import service
 from pagersync.integrations.directory import Target, TargetReference, resolve_targets
 from pagersync.integrations.directory_models import DirectoryKind
 from pagersync.integrations.directory_store import Listed, write_listed
+from pagersync.integrations.targets import Known, unknown
 from pagersync.pagertree.resources import RemoteRouter, RemoteTeam, RemoteUser
 from tests.integrations.conftest import kept
 
@@ -144,7 +145,7 @@ async def test_the_id_that_the_api_shows_finds_its_row(
             ref(name="olivia@acme.tets"),
             "no user is called 'olivia@acme.tets': did you mean 'olivia@acme.test'",
         ),
-        ("teams", ref(name="zzzz"), "no team is called 'zzzz': `pagersync directory sync`"),
+        ("teams", ref(name="zzzz"), "no team is called 'zzzz': there are "),
         ("teams", ref(name="tem_1"), "no team is called 'tem_1'"),
         ("teams", ref(id="SRE"), "PagerTree lists no team with the id 'SRE' so far"),
         ("teams", ref(id="usr_1"), "PagerTree lists no team with the id 'usr_1' so far"),
@@ -248,3 +249,21 @@ async def test_at_most_five_are_offered(sessions: Sessions, account: UUID) -> No
     ambiguous, unknown = refused.value.problems
     assert ambiguous.detail.startswith("9 teams are called 'twin'")
     assert (ambiguous.detail.count("tem_"), unknown.detail.count("night ")) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["Payments"], "there is 'Payments'; `pagersync directory sync`"),
+        (
+            [f"Team {letter}" for letter in "GFEDCBA"],
+            "there are 'Team A', 'Team B', 'Team C', 'Team D', 'Team E' and 2 more; `pagersync",
+        ),
+    ],
+)
+def test_a_name_that_is_like_no_other_is_answered_with_what_there_is(
+    names: list[str], said: str
+) -> None:
+    known = Known(names, None, None)
+    error = unknown(DirectoryKind.TEAM, ref(name="zzzz"), known, "/data")
+    assert error.detail.startswith(f"no team is called 'zzzz': {said}")

@@ -1,5 +1,6 @@
 """Requesters take turns at PagerTree: a flood of one delays another's page by one call."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -7,12 +8,18 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pagersync.alerts.read_back import read_back
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.integrations.gate import enter
+from pagersync.integrations.vault import open_vault
+from pagersync.pagertree.client import create_http_client
+from pagersync.paging.confirm import Checker
 from pagersync.paging.models import Operation, OperationKind, PageStatus
 from pagersync.paging.sender import operations_queue
 from pagersync.paging.service import request_operation
+from pagersync.paging.turn import Turns
+from pagersync.paging.waiting import Waits
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
 from tests.support.requesters import KEY, by_key
@@ -170,3 +177,37 @@ async def test_a_running_service_sends_an_incidents_page_before_nearly_all_of_a_
         is_sent = (Operation.requester == KEY) & (Operation.state == "done")
         sent = await session.scalar(select(func.count()).select_from(Operation).where(is_sent))
     assert (sent or 0) < A_FEW
+
+
+async def test_a_page_says_how_many_of_the_same_requester_are_before_it(idle: Paging) -> None:
+    await idle.page()
+    ids = await flood(idle, 4)
+    creates = [(await idle.operations(page_id))[0] for page_id in ids]
+    async with idle.sessions() as session:
+        reasons = await Waits(10).of(session, creates)
+    assert reasons[creates[3].id].endswith("behind 3 that a test asked for before.")
+    assert creates[0].id not in reasons
+
+
+async def test_checks_leave_the_calls_of_an_account_to_its_pages(
+    idle: Paging, engine: AsyncEngine, connection: Connection, settings: Settings
+) -> None:
+    await idle.page()
+    await connection.execute(
+        "UPDATE pages SET status = 'sent', pagertree_alert_id = 'alt_1', check_at = now()"
+    )
+    await connection.execute("UPDATE integration_gates SET tokens = -0.5")
+    slow = settings.model_copy(update={"pagertree_calls_per_s": 1e-4})
+    async with create_http_client(timeout_s=1) as http:
+        turns = Turns(
+            engine,
+            operations_queue(slow),
+            http=http,
+            vault=open_vault(slow),
+            settings=slow,
+            read_back=read_back,
+        )
+        async with asyncio.timeout(10):
+            assert await Checker(turns, stuck_s=60).check_due() == 1
+        await turns.aclose()
+    assert await connection.fetchval("SELECT tokens FROM integration_gates") == -0.5

@@ -76,7 +76,7 @@ async def test_metrics_show_what_went_and_the_oldest_row(
 def test_every_table_that_grows_is_in_the_table_of_kinds() -> None:
     bounded = {  # configuration, counts, and what has one row for each thing of another table
         *("alerts_per_day", "request_counts", "workflow_minutes", "requester_minutes"),
-        *("verdict_sets", "search_lags"),
+        *("verdict_sets", "search_lags", "processes"),
         *("directory_entries", "directory_watches", "integrations", "integration_gates"),
         *("incident_numbers", "secret_key_fingerprint", "severities", "unpaged", "api_keys"),
         *("webhook_endpoints", "webhook_refusals", "webhook_secrets", "webhook_signing_secrets"),

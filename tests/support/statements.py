@@ -9,6 +9,9 @@ from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+ABOUT_TYPES = ("typeinfo_tree", "'jit'")
+"""What the driver asks once for each connection."""
+
 
 @dataclass
 class Statements:
@@ -30,7 +33,8 @@ class Statements:
 
     def _note(self, query: LoggedQuery) -> None:
         """Note a statement by the driver itself, which does not tell of those by the ORM."""
-        self.made.append(" ".join(query.query.split()))
+        if not any(each in query.query for each in ABOUT_TYPES):
+            self.made.append(" ".join(query.query.split()))
 
     async def made_by(self, work: Callable[[], Awaitable[None]]) -> list[str]:
         """Do some work; return what was asked meanwhile."""

@@ -44,9 +44,9 @@ async def declare(flows: Flows, incidents: int, key: UUID | None = None) -> list
         return [await flows.declare(title=f"Flood {n}") for n in range(incidents)]
 
 
-async def start(flows: Flows, workflow_id: UUID, runs: int) -> None:
+async def start(flows: Flows, workflow_id: UUID, runs: int, key: UUID | None = None) -> None:
     """Queue runs that a key caused."""
-    with by_key():
+    with by_key(*([key] if key else [])):
         async with flows.sessions.begin() as session:
             session.add_all(
                 WorkflowRun(
@@ -161,16 +161,7 @@ async def test_a_requesters_slow_runs_leave_room_for_those_of_others(
     running = asyncio.create_task(pool.run(wake, stop))
     await eventually(partial(held_by, KEY))
     for key in (new_id(), new_id()):
-        with by_key(key):
-            async with flows.sessions.begin() as session:
-                session.add(
-                    WorkflowRun(
-                        integration_id=UUID(int=0),
-                        workflow_id=workflow_id,
-                        triggered_by="user",
-                        requested_by="a test",
-                    )
-                )
+        await start(flows, workflow_id, 1, key)
         await eventually(partial(held_by, f"key {key}"))
     assert held[KEY] == settings.workflow_concurrency
     stop.set()

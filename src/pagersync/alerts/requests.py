@@ -85,7 +85,8 @@ class NewAlertAttributes(AlertAttributesOfRootly, Targets):
     )
     external_url: str | None = Field(
         default=None,
-        description=f"Left out if it is longer than {URL_CHARACTERS_MAX} characters.",
+        description=f"Left out if it is longer than {URL_CHARACTERS_MAX} characters, or does not "
+        "begin with `https://` or `http://`.",
     )
     deduplication_key: str | None = Field(
         default=None,

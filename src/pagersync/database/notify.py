@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from pagersync.database.complaints import complain
 from pagersync.database.engine import raw_connection
 from pagersync.database.presence import BEAT_S, GiveBack, Presence
+from pagersync.database.writes import WRITES
 
 CHANNEL: Final = "pagersync"
 RECONNECT_S: Final = 0.25
@@ -66,6 +67,7 @@ class Listener:
             self._wake_all()  # whatever was said while nobody listened
             while not lost.is_set():
                 await presence.beat()
+                WRITES.is_not_read_only()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(BEAT_S):
                         await lost.wait()

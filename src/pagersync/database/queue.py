@@ -198,19 +198,21 @@ class Queue:
             unhurried=UNHURRIED,
             also=f", {lane} AS lane" if lane else "",
         )
-        self._finish_sql = _FINISH.format(table=table, held=_HELD_BY_ONE)
-        self._finish_each_sql = _FINISH.format(table=table, held=_HELD_BY_EACH)
+        self._finish_sql = _FINISH.format(table=table)
         self._expire_sql = _EXPIRE.format(table=table, lost="leased_until < now()", if_lost="")
         lost = "lease_token BETWEEN $2 AND $3"
         self._give_back_sql = _EXPIRE.format(table=table, lost=lost, if_lost=if_lost)
         self._redrive_sql = _REDRIVE.format(table=table)
 
-    async def claim(self, connection: Connection, *, rows_max: int) -> Batch:
+    async def claim(
+        self, connection: Connection, *, rows_max: int, token: UUID | None = None
+    ) -> Batch:
         """Take up to `rows_max` runnable rows that no other worker holds, oldest first or by turns.
 
-        Call it outside a transaction: it tries again when it collides with another worker.
+        Call it outside a transaction: it tries again when it collides with another worker. Who
+        gives the token can give the rows back if the answer is lost.
         """
-        token = new_token()
+        token = token or new_token()
         turns = self.lanes.arguments(rows_max) if self.lanes else ()
         for _ in range(COLLISIONS_MAX):
             try:
@@ -232,28 +234,15 @@ class Queue:
         A row that is missing in the answer was lost to another worker: its effects must not be
         committed.
         """
-        return await self._finish(connection, self._finish_sql, token, list(outcomes))
-
-    async def finish_each(
-        self, connection: Connection, ends: Sequence[tuple[UUID, Outcome]]
-    ) -> set[UUID]:
-        """As `finish`, for rows that were claimed under several tokens; each has its own."""
-        tokens = [token for token, _ in ends]
-        outcomes = [outcome for _, outcome in ends]
-        return await self._finish(connection, self._finish_each_sql, tokens, outcomes)
-
-    @staticmethod
-    async def _finish(
-        connection: Connection, sql: str, token: UUID | list[UUID], every: Sequence[Outcome]
-    ) -> set[UUID]:
+        every = list(outcomes)
         others = [outcome for outcome in every if not outcome.is_plain]
         rows = await connection.fetch(
-            sql,
+            self._finish_sql,
             token,
             [outcome.id for outcome in every],
             [outcome.id for outcome in others],
             [outcome.state for outcome in others],
-            [outcome.error and _storable(outcome.error) for outcome in others],
+            [outcome.error and storable(outcome.error) for outcome in others],
             [outcome.delay_s for outcome in others],
             [0 if outcome.is_attempt else 1 for outcome in others],
         )
@@ -274,8 +263,8 @@ class Queue:
         return {row["id"] for row in rows}
 
 
-def _storable(error: str) -> str:
-    """Cut a text to its limit, and drop what PostgreSQL cannot store."""
+def storable(error: str) -> str:
+    """Cut an error to its limit, and drop what PostgreSQL cannot store."""
     return error.replace("\0", "").encode(errors="replace").decode()[:ERROR_CHARACTERS_MAX]
 
 
@@ -318,7 +307,7 @@ A claim that a crash of the server takes back was never made: its commit waits f
 
 _FINISH = """
 WITH held AS MATERIALIZED (
-    SELECT id FROM {table} t WHERE id = ANY($2::uuid[]) AND {held}
+    SELECT id FROM {table} WHERE id = ANY($2::uuid[]) AND lease_token = $1
     ORDER BY id FOR UPDATE
 )
 UPDATE {table} q
@@ -338,9 +327,6 @@ RETURNING q.id
 
 Only what is not plainly `done` is spelled out.
 """
-
-_HELD_BY_ONE = "lease_token = $1"
-_HELD_BY_EACH = "lease_token = ($1::uuid[])[array_position($2::uuid[], t.id)]"
 
 _EXPIRE = """
 WITH lost AS MATERIALIZED (

@@ -120,17 +120,16 @@ async def changed_columns(
 
     Raises:
         InvalidError: a null that cannot be, or a new address without the key to send there.
-        ForbiddenError: a bound key names another address: whose hosts can be reached from here is
-            for those who run the installation.
+        ForbiddenError: the change is not for a key that is bound to the integration.
         PagerTreeError: PagerTree did not accept the new key.
     """
     columns = changes.model_dump(exclude_unset=True, exclude={"api_key", "verify_api_key"})
     nulls = [name for name, value in columns.items() if value is None and name in REQUIRED]
     if nulls:
         raise InvalidError("it cannot be null", pointer=f"/data/attributes/{nulls[0]}")
+    if request.state.api_key.integration_id is not None:
+        _check_bound(before, columns)
     url = columns.pop("pagertree_url", before.pagertree_url)
-    if url != before.pagertree_url and request.state.api_key.integration_id is not None:
-        raise ForbiddenError("pagertree_url needs an API key that is not bound to one integration")
     if changes.api_key is not None:
         key_columns = await new_api_key(request, changes.api_key, url, changes.verify_api_key)
         return columns | {"pagertree_url": url} | key_columns
@@ -139,6 +138,20 @@ async def changed_columns(
             "enter the API key again with a new address", pointer="/data/attributes/api_key"
         )
     return columns
+
+
+def _check_bound(before: Integration, columns: dict[str, Any]) -> None:
+    """Check that a change is one that a key bound to this integration may make.
+
+    Whose hosts can be reached from here is for those who run the installation, and a name that is
+    taken would tell of others.
+
+    Raises:
+        ForbiddenError: it is not.
+    """
+    for name in ("pagertree_url", "name"):
+        if columns.get(name, getattr(before, name)) != getattr(before, name):
+            raise ForbiddenError(f"{name} needs an API key that is not bound to one integration")
 
 
 async def new_api_key(

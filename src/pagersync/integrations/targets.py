@@ -171,7 +171,7 @@ def unknown(
         detail = f"PagerTree lists no {kind} with the id {reference.id!r} {as_of}: {SYNC}"
     else:
         closest = _closest(reference.name or "", known.names)
-        hint = f"did you mean {', '.join(map(repr, closest))}?" if closest else SYNC
+        hint = f"did you mean {', '.join(map(repr, closest))}?" if closest else _some(known.names)
         detail = f"no {kind} is called {reference.name!r}: {hint}"
     return InvalidError(detail, pointer=pointer)
 
@@ -184,6 +184,15 @@ def shown_id(entry: DirectoryEntry) -> str:
 def _closest(name: str, names: Sequence[str]) -> list[str]:
     by_key = {name_key(known): known for known in names}
     return [by_key[key] for key in get_close_matches(name_key(name), by_key, CANDIDATES_MAX)]
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return what there is, as far as it fits, and how to see the rest."""
+    ordered = sorted(names, key=name_key)
+    shown = ", ".join(map(repr, ordered[:CANDIDATES_MAX]))
+    more = len(ordered) - CANDIDATES_MAX
+    rest = f" and {more} more" if more > 0 else ""
+    return f"there {'is' if len(ordered) == 1 else 'are'} {shown}{rest}; {SYNC}"
 
 
 def _time(moment: datetime) -> str:

@@ -7,10 +7,12 @@ uncompressed, and one that is compressed all the same cannot be read.
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 from pagersync.http import (
+    URL,
     USER_AGENT,
     AsyncClient,
     BoundedTransport,
@@ -22,11 +24,14 @@ from pagersync.http import (
     Request,
     Timeout,
     UnsupportedProtocol,
+    send_plainly,
 )
 from pagersync.pagertree.outcome import Answer, Failure
 
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 PORT_MAX: Final = 65_535
+ADDRESSES_MAX: Final = 256
+"""So many addresses are kept as they were read: pages of an account all go to one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ async def exchange(
         _fail(answer, Failure.KEY_NOT_SENDABLE, "the API key must be printable ASCII characters")
         return
     try:
-        request = _request(http, call, pagertree_url, api_key, timeout_s)
+        request = _request(call, pagertree_url, api_key, timeout_s)
     except (InvalidURL, ValueError) as error:
         _fail(answer, Failure.NOT_CALLABLE, f"{pagertree_url} is no usable address: {error}")
         return
@@ -111,39 +116,44 @@ def _is_sendable(api_key: str) -> bool:
     return api_key.isascii() and api_key.isprintable() and api_key.strip() == api_key != ""
 
 
-def _request(
-    http: AsyncClient, call: Call, pagertree_url: str, api_key: str, timeout_s: float
-) -> Request:
+def _request(call: Call, pagertree_url: str, api_key: str, timeout_s: float) -> Request:
+    """Return a request, made once and sent as it is: a client would copy all of it first."""
     headers = {
-        "Authorization": f"Bearer {api_key}",
-        "User-Agent": USER_AGENT,
         "Accept": "application/json",
         "Accept-Encoding": "identity",
+        "Connection": "keep-alive",
+        "User-Agent": USER_AGENT,
+        "Authorization": f"Bearer {api_key}",
     }
     if call.content is not None:
         headers["Content-Type"] = "application/json"
-    request = http.build_request(
-        call.method,
-        f"{pagertree_url.rstrip('/')}{call.path}",
-        content=call.content,
-        headers=headers,
-        timeout=_timeout(timeout_s),
-    )
-    if (request.url.port or 0) > PORT_MAX:
+    url = _url(f"{pagertree_url.rstrip('/')}{call.path}")
+    if (url.port or 0) > PORT_MAX:
         raise ValueError(f"there is no port above {PORT_MAX}")
-    return request
+    extensions = {"timeout": _timeout(timeout_s)}
+    return Request(call.method, url, headers=headers, content=call.content, extensions=extensions)
 
 
-def _timeout(timeout_s: float) -> Timeout:
+@lru_cache(ADDRESSES_MAX)
+def _url(text: str) -> URL:
+    return URL(text)
+
+
+def _timeout(timeout_s: float) -> dict[str, float]:
     """Let a connection fail, for want of a free one, of TCP or of TLS, before the whole call does.
 
     Then it is known that nothing was sent.
     """
-    return Timeout(timeout_s, pool=timeout_s / 4, connect=timeout_s / 3)
+    return {
+        "connect": timeout_s / 3,
+        "pool": timeout_s / 4,
+        "read": timeout_s,
+        "write": timeout_s,
+    }
 
 
 async def _fill(answer: Answer, http: AsyncClient, request: Request) -> None:
-    response = await http.send(request, stream=True, follow_redirects=False)
+    response = await send_plainly(http, request)
     answer.status = response.status_code
     answer.retry_after = response.headers.get("Retry-After")
     try:

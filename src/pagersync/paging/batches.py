@@ -13,6 +13,7 @@ import asyncpg
 
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection
+from pagersync.database.queue import storable
 from pagersync.pagertree.client import Exchange
 from pagersync.paging.calls import PageContent
 from pagersync.paging.models import OperationKind, OperationState
@@ -85,22 +86,41 @@ async def mark_sending(
     return {row["id"] for row in rows}
 
 
-async def note_operations(connection: Connection, ends: Sequence[tuple[Work, End]]) -> None:
-    """Keep what is known of creating calls; one that ended in doubt ended now."""
-    await connection.execute(
-        _NOTE,
-        [work.id for work, _ in ends],
-        [end.may_have_been_sent for _, end in ends],
-        [end.lookups for _, end in ends],
-        [end.may_have_been_sent and not work.may_have_been_sent for work, end in ends],
-        [end.grace_s for _, end in ends],
+async def end_operations(
+    connection: Connection, ended: Sequence[tuple[UUID, Work, End, Sequence[Exchange]]]
+) -> set[UUID]:
+    """Write how turns ended, what is known of creating calls now, and what was exchanged.
+
+    Args:
+        connection: in a transaction.
+        ended: the token that each operation is held under, it, its end, and what was exchanged.
+
+    Returns:
+        The operations that were still held: only what they came to may be committed. What was
+        exchanged is kept of all.
+    """
+    outcomes = [end.outcome for _, _, end, _ in ended]
+    rows = await connection.fetch(
+        _END,
+        [token for token, _, _, _ in ended],
+        [work.id for _, work, _, _ in ended],
+        [outcome.state for outcome in outcomes],
+        [outcome.error and storable(outcome.error) for outcome in outcomes],
+        [outcome.delay_s for outcome in outcomes],
+        [0 if outcome.is_attempt else 1 for outcome in outcomes],
+        [end.may_have_been_sent for _, _, end, _ in ended],
+        [end.lookups for _, _, end, _ in ended],
+        [end.may_have_been_sent and not work.may_have_been_sent for _, work, end, _ in ended],
+        [end.grace_s for _, _, end, _ in ended],
+        *_attempts(ended),
     )
+    return {row["id"] for row in rows}
 
 
-async def insert_attempts(
-    connection: Connection, exchanged: Sequence[tuple[Work, Sequence[Exchange]]]
-) -> None:
-    """Keep what was exchanged with PagerTree."""
+def _attempts(
+    ended: Sequence[tuple[UUID, Work, End, Sequence[Exchange]]],
+) -> list[list[object]]:
+    """Return what was exchanged, by column."""
     rows = [
         (
             new_id(),
@@ -114,20 +134,18 @@ async def insert_attempts(
             exchange.started_at,
             exchange.duration_ms,
         )
-        for work, exchanges in exchanged
+        for _, work, _, exchanges in ended
         for exchange in exchanges
     ]
-    if rows:
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        await connection.execute(_INSERT_ATTEMPTS, *columns)
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(10)]
 
 
 CLAIMED: Final = """
 SELECT o.id, o.integration_id, o.kind, o.attempt, o.created_at, o.params, o.page_id,
     o.pagertree_alert_id,
     coalesce(p.pagertree_id, p.pagertree_alert_id, o.pagertree_alert_id) AS target,
-    o.lane, c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at,
-    o.last_sent_at, o.lookups, p.standby_for,
+    c.state AS creation, p.expires_at, o.may_have_been_sent, o.first_sent_at, o.last_sent_at,
+    o.lookups, p.standby_for,
     extract(epoch FROM clock_timestamp() - o.last_sent_at)::float8 AS sent_ago_s,
     greatest(0, extract(epoch FROM clock_timestamp() - o.run_at))::float8 AS late_s,
     p.send_at IS NOT NULL AND EXISTS (
@@ -142,7 +160,7 @@ LEFT JOIN integrations i ON i.id = o.integration_id
 """
 """What a claim shows of operations, as it found their pages: `loaded` reads it."""
 
-_LOAD: Final = f"WITH claimed AS (SELECT *, '' AS lane FROM operations WHERE id = $1) {CLAIMED}"  # noqa: S608 - a constant
+_LOAD: Final = f"WITH claimed AS (SELECT * FROM operations WHERE id = $1) {CLAIMED}"  # noqa: S608 - a constant
 
 MARKED: Final = """
 marked AS (
@@ -175,19 +193,34 @@ SELECT id FROM marked
 """One statement, so one commit. A page that a webhook settles meanwhile is looked at again when its
 lock is there, and is not `free` any more."""
 
-_NOTE: Final = """
+_END: Final = """
+WITH held AS MATERIALIZED (
+    SELECT id FROM operations t
+    WHERE id = ANY($2::uuid[]) AND lease_token = ($1::uuid[])[array_position($2::uuid[], t.id)]
+    ORDER BY id FOR UPDATE
+), tried AS (
+    INSERT INTO attempts (id, integration_id, operation_id, number, method, path, http_status,
+        error, started_at, duration_ms)
+    SELECT * FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::int[], $15::text[],
+        $16::text[], $17::int[], $18::text[], $19::timestamptz[], $20::int[])
+)
 UPDATE operations o
-SET may_have_been_sent = k.may_have_been_sent, lookups = k.lookups,
+SET state = k.state, last_error = k.error, attempt = o.attempt - k.refund,
+    lease_token = NULL, leased_until = NULL,
+    run_at = CASE k.state WHEN 'queued' THEN now() + make_interval(secs => k.delay_s)
+                          ELSE o.run_at END,
+    finished_at = CASE k.state WHEN 'queued' THEN NULL ELSE now() END,
+    may_have_been_sent = k.may_have_been_sent, lookups = k.lookups,
     last_sent_at = CASE WHEN k.has_just_ended THEN now() + make_interval(secs => k.grace_s)
                         ELSE o.last_sent_at END
-FROM unnest($1::uuid[], $2::bool[], $3::int[], $4::bool[], $5::float8[])
-  AS k (id, may_have_been_sent, lookups, has_just_ended, grace_s)
-WHERE o.id = k.id
+FROM held
+JOIN unnest($2::uuid[], $3::text[], $4::text[], $5::float8[], $6::int[], $7::bool[], $8::int[],
+            $9::bool[], $10::float8[])
+  AS k (id, state, error, delay_s, refund, may_have_been_sent, lookups, has_just_ended, grace_s)
+  USING (id)
+WHERE o.id = held.id
+RETURNING o.id
 """
+"""As `Queue.finish`, each under its own token; one that ended in doubt ended now.
 
-_INSERT_ATTEMPTS: Final = """
-INSERT INTO attempts (id, integration_id, operation_id, number, method, path, http_status, error,
-    started_at, duration_ms)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[],
-    $7::int[], $8::text[], $9::timestamptz[], $10::int[])
-"""
+An operation's row has a dozen indexes, so it is written once."""

@@ -158,10 +158,10 @@ class Checker:
     async def _check(self, page_id: UUID, integration_id: UUID, target: str) -> None:
         async with raw_connection(self._turns.engine) as connection:
             account = await load_account(connection, integration_id)
-            permit = None
-            if account.can_be_called and self._turns.has_key_of(account):
-                permit = await self._turns.permits.ask(connection, integration_id)
-        if permit is None:
+        if not account.can_be_called or not self._turns.has_key_of(account):
+            return
+        permit = await self._turns.permits.give_way(integration_id)
+        if permit is None:  # pages and changes of alerts go first: it is due again in a while
             return
         await asyncio.sleep(permit.wait_s)
         remote, error = await self._ask(account, target)

@@ -74,6 +74,16 @@ def _is_one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     )
 
 
+ENDED: Final = (
+    OperationState.FAILED,
+    OperationState.DEAD,
+    OperationState.UNKNOWN,
+    OperationState.CANCELED,
+    OperationState.EXPIRED,
+)
+"""States of operations that nobody works any more, and that did not do what was asked."""
+
+
 class Page(Requested, UpdatedAt, Base):
     """What somebody asked for: these targets are to be paged, with this text.
 

@@ -53,7 +53,7 @@ class Permits:
         return await self._entering.do(integration_id)
 
     async def give_way(self, integration_id: UUID) -> gate.Permit | None:
-        """Ask for leave to look for something: while others wait for their turn, it is not now."""
+        """Ask for leave to look for something, or at it: while others wait, it is not now."""
         return await self._giving_way.do(integration_id)
 
     async def start(self, held: Held) -> gate.Permit | None:
@@ -71,15 +71,6 @@ class Permits:
         """Break off what is still under way in the database."""
         for group in (self._entering, self._giving_way, self._starting, self._announcing):
             await group.aclose()
-
-    async def ask(self, connection: Connection, integration_id: UUID) -> gate.Permit | None:
-        """Ask for leave to make one call, by oneself; None means not now."""
-        return await gate.enter(
-            connection,
-            integration_id,
-            calls_per_s=self._settings.pagertree_calls_per_s,
-            burst=self._settings.pagertree_burst_calls,
-        )
 
     @staticmethod
     async def tell(

@@ -7,10 +7,9 @@ from typing import TypeAlias
 from uuid import UUID
 
 from pagersync.database.engine import Connection
-from pagersync.database.queue import Queue
 from pagersync.pagertree.client import Exchange
 from pagersync.pagertree.resources import RemoteAlert
-from pagersync.paging.batches import insert_attempts, note_operations
+from pagersync.paging.batches import end_operations
 from pagersync.paging.failed_calls import follow_failure
 from pagersync.paging.models import OperationKind, OperationState
 from pagersync.paging.status import DROPPED, Creation, PageState, see, seen_in
@@ -53,18 +52,16 @@ class Ended:
     remote: RemoteAlert | None = None
 
 
-async def record(
-    connection: Connection, queue: Queue, read_back: ReadBack, ended: Sequence[Ended]
-) -> list[bool]:
+async def record(connection: Connection, read_back: ReadBack, ended: Sequence[Ended]) -> list[bool]:
     """Write what turns came to, as far as their operations are still held; tell which were."""
     async with connection.transaction():
         ids = [e.work.page_id for e in ended if e.work.page_id]
         pages = await lock_pages(connection, ids, dropped=_dropped(ended))
-        held = await queue.finish_each(connection, [(e.token, e.end.outcome) for e in ended])
-        await insert_attempts(connection, [(each.work, each.exchanges) for each in ended])
+        held = await end_operations(
+            connection, [(each.token, each.work, each.end, each.exchanges) for each in ended]
+        )
         kept = [each for each in ended if each.work.id in held]
         if kept:
-            await note_operations(connection, [(each.work, each.end) for each in kept])
             await _write(connection, read_back, pages, kept)
         for each in kept:
             await follow_failure(connection, each.work, each.end)

@@ -31,7 +31,7 @@ from pagersync.integrations.models import Integration
 from pagersync.paging.models import Page
 from pagersync.paging.page_targets import be, names_of, paged
 from pagersync.paging.repeats_due import Due, list_due, lock_due
-from pagersync.paging.repeats_texts import Told, told_again, told_elsewhere
+from pagersync.paging.repeats_texts import PAGED_FOR_IT, Told, told_again, told_elsewhere
 from pagersync.paging.requests import DESCRIPTION_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from pagersync.paging.store import note_run
 from pagersync.paging.task_account import list_able, why_cannot_page
@@ -172,9 +172,8 @@ async def _tell(
     page_id, row, targets = new
     names = names_of(targets)
     said = f"Paged {names} for {page.title!r}{told.perhaps}: {told.note}."
-    await connection.execute(
-        _NOTE_FIRST, page.id, f"{names} {be(targets, 'was')} paged for it{told.perhaps}"
-    )
+    note = f"{names} {be(targets, 'was')}{PAGED_FOR_IT}{told.where}{told.perhaps}"
+    await connection.execute(_NOTE_FIRST, page.id, note)
     await note_run(connection, due.first_id, said)
     if row["incident_id"] is None:
         return

@@ -7,6 +7,9 @@ from uuid import UUID
 from pagersync.paging.repeats_due import Due, Why
 
 PREFIX: Final = "(may be a repeat) "
+CANNOT_PAGE: Final = " cannot page) "
+PAGED_FOR_IT: Final = " paged for it"
+IN_ACCOUNT: Final = " in the account "
 UNKNOWN: Final = "nobody could tell whether PagerTree has it"
 
 
@@ -18,11 +21,13 @@ class Told:
         prefix: of its title.
         note: why it is sent; a clause without a full stop.
         perhaps: what follows `was paged for it`.
+        where: what stands between them, if that was elsewhere.
     """
 
     prefix: str
     note: str
     perhaps: str = ""
+    where: str = ""
 
 
 class PageLike(Protocol):
@@ -56,11 +61,12 @@ def told_elsewhere(due: Due, page: PageLike, own: str, other: str, problem: str 
     so = f"so the default targets of the account {other!r} are paged"
     for_s = round(due.for_s)
     error = (due.error or "no reason is known").rstrip(".")
+    where = f"{IN_ACCOUNT}{other!r}"
     first = f"page {page.id} of the account {own!r}"
     match due.why:
         case Why.UNKNOWN:
             note = f"{first} may not have arrived: for {for_s} s {UNKNOWN}, {so}"
-            return Told(PREFIX, note, ", perhaps again")
+            return Told(PREFIX, note, ", perhaps again", where)
         case Why.WAITS:
             why = problem or f"PagerTree fails for its account: {error}"
             note = f"{first} has waited for {for_s} s ({why}), {so}"
@@ -68,4 +74,4 @@ def told_elsewhere(due: Due, page: PageLike, own: str, other: str, problem: str 
             note = f"{first} was not sent ({error}), {so}"
         case _:
             note = f"{first} failed ({error}), {so}"
-    return Told(f"({own} cannot page) ", note)
+    return Told(f"({own}{CANNOT_PAGE}", note, where=where)

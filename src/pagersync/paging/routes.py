@@ -14,6 +14,7 @@ from pagersync.access.guard import needs, requester
 from pagersync.access.idempotency import IdempotentRoute
 from pagersync.access.models import Scope
 from pagersync.cut_columns import Wide
+from pagersync.database.caller import is_bound
 from pagersync.database.session import SessionDep, driver_connection
 from pagersync.filters import Filters
 from pagersync.integrations.directory_names import Named, load_names
@@ -30,6 +31,7 @@ from pagersync.jsonapi import (
 from pagersync.pagination import PageDep, find
 from pagersync.paging import service
 from pagersync.paging.calls import PageContent, new_alert
+from pagersync.paging.hidden_names import title_without_others, without_others
 from pagersync.paging.models import MARKER_PREFIX, Page, PageStatus
 from pagersync.paging.operation_routes import OperationAttributes, WaitsDep, operation_attributes
 from pagersync.paging.requests import PageRequest, to_new_page
@@ -235,9 +237,20 @@ async def _preview(session: AsyncSession, new: service.NewPage) -> Document[Page
     return Document(data=Resource(id="preview", type="page_previews", attributes=preview))
 
 
+def _without_others(page: Page, own: str | None) -> dict[str, Any]:
+    """Return the texts of a page without the names of other accounts."""
+    return {
+        "title": title_without_others(page.title, own),
+        "description": page.description and without_others(page.description, own),
+        "notes": [without_others(note, own) for note in page.notes],
+    }
+
+
 def _columns(page: Page, accounts: AccountNames, names: Mapping[Named, str]) -> dict[str, Any]:
     columns = {name: getattr(page, name, None) for name in PageAttributes.model_fields}
     by = page.acknowledged_by
+    if is_bound():
+        columns |= _without_others(page, accounts.get(page.integration_id))
     return columns | {
         "integration_name": accounts.get(page.integration_id),
         "acknowledged_by": by and names.get(Named(page.integration_id, by), by),

@@ -21,6 +21,7 @@ from pagersync.incidents.lifecycle import is_over
 from pagersync.incidents.models import Incident
 from pagersync.paging.activity import page_activity
 from pagersync.paging.models import (
+    ENDED,
     Attempt,
     Operation,
     OperationKind,
@@ -31,13 +32,6 @@ from pagersync.paging.models import (
 from pagersync.paging.new_pages import insert_page
 from pagersync.paging.page_targets import names_of
 
-ENDED: Final = (
-    OperationState.FAILED,
-    OperationState.DEAD,
-    OperationState.UNKNOWN,
-    OperationState.CANCELED,
-    OperationState.EXPIRED,
-)
 NOTHING_OPEN: Final = (
     PageStatus.RESOLVED,
     PageStatus.FAILED,

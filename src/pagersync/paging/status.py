@@ -13,7 +13,7 @@ from typing import Final
 
 from pagersync.pagertree.resources import RemoteAlert
 from pagersync.pagertree.statuses import RANKS, rank
-from pagersync.paging.models import OperationState, PageStatus
+from pagersync.paging.models import ENDED, OperationState, PageStatus
 
 DROPPED: Final = "dropped"
 PAGED: Final = ("open", "acknowledged")
@@ -214,21 +214,11 @@ PAGE_TRANSITIONS: Final[Mapping[PageStatus, frozenset[PageStatus]]] = MappingPro
 )
 """Which status may follow which; a trigger in the database refuses the rest."""
 
-_ENDED: Final = frozenset(
-    {
-        OperationState.FAILED,
-        OperationState.DEAD,
-        OperationState.UNKNOWN,
-        OperationState.CANCELED,
-        OperationState.EXPIRED,
-    }
-)
-
 OPERATION_TRANSITIONS: Final[Mapping[OperationState, frozenset[OperationState]]] = MappingProxyType(
     {
         OperationState.QUEUED: frozenset({OperationState.RUNNING, OperationState.CANCELED}),
-        OperationState.RUNNING: _ENDED | {OperationState.QUEUED, OperationState.DONE},
-        **{state: frozenset({OperationState.QUEUED, OperationState.DONE}) for state in _ENDED},
+        OperationState.RUNNING: frozenset({*ENDED, OperationState.QUEUED, OperationState.DONE}),
+        **{state: frozenset({OperationState.QUEUED, OperationState.DONE}) for state in ENDED},
         OperationState.DONE: frozenset(),
     }
 )

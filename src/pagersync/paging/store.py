@@ -3,6 +3,7 @@
 Whoever changes pages locks them first, in the order of their ids, and locks alerts after them.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from pagersync.incidents.activity import Activity, add_activity
 from pagersync.paging.activity import page_activity
 from pagersync.paging.checks import next_check_at
 from pagersync.paging.fallback import fall_back, lock_incidents, resolve_late, tell_found
-from pagersync.paging.models import OperationState, PageStatus
+from pagersync.paging.models import ENDED, OperationState, PageStatus
 from pagersync.paging.status import Creation, PageState, events_between, status_of
 
 
@@ -160,14 +161,14 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
     now = datetime.now(UTC)
     facts: list[Fact] = []
     activities: list[Activity] = []
-    rows: list[tuple[Any, ...]] = []
+    rows: list[dict[str, Any]] = []
     for change in changes:
         status = status_of(change.state, change.page.creation)
         columns = asdict(change.state) | {
             "status": status.value,
             "check_at": next_check_at(change.page.state.status, status, change.page.checks, now),
         }
-        rows.append((change.page.id, *columns.values()))
+        rows.append({"id": change.page.id, **columns})
         own = _facts(change, status)
         facts += own
         activities += [
@@ -175,18 +176,19 @@ async def write_pages(connection: Connection, changes: Sequence[Change]) -> None
             for fact in own
             if (activity := page_activity(fact, change.page, reason=change.reason))
         ]
-    await connection.executemany(_WRITE_PAGE, rows)
+    moved = [c.page.id for c in changes if c.state.remote_status != c.page.state.remote_status]
+    is_woken = await connection.fetchval(_WRITE_PAGES, json.dumps(rows, default=str), moved)
+    if is_woken:
+        await connection.execute("SELECT pg_notify('pagersync', 'operations')")
     await publish(connection, facts)
     await add_activity(connection, activities)
     await fall_back(connection, [f.subject_id for f in facts if f.type == "page.dropped"])
-    known = [change.page.id for change in changes if change.state.is_created]
-    if settled := await connection.fetch(_SETTLE_CREATES, known):
+    # Nobody else ends a creating operation, or begins it anew, while its page is locked.
+    known = [c.page.id for c in changes if c.state.is_created and c.page.creation.state in ENDED]
+    if known and (settled := await connection.fetch(_SETTLE_CREATES, known)):
         await resolve_late(connection, [row["page_id"] for row in settled])
     if late := [c.page.id for c in changes if _is_found_late(c)]:
         await tell_found(connection, late)
-    moved = [c.page.id for c in changes if c.state.remote_status != c.page.state.remote_status]
-    if await connection.fetch(_WAKE_OPERATIONS, moved):
-        await connection.execute("SELECT pg_notify('pagersync', 'operations')")
 
 
 def _is_found_late(change: Change) -> bool:
@@ -260,14 +262,23 @@ JOIN pages p ON p.id = o.page_id
 WHERE p.pagertree_alert_id IS NULL OR p.pagertree_alert_id = k.pagertree_alert_id
 """
 
-_WRITE_PAGE = """
-UPDATE pages
-SET status = $2, pagertree_alert_id = $3, pagertree_id = $4, remote_status = $5,
-    remote_updated_ms = $6, sent_at = $7, confirmed_at = $8, acknowledged_at = $9,
-    acknowledged_by = $10, resolved_at = $11, dropped_at = $12, stuck_at = $13, unknown_at = $14,
-    check_at = $15, checks = CASE WHEN status = $2 THEN checks ELSE 0 END, updated_at = now()
-WHERE id = $1
-"""
+_WRITTEN = (*(each.name for each in fields(PageState)), "check_at")
+
+_WRITE_PAGES = f"""
+WITH written AS (
+    UPDATE pages p
+    SET {", ".join(f"{name} = k.{name}" for name in _WRITTEN)},
+        checks = CASE WHEN p.status = k.status THEN p.checks ELSE 0 END, updated_at = now()
+    FROM jsonb_populate_recordset(NULL::pages, $1::text::jsonb) k
+    WHERE p.id = k.id
+), woken AS (
+    UPDATE operations SET run_at = now()
+    WHERE page_id = ANY($2::uuid[]) AND state = 'queued' AND run_at > now()
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM woken)
+"""  # noqa: S608 - names of columns
+"""Operations that wait for what became of their pages ($2) can go on."""
 
 _SETTLE_CREATES = """
 UPDATE operations
@@ -277,9 +288,3 @@ WHERE page_id = ANY($1::uuid[]) AND kind = 'create_alert'
 RETURNING page_id
 """
 """A webhook has shown that PagerTree has the alert, whatever we believed."""
-
-_WAKE_OPERATIONS = """
-UPDATE operations SET run_at = now()
-WHERE page_id = ANY($1::uuid[]) AND state = 'queued' AND run_at > now()
-RETURNING id
-"""

@@ -354,7 +354,7 @@ class Turns:
                 again(outcome.delay_s)
 
     async def _record_all(self, connection: Connection, ended: Sequence[Ended]) -> list[bool]:
-        return await record(connection, self.queue, self.read_back, ended)
+        return await record(connection, self.read_back, ended)
 
 
 def _written(loaded: Loaded, *, must_name: bool) -> NewAlert:

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, cast, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pagersync.database.engine import Connection
@@ -15,8 +15,9 @@ from pagersync.incidents.activity import Activity, add_activity
 from pagersync.integrations.gate import GateReason, IntegrationGate, list_gates
 from pagersync.integrations.models import Integration
 from pagersync.integrations.waiting import AccountState, clock, why_account_waits
+from pagersync.paging.claim import LANE
 from pagersync.paging.failed_calls import tell_late
-from pagersync.paging.models import Operation, OperationState, PageStatus
+from pagersync.paging.models import Operation, OperationKind, OperationState, PageStatus
 
 TAKEN_WITHIN: Final = timedelta(seconds=5)
 """A worker that runs takes an operation that can be sent within this time."""
@@ -25,6 +26,14 @@ TOLD_AFTER_S: Final = 10.0
 """The timeline of an incident is told of a page that waits for longer."""
 
 TOLD_AT_ONCE_MAX: Final = 200
+
+_NOBODY_WAS_REACHED: Final = {
+    PageStatus.DROPPED: "PagerTree gave up: nobody is on call, or nobody acknowledged.",
+    PageStatus.STUCK: "PagerTree has the page, and pages nobody.",
+    PageStatus.EXPIRED: "It could not be sent before its `expires_at`.",
+}
+
+AHEAD_MAX: Final = 1000
 
 
 class Waits:
@@ -44,12 +53,14 @@ class Waits:
             return {}
         accounts = await _load_accounts(session, {each.integration_id for each in queued})
         first = await _load_first(session, queued)
+        ahead = await _count_ahead(session, queued)
         now = datetime.now(UTC)
         reasons = {
             each.id: why_waits(
                 each,
                 accounts.get(each.integration_id),
                 is_behind_another=first.get(each.lock_key or "", each.id) != each.id,
+                ahead=ahead.get(each.id, 0),
                 calls_per_s=self._calls_per_s,
                 now=now,
             )
@@ -71,10 +82,14 @@ def why_waits(
     account: Account | None,
     *,
     is_behind_another: bool,
+    ahead: int = 0,
     calls_per_s: float,
     now: datetime,
 ) -> str | None:
-    """Return why a queued operation is not under way; None if it will be in a moment. Pure."""
+    """Return why a queued operation is not under way; None if it will be in a moment. Pure.
+
+    `ahead` of it are others that the same requester asked for.
+    """
     if account is not None and (reason := why_account_waits(account.state, now)):
         return reason
     if is_behind_another:
@@ -83,14 +98,21 @@ def why_waits(
         last = operation.last_error and f" So far: {operation.last_error}"
         verb = "tried again" if operation.attempt or operation.last_error else "sent"
         return f"It is {verb} at {clock(operation.run_at, now)}.{last or ''}"
-    if account is not None and _tokens(account.limiter, calls_per_s, now) < 1:
+    if ahead or (account is not None and _tokens(account.limiter, calls_per_s, now) < 1):
         return (
             f"It waits for the rate limit of {calls_per_s:g} calls a second "
-            "(PAGERSYNC_PAGERTREE_CALLS_PER_S)."
+            f"(PAGERSYNC_PAGERTREE_CALLS_PER_S){_behind(operation.requested_by, ahead)}."
         )
     if now - operation.run_at > TAKEN_WITHIN:
         return "No worker has taken it yet. Is `pagersync serve` or `pagersync worker` running?"
     return None
+
+
+def _behind(requested_by: str, ahead: int) -> str:
+    if not ahead:
+        return ""
+    count = f"at least {ahead}" if ahead >= AHEAD_MAX else str(ahead)
+    return f", behind {count} that {requested_by} asked for before"
 
 
 def why_page_waits(
@@ -100,6 +122,14 @@ def why_page_waits(
     if status not in (PageStatus.QUEUED, PageStatus.UNKNOWN):
         return None
     return next((reasons[each.id] for each in operations if each.id in reasons), None)
+
+
+def why_nobody_was_reached(status: str, operations: Iterable[Operation]) -> str | None:
+    """Return why a page that has ended without reaching anybody did so. Pure."""
+    if (reason := _NOBODY_WAS_REACHED.get(PageStatus(status))) is not None:
+        return reason
+    errors = (each.last_error for each in operations if each.kind == OperationKind.CREATE_ALERT)
+    return next((f"{error.rstrip('.')}." for error in errors if error), None)
 
 
 def _tokens(limiter: IntegrationGate | None, calls_per_s: float, now: datetime) -> float:
@@ -132,6 +162,14 @@ async def _load_first(session: AsyncSession, operations: Sequence[Operation]) ->
     return {key: UUID(first) for key, first in await session.execute(statement) if key}
 
 
+async def _count_ahead(session: AsyncSession, operations: Sequence[Operation]) -> dict[UUID, int]:
+    """Return how many of the same requester go before each operation, up to `AHEAD_MAX`."""
+    rows = await session.execute(
+        text(_AHEAD), {"ids": [each.id for each in operations], "most": AHEAD_MAX}
+    )
+    return {row.id: row.ahead for row in rows}
+
+
 async def tell_waits(connection: Connection) -> None:
     """Tell incidents, once each, of pages and other calls that wait for a PagerTree that fails."""
     reasons = [GateReason.CREDENTIALS_REFUSED.value, GateReason.FAILING.value]
@@ -161,6 +199,16 @@ def _told(row: asyncpg.Record, now: datetime) -> Activity:
         page_id=row["id"],
     )
 
+
+_AHEAD = f"""
+SELECT o.id, (
+    SELECT count(*) FROM (
+        SELECT FROM operations q
+        WHERE q.integration_id = o.integration_id AND {LANE} = o.lane
+          AND q.state = 'queued' AND q.run_at <= now() AND q.id < o.id LIMIT :most
+    ) AS counted) AS ahead
+FROM (SELECT *, {LANE} AS lane FROM operations WHERE id = ANY(:ids) AND run_at <= now()) AS o
+"""  # noqa: S608 - a constant
 
 _UNTOLD = """
 WITH untold AS MATERIALIZED (

@@ -9,7 +9,6 @@ from pagersync.alerts.models import Alert
 from pagersync.events.models import DomainEvent
 from pagersync.events.publish import NO_INTEGRATION
 from pagersync.findings import Finding, Level
-from pagersync.inbox.models import Delivery, DeliveryState
 from pagersync.incidents.models import Incident
 from pagersync.incidents.unpaged import Unpaged
 from pagersync.settings import Settings
@@ -64,9 +63,4 @@ async def find_stops(session: AsyncSession, settings: Settings) -> list[Finding]
         detail = f"{count} events could not be looked at by workflows."
         remedy = "GET /v1/domain_events?filter[state]=dead"
         found.append(Finding("events_dead", Level.CRITICAL, detail, remedy))
-    limited = select(func.count()).where(Delivery.state == DeliveryState.LIMITED)
-    if count := await session.scalar(limited):
-        detail = f"{count} webhooks made no alert: the account's alerts_per_day_max is reached."
-        remedy = "raise alerts_per_day_max, then POST /v1/deliveries/replay?filter[state]=limited"
-        found.append(Finding("deliveries_limited", Level.CRITICAL, detail, remedy))
     return found

@@ -126,6 +126,8 @@ def default_targets(
     if not any(chosen.values()):
         raise InvalidError("name at least one team, user or router")
 
+    notes: list[str] = []
+
     async def action(context: Context) -> "tuple[list[str], Workflow | None]":
         from pagersync.integrations.default_targets import found_targets
         from pagersync.integrations.target_params import Targets
@@ -134,7 +136,8 @@ def default_targets(
 
         async with context.sessions.begin() as session:
             integration = await find_integration(session, reference)
-            found = await find_targets(session, integration.id, Targets.model_validate(chosen))
+            wanted = Targets.model_validate(chosen)
+            found = await find_targets(session, integration.id, wanted, notes)
             settled = found_targets(found)
             await change_integration(session, integration.id, default_targets=settled)
             names = [str(each["name"]) for each in found]
@@ -142,6 +145,8 @@ def default_targets(
 
     names, workflow = run(action)
     say(f"Workflows that name nobody page {', '.join(names)}, and nobody else.")
+    for note in notes:
+        say(f"  note: {note}")
     if workflow is not None and not workflow.enabled:
         say(
             f"The workflow {workflow.name!r} is still off: "

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import make_transient_to_detached
 
 from pagersync.alerts.models import Alert
 from pagersync.errors import PagersyncError
@@ -16,6 +17,7 @@ from pagersync.incidents.service import get_incident
 from pagersync.pagertree.severity import read_severity
 from pagersync.paging.models import Page
 from pagersync.texts import few
+from pagersync.workflows.held import HeldRun
 from pagersync.workflows.models import Workflow, WorkflowRun
 
 
@@ -119,22 +121,28 @@ class TaskContext:
         return named.value if named else None
 
 
-async def open_context(
-    session: AsyncSession,
-    run: WorkflowRun,
-    workflow: Workflow,
-    event: Mapping[str, Any] | None = None,
-) -> TaskContext:
-    """Return what the tasks of a run work with."""
+def held_context(session: AsyncSession, held: HeldRun) -> TaskContext:
+    """Return what the tasks of a run work with; `session` takes over what was read of it."""
+    for each in held.about:
+        make_transient_to_detached(each)
+    session.add_all(held.about)
+    return TaskContext(
+        session,
+        held.run,
+        held.workflow,
+        held.incident_id,
+        held.alert_id,
+        held.run.page_id,
+        held.event,
+        held.about,
+    )
+
+
+async def open_context(session: AsyncSession, run: WorkflowRun, workflow: Workflow) -> TaskContext:
+    """Return what the tasks of a run that does not exist would work with."""
     incident_id, alert_id = run.incident_id, run.alert_id
-    loaded: list[object] = []
     if run.page_id is not None:
         page = await session.scalar(select(Page).where(Page.id == run.page_id))
         if page is not None:
             incident_id, alert_id = page.incident_id, page.alert_id
-    if incident_id is not None:
-        own = Severity.id == Incident.severity_id
-        both = select(Incident, Severity).outerjoin(Severity, own)
-        found = await session.execute(both.where(Incident.id == incident_id))
-        loaded = [each for row in found for each in row]
-    return TaskContext(session, run, workflow, incident_id, alert_id, run.page_id, event, loaded)
+    return TaskContext(session, run, workflow, incident_id, alert_id, run.page_id)

@@ -6,8 +6,9 @@ then, nobody knows whether the call arrived, and it is not made again.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from pagersync.database.caller import CALLER, SYSTEM, Caller, requester
 from pagersync.database.capacity import share_out
 from pagersync.database.complaints import complain
 from pagersync.database.engine import create_sessions, raw_connection
+from pagersync.database.insist import insist
 from pagersync.database.lanes import lane_sql
 from pagersync.database.queue import Outcome, Queue
 from pagersync.database.requester import NOBODY
@@ -33,7 +35,7 @@ from pagersync.metrics import WORKFLOW_RUNS
 from pagersync.secrets.sealing import SecretUnavailableError
 from pagersync.settings import Settings
 from pagersync.workflows import http_calls, runs
-from pagersync.workflows.context import NotYetError, TaskContext, open_context
+from pagersync.workflows.context import NotYetError, TaskContext, held_context
 from pagersync.workflows.held import HeldRun, hold, write
 from pagersync.workflows.http_calls import Call
 from pagersync.workflows.http_secrets import is_call
@@ -59,7 +61,7 @@ LANE: Final = lane_sql(IS_NEEDED)
 def places(settings: Settings) -> int:
     """Return how many runs one process executes at the same time, of all requesters together.
 
-    One requester alone has the half of them, so that there is room for another's.
+    One requester alone has the half of them, so that there is room for others.
     """
     return 2 * settings.workflow_concurrency
 
@@ -125,12 +127,10 @@ class Engine:
         except Exception as error:
             if is_ill(error):  # the run is not to blame, and loses no attempt
                 complain("a workflow run was interrupted", error)
-                with suppress(Exception):
-                    await self._put_off(token, run_id, str(trouble_of(error)))
+                await insist(partial(self._put_off, token, run_id, str(trouble_of(error))))
                 return
             log.exception("a workflow run was interrupted", run_id=str(run_id))
-            with suppress(Exception):
-                await self._give_back(token, run_id, repr(error))
+            await insist(partial(self._give_back, token, run_id, repr(error)))
 
     async def _step(self, token: UUID, run_id: UUID) -> bool:
         """Execute one task, or end the run; tell whether it goes on."""
@@ -180,7 +180,7 @@ class Engine:
         if task.status == TaskRunStatus.STARTED:
             runs.fail(held, task, INTERRUPTED)
             return None
-        context = await open_context(session, held.run, held.workflow, held.event)
+        context = held_context(session, held)
         task.started_at = datetime.now(UTC)
         try:
             params = await self._render(context, task)
@@ -229,7 +229,7 @@ class Engine:
             else:
                 runs.complete(task, result)
                 if params.post_to_incident_timeline:
-                    context = await open_context(session, held.run, held.workflow, held.event)
+                    context = held_context(session, held)
                     await http_calls.tell_timeline(context, params, result)
             return await self._write(session, held, waits_for_disk=True)
 

@@ -11,12 +11,8 @@ import asyncpg
 from pagersync.database.base import new_id
 from pagersync.database.engine import Connection
 from pagersync.database.unhurried import UNHURRIED
-from pagersync.workflows.models import (
-    TaskRunStatus,
-    Workflow,
-    WorkflowRun,
-    WorkflowTaskRun,
-)
+from pagersync.incidents.models import Incident, Severity
+from pagersync.workflows.models import TaskRunStatus, Workflow, WorkflowRun, WorkflowTaskRun
 
 
 @dataclass(slots=True)
@@ -28,6 +24,8 @@ class HeldRun:
     Attributes:
         tasks: all of them, in their order; of a run that has not begun, as its workflow has them.
         event: what templates can say of the event that started it.
+        about: the incident that it is about, and its severity, as far as they exist.
+        incident_id, alert_id: what it is about; of a page, its incident and its alert.
         changed: the tasks that are to be written.
     """
 
@@ -35,6 +33,9 @@ class HeldRun:
     workflow: Workflow
     tasks: list[WorkflowTaskRun]
     event: Mapping[str, Any] | None
+    about: list[Incident | Severity]
+    incident_id: UUID | None
+    alert_id: UUID | None
     changed: list[WorkflowTaskRun] = field(default_factory=list)
 
     def next_task(self) -> WorkflowTaskRun | None:
@@ -59,7 +60,15 @@ async def hold(
     run = WorkflowRun(**_part(first, "run_"))
     event = _part(first, "event_") if first["event_type"] is not None else None
     tasks = [_task(run, row) for row in rows if row["task_position"] is not None]
-    held = HeldRun(run, Workflow(**_part(first, "workflow_")), tasks, event)
+    held = HeldRun(
+        run,
+        Workflow(**_part(first, "workflow_")),
+        tasks,
+        event,
+        about=_about(first),
+        incident_id=first["about_incident_id"],
+        alert_id=first["about_alert_id"],
+    )
     if run.started_at is None:
         held.changed += tasks
         for position, task in enumerate(tasks, start=1):  # one that is switched off has none
@@ -103,6 +112,15 @@ def _part(row: asyncpg.Record, prefix: str) -> dict[str, Any]:
     }
 
 
+def _about(row: asyncpg.Record) -> list[Incident | Severity]:
+    found: list[Incident | Severity] = []
+    if row["incident_id"] is not None:
+        found.append(Incident(**_part(row, "incident_")))
+    if row["severity_id"] is not None:
+        found.append(Severity(**_part(row, "severity_")))
+    return found
+
+
 def _task(run: WorkflowRun, row: asyncpg.Record) -> WorkflowTaskRun:
     values = _part(row, "task_")
     return WorkflowTaskRun(
@@ -125,6 +143,8 @@ def _prefixed(table: str, prefix: str, columns: Iterable[str]) -> str:
 
 _RUN_COLUMNS: Final = tuple(WorkflowRun.__table__.columns.keys())
 _WORKFLOW_COLUMNS: Final = tuple(Workflow.__table__.columns.keys())
+_INCIDENT_COLUMNS: Final = tuple(Incident.__table__.columns.keys())
+_SEVERITY_COLUMNS: Final = tuple(Severity.__table__.columns.keys())
 _TASK_COLUMNS: Final = tuple(WorkflowTaskRun.__table__.columns.keys())
 _GIVEN: Final = ("position", "name", "skip_on_failure", "task_params", "is_sealed")
 """What a task of a run takes over from the workflow's task."""
@@ -151,8 +171,14 @@ WITH held AS (
 )
 SELECT {_prefixed("r", "run_", _RUN_COLUMNS)}, {_prefixed("w", "workflow_", _WORKFLOW_COLUMNS)},
     {_prefixed("e", "event_", ("type", "data", "occurred_at", "requested_by", "subject_type"))},
-    {_prefixed("t", "task_", _MADE)}
+    {_prefixed("t", "task_", _MADE)}, {_prefixed("i", "incident_", _INCIDENT_COLUMNS)},
+    {_prefixed("s", "severity_", _SEVERITY_COLUMNS)},
+    coalesce(r.incident_id, p.incident_id) AS about_incident_id,
+    coalesce(r.alert_id, p.alert_id) AS about_alert_id
 FROM held r JOIN workflows w ON w.id = r.workflow_id
+LEFT JOIN pages p ON p.id = r.page_id
+LEFT JOIN incidents i ON i.id = coalesce(r.incident_id, p.incident_id)
+LEFT JOIN severities s ON s.id = i.severity_id
 LEFT JOIN domain_events e ON e.id = r.domain_event_id
 LEFT JOIN LATERAL (
     SELECT {_BEGUN} FROM workflow_task_runs t
