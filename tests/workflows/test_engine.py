@@ -96,6 +96,8 @@ async def test_a_task_that_fails_ends_the_run_and_those_behind_it_are_not_tried(
     assert "task 2" in run.status_message
     tasks = await flows.tasks(run)
     assert [task.status for task in tasks] == ["completed", "failed", "skipped"]
+    moments = [run.started_at, tasks[0].started_at, tasks[1].finished_at, run.finished_at]
+    assert moments == sorted(moments)
 
 
 @pytest.mark.parametrize("skip_on_failure", [False, True])

@@ -219,7 +219,7 @@ WITH tasks AS (
         leased_until = CASE WHEN $5 IS NULL THEN now() + make_interval(secs => $6) END,
         lease_token = CASE WHEN $5 IS NULL THEN lease_token END,
         last_error = CASE WHEN $5 IS NULL THEN last_error END,
-        finished_at = CASE WHEN $5 IS NOT NULL THEN now() END
+        finished_at = CASE WHEN $5 IS NOT NULL THEN greatest($3, clock_timestamp()) END
     WHERE id = $1
 )
 SELECT $7 OR {UNHURRIED}
