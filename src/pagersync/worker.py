@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Final, TypeAlias
+from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,6 +26,7 @@ from pagersync.database.engine import (
 )
 from pagersync.database.notify import Listener
 from pagersync.database.pool import EXPIRE_EVERY_S, Pool, by_id
+from pagersync.database.presence import new_token
 from pagersync.database.queue import Batch, Queue
 from pagersync.http import AsyncClient
 from pagersync.integrations.directory_schedule import sync_due
@@ -39,7 +41,7 @@ from pagersync.paging.turn import Turns
 from pagersync.retention.sweep import remove_old_rows
 from pagersync.secrets.existing import run_sealing
 from pagersync.settings import Settings
-from pagersync.threads import WORKFLOW_LOOKUPS
+from pagersync.threads import WORKFLOW_LOOKUPS, let_the_loop_go_first
 from pagersync.unpaged.sweep import run_sweeps
 from pagersync.webhooks.requests import PRIVATE_ADDRESSES_SETTING
 from pagersync.webhooks.sender import WebhookSender, webhooks_queue
@@ -243,9 +245,14 @@ async def run_queue(
     stop: asyncio.Event,
 ) -> None:
     """Claim and work batches of one queue until `stop` is set, connecting as often as it takes."""
+    let_the_loop_go_first()
+    unsure: list[UUID] = []  # under these, rows may be held that nobody works
 
     async def work_on(connection: Connection) -> None:
         expired_at = -EXPIRE_EVERY_S
+        while unsure:
+            await queue.give_back(connection, unsure[-1], unsure[-1])
+            unsure.pop()
         rows = rows_max
         while not stop.is_set():
             wake.clear()
@@ -253,7 +260,10 @@ async def run_queue(
                 expired_at = monotonic()
                 await _expire(connection, queue)
             began = monotonic()
-            if worked := await _work_batch(connection, queue, work, rows):
+            unsure.append(new_token())
+            worked = await _work_batch(connection, queue, work, rows, unsure[-1])
+            unsure.clear()
+            if worked:
                 rows = fitting_rows(worked, monotonic() - began, rows_max)
             else:
                 await _wait_for_either(wake, stop, POLL_S)
@@ -309,9 +319,11 @@ async def _end_at(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-async def _work_batch(connection: Connection, queue: Queue, work: Work, rows_max: int) -> int:
+async def _work_batch(
+    connection: Connection, queue: Queue, work: Work, rows_max: int, token: UUID
+) -> int:
     """Claim and work one batch; return how many rows it had."""
-    batch = await queue.claim(connection, rows_max=rows_max)
+    batch = await queue.claim(connection, rows_max=rows_max, token=token)
     if not batch:
         return 0
     began = perf_counter()

@@ -53,7 +53,8 @@ async def test_with_few_open_files_silent_connections_lock_nobody_out(
             async with watch.looking():
                 assert descriptors(program) < OPEN_FILES
         await program.says("connections were refused or closed")
-        assert await metric(watch.url, "gave_way") > 200
+        reasons = ("gave_way", "too_many_from_address")  # the latter while they wait to begin
+        assert sum([await metric(watch.url, each) for each in reasons]) > 200
 
 
 async def test_an_address_has_a_share_of_the_connections(watch: Watch) -> None:

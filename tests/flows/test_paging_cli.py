@@ -40,7 +40,13 @@ async def test_a_person_pages_a_team_from_a_terminal_and_learns_how_it_ended(set
 
         dropped = await setup.run(*page, "--team", "Night Watch")
         assert dropped.returncode == 4
-        assert json.loads(dropped.stdout)["status"] == "dropped"
+        ended = json.loads(dropped.stdout)
+        assert (ended["status"], ended["waits_because"]) == ("dropped", None)
+        assert "nobody is on call" in ended["nobody_was_reached_because"]
+        told = await setup.run(*page[:-1], "--team", "Night Watch", "--description", "d" * 20_001)
+        assert "nobody is on call, or nobody acknowledged" in told.stdout
+        assert "`pagersync why page " in told.stdout
+        assert (told.stdout.count("was cut"), "was cut" in told.stderr) == (1, False)
 
         page_id = json.loads(dropped.stdout)["id"]
         why = (await setup.tell("why", "page", page_id)).splitlines()
@@ -56,7 +62,7 @@ async def test_a_person_pages_a_team_from_a_terminal_and_learns_how_it_ended(set
         assert (nothing.returncode, "there is no incident 7" in nothing.stderr) == (1, True)
 
         assert await setup.ask("operations", "list") == []
-        _, first = await setup.ask("operations", "list", "--state", "done")
+        *_, first = await setup.ask("operations", "list", "--state", "done")
         again = await setup.run("operations", "redrive", first["id"])
         assert again.returncode == 1
         assert "done already" in again.stderr

@@ -17,6 +17,7 @@ from pagersync.integrations.secret_key import (
     open_checked_vault,
 )
 from pagersync.integrations.vault import KEY_FILE, SecretKeyError, Vault, new_secret_key
+from pagersync.secrets.findings import find_secret_problems
 from pagersync.settings import Settings
 
 
@@ -60,6 +61,23 @@ async def test_a_lost_key_file_is_not_replaced_silently(
     assert not (tmp_path / KEY_FILE).exists(), "a new key would hide that the old one is lost"
     (tmp_path / KEY_FILE).write_bytes(key)
     await open_checked_vault(engine, by_file)
+
+
+async def test_doctor_says_that_the_key_is_missing_or_another_one(
+    engine: AsyncEngine, sessions: Sessions, settings: Settings, tmp_path: Path
+) -> None:
+    await connect(sessions, await open_checked_vault(engine, settings))
+
+    async def found(these: Settings) -> list[str]:
+        async with sessions() as session:
+            findings = await find_secret_problems(session, these)
+        return [each.detail for each in findings if each.code == "secret_key_wrong"]
+
+    assert await found(settings) == []
+    (other,) = await found(with_key(settings, new_secret_key()))
+    assert "another one" in other
+    (missing,) = await found(with_file(settings, tmp_path))
+    assert "the secret key is missing" in missing
 
 
 async def test_a_database_of_an_older_version_is_believed_if_its_credentials_can_be_read(

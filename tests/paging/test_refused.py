@@ -53,7 +53,7 @@ async def test_where_nobody_else_is_left_or_known_the_default_targets_are_paged_
     targets = [GONE] if named == "named" else [of_team(paging, 0), GONE]
     page = await paging.reaches(await paging.page(targets=targets), "confirmed")
     assert [one["name"] for one in paged(page.targets)] == [team["name"]]
-    assert "default targets of the account 'acme' are paged instead" in page.notes[-1]
+    assert "default targets of the account 'acme' are tried instead" in page.notes[-1]
 
 
 async def test_a_page_fails_loudly_when_the_default_targets_are_refused_too(

@@ -20,7 +20,7 @@ from pagersync.integrations.gate import enter, record_failure
 from pagersync.integrations.vault import open_vault
 from pagersync.integrations.waiting import AccountState, why_account_waits
 from pagersync.paging.models import Operation
-from pagersync.paging.waiting import tell_waits, why_waits
+from pagersync.paging.waiting import tell_waits, why_nobody_was_reached, why_waits
 from pagersync.settings import Settings
 from tests.paging.conftest import Paging
 from tests.support.pagertree import API_KEY
@@ -100,6 +100,15 @@ def test_an_operation_of_an_account_that_works_says_what_it_waits_for(
     said = why_waits(operation, None, is_behind_another=is_behind, calls_per_s=10, now=NOW)
     assert (said or "").startswith(expected or "")
     assert (said is None) == (expected is None)
+
+
+def test_a_page_that_reached_nobody_says_why() -> None:
+    create = Operation(kind="create_alert", last_error="PagerTree refused: no such team")
+    resolve = Operation(kind="resolve_alert", last_error="another matter")
+    both = [resolve, create]
+    assert why_nobody_was_reached("failed", both) == "PagerTree refused: no such team."
+    assert "nobody is on call" in (why_nobody_was_reached("dropped", both) or "")
+    assert why_nobody_was_reached("canceled", [resolve]) is None
 
 
 async def shut(paging: Paging, engine: AsyncEngine, error: Any = REFUSED) -> None:

@@ -126,7 +126,9 @@ def test_a_run_that_paged_nobody_is_a_problem() -> None:
     assert problem is not None
     assert "page by hand" in problem.remedy
     waits = replace(RUN, status="queued", is_over_limit=True, is_due=False)
-    assert reason(runs=[waits]) == "run_waits"
+    problem = find_problem(Evidence(runs=[waits]))
+    assert problem is not None
+    assert (problem.reason, "page by hand" in problem.remedy) == ("run_waits", True)
     assert reason(runs=[replace(RUN, status="started")]) == "run_late"
     put_off = replace(RUN, status="queued", is_due=False, error="not listed yet")
     assert reason(runs=[put_off]) == "run_late"

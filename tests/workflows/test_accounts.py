@@ -138,6 +138,17 @@ async def test_a_removed_account_leaves_no_workflow_that_is_on(
     assert {row["attributes"]["integration_id"] for row in rows} == {again["id"]}
 
 
+async def test_no_workflow_says_that_another_pages_already_when_that_one_has_stopped(
+    accounts: Accounts,
+) -> None:
+    for account in (accounts.beta, accounts.acme):  # beta's workflows are off because of acme's
+        await accounts.notes("DELETE", account)
+    rows = (await accounts.api.get("/v1/workflows")).json()["data"]
+    reasons = [row["attributes"]["off_reason"] for row in rows]
+    assert not [reason for reason in reasons if reason is not None and "already" in reason]
+    assert reasons.count("its account is disabled or was removed") == 2
+
+
 async def test_workflows_that_name_the_last_account_in_a_task_stop_with_it(
     api: AsyncClient, pagertree: SimulatedPagerTree, flows: Flows
 ) -> None:

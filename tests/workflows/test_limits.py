@@ -70,7 +70,10 @@ async def test_all_of_ninety_incidents_of_a_minute_are_paged_and_those_that_wait
     )
     await let_waits_end(sessions)
     await execute(engine, settings)
-    assert {page.incident_id for page in await flows.pages()} == set(ids)
+    pages = await flows.pages()
+    assert {page.incident_id for page in pages} == set(ids)
+    # Those whose time has come page by themselves: no other page says that they wait.
+    assert [page.title for page in pages if "more)" in page.title] == [pages[LIMIT].title]
 
 
 async def test_only_the_first_of_a_minute_goes_ahead_and_no_run_waits_longer_than_five_minutes(

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.lanes import Lanes
+from pagersync.database.presence import new_token
 from pagersync.database.queue import Batch, Queue
 
 EXPIRE_EVERY_S: Final = 1.0
@@ -76,6 +77,7 @@ class Pool:
         self._after_expiry = after_expiry
         self._tasks: set[asyncio.Task[None]] = set()
         self._expired_at = -EXPIRE_EVERY_S
+        self._unsure: list[UUID] = []  # of claims whose answer was lost
 
     async def run(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was claimed by then is finished first."""
@@ -104,7 +106,13 @@ class Pool:
                     log.warning("took back what silent workers held", queue=table, rows=rows)
                 if self._after_expiry is not None:
                     await self._after_expiry(connection)
-            return await self._queue.claim(connection, rows_max=rows_max)
+            while self._unsure:
+                await self._queue.give_back(connection, self._unsure[-1], self._unsure[-1])
+                self._unsure.pop()
+            self._unsure.append(new_token())
+            batch = await self._queue.claim(connection, rows_max=rows_max, token=self._unsure[-1])
+        self._unsure.clear()
+        return batch
 
     def _start(self, batch: Batch) -> None:
         for row in batch.rows:

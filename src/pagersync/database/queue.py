@@ -204,12 +204,15 @@ class Queue:
         self._give_back_sql = _EXPIRE.format(table=table, lost=lost, if_lost=if_lost)
         self._redrive_sql = _REDRIVE.format(table=table)
 
-    async def claim(self, connection: Connection, *, rows_max: int) -> Batch:
+    async def claim(
+        self, connection: Connection, *, rows_max: int, token: UUID | None = None
+    ) -> Batch:
         """Take up to `rows_max` runnable rows that no other worker holds, oldest first or by turns.
 
-        Call it outside a transaction: it tries again when it collides with another worker.
+        Call it outside a transaction: it tries again when it collides with another worker. Who
+        gives the token can give the rows back if the answer is lost.
         """
-        token = new_token()
+        token = token or new_token()
         turns = self.lanes.arguments(rows_max) if self.lanes else ()
         for _ in range(COLLISIONS_MAX):
             try:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from pagersync.front.accepting import Door
 from pagersync.front.limits import Limits
 from pagersync.front.protocol import FrontProtocol
 from pagersync.front.register import Front
@@ -41,7 +42,28 @@ class FrontConfig(uvicorn.Config):
 
 
 class FrontServer(uvicorn.Server):
-    """Ends in order: nobody new, an answer for everybody who has asked, then the end."""
+    """Accepts sources by turns, and ends in order.
+
+    Nobody new, an answer for everybody who has asked, then the end.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, with doors of our own instead of uvloop's servers."""
+        config = self.config
+        assert isinstance(config, FrontConfig)  # noqa: S101 - this server is for it alone
+        await super().startup([])
+        front = config.front
+        self._doors = [
+            Door(each, self._protocol, front.refusals, front.limits.waiting_max)
+            for each in sockets or []
+        ]
+        for door in self._doors:
+            door.open(config.backlog)
+
+    def _protocol(self) -> FrontProtocol:
+        config = self.config
+        assert isinstance(config, FrontConfig)  # noqa: S101 - this server is for it alone
+        return FrontProtocol(config, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve who has connected, let requests under way be the last, and end."""
@@ -52,8 +74,8 @@ class FrontServer(uvicorn.Server):
             if connection not in front.waiting:
                 connection.shutdown()
         await self._accept_the_last(sockets or [])
-        for server in self.servers:
-            server.close()
+        for door in self._doors:
+            door.close()
         deadline = front.clock() + LAST_REQUESTS_S
         while front.waiting and front.clock() < deadline:  # noqa: ASYNC110 - an end is rare
             await asyncio.sleep(LOOK_AGAIN_S)
@@ -69,5 +91,5 @@ class FrontServer(uvicorn.Server):
         await asyncio.sleep(LOOK_AGAIN_S)
         while loop.time() < deadline:
             await asyncio.sleep(LOOK_AGAIN_S)
-            if not look.poll(0):
+            if not look.poll(0) and not any(door.has_waiting for door in self._doors):
                 return

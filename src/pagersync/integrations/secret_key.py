@@ -168,6 +168,17 @@ async def key_problem(connection: Connection, vault: Vault) -> str | None:
     return "another one than what is stored was encrypted with"
 
 
+async def find_key_problem(connection: Connection, settings: Settings) -> str | None:
+    """Return why nobody can work with the configured key; None: it is right. Only reads."""
+    if not has_key(settings):
+        return await _missing(connection, settings)
+    try:
+        problem = await key_problem(connection, open_vault(settings))
+    except SecretKeyError as error:
+        return error.detail
+    return problem and f"The secret key is {problem}. Nobody is paged."
+
+
 async def list_broken(connection: Connection, vault: Vault) -> list[Sealed]:
     """Return what is stored and cannot be decrypted."""
     return [each for each in await list_sealed(connection) if not _opens(vault, each.encrypted)]

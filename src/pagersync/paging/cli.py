@@ -91,8 +91,6 @@ def page(  # noqa: PLR0913 - typer reads one parameter per option
     sent, account, reason = run(lambda context: _page(context, request, timeout_s if wait else 0))
     told = (sent, account, reason)
     say(json.dumps(_shown(*told)) if as_json else _sentence(*told))
-    for note in sent.notes:
-        say(note, err=True)
     if wait:
         raise typer.Exit(exit_code(sent.status))
 
@@ -123,7 +121,7 @@ async def _page(
         async with context.sessions() as session:
             sent = await get_page(session, sent.id)
             reason = await _why(context, session, sent)
-        if reason is not None and reason != said:
+        if reason not in (None, said) and sent.status not in NOT_DELIVERED:
             say(f"It waits. {reason}", err=True)
             said = reason
     async with context.sessions() as session:
@@ -132,10 +130,13 @@ async def _page(
 
 
 async def _why(context: Context, session: "AsyncSession", sent: "Page") -> str | None:
+    """Return why a page waits, or why it reached nobody."""
     from pagersync.paging.service import list_operations_of
-    from pagersync.paging.waiting import Waits, why_page_waits
+    from pagersync.paging.waiting import Waits, why_nobody_was_reached, why_page_waits
 
     operations = await list_operations_of(session, [sent.id])
+    if sent.status in NOT_DELIVERED:
+        return why_nobody_was_reached(sent.status, operations)
     reasons = await Waits(context.settings.pagertree_calls_per_s).of(session, operations)
     return why_page_waits(sent.status, operations, reasons)
 
@@ -151,12 +152,15 @@ def _sentence(sent: "Page", account: str | None, reason: str | None) -> str:
     names = ", ".join(target["name"] for target in sent.targets if not target.get("skipped"))
     hint = " (is `pagersync serve` or `worker` running?)" if sent.status == "queued" else ""
     why = [reason] if reason else []
+    if sent.status in NOT_DELIVERED:
+        why.append(f"`pagersync why page {sent.id}` shows what was tried, and what followed.")
     whom = f"{names} (account {account})"
     said = f"{sent.id}  {sent.status}{'' if reason else hint}  to {whom}: {sent.title}"
     return "\n".join([said, *why, *(f"  note: {note}" for note in sent.notes)])
 
 
 def _shown(sent: "Page", account: str | None, reason: str | None) -> dict[str, Any]:
+    has_ended = sent.status in NOT_DELIVERED
     return {
         "id": str(sent.id),
         "status": sent.status,
@@ -165,7 +169,8 @@ def _shown(sent: "Page", account: str | None, reason: str | None) -> dict[str, A
         "targets": sent.targets,
         "notes": sent.notes,
         "pagertree_alert_id": sent.pagertree_alert_id,
-        "waits_because": reason,
+        "waits_because": None if has_ended else reason,
+        "nobody_was_reached_because": reason if has_ended else None,
     }
 
 

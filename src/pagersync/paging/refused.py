@@ -47,7 +47,7 @@ async def send_to_others_if_refused(
             targets = with_defaults(page.targets, paged(defaults), refusal.detail)
             note = (
                 f"PagerTree refused the page: {refusal.detail}; so the default targets of the "
-                f"account {account.name!r} are paged instead"
+                f"account {account.name!r} are tried instead"
             )
         if targets is None:
             return None

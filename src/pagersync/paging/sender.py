@@ -1,7 +1,6 @@
 """The sender: claims operations of requesters by turns, and works several at a time."""
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -11,6 +10,7 @@ import structlog
 
 from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection
+from pagersync.database.insist import insist
 from pagersync.database.pool import Pool
 from pagersync.database.queue import Queue
 from pagersync.database.trouble import trouble_of
@@ -121,5 +121,4 @@ class Sender:
                 log.exception("an operation was interrupted", operation_id=str(row["id"]))
             else:
                 complain("an operation was interrupted", error)
-            with suppress(Exception):
-                await self._turns.give_back(token, row["id"])
+            await insist(partial(self._turns.give_back, token, row["id"]))

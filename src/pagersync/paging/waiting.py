@@ -17,7 +17,7 @@ from pagersync.integrations.models import Integration
 from pagersync.integrations.waiting import AccountState, clock, why_account_waits
 from pagersync.paging.claim import LANE
 from pagersync.paging.failed_calls import tell_late
-from pagersync.paging.models import Operation, OperationState, PageStatus
+from pagersync.paging.models import Operation, OperationKind, OperationState, PageStatus
 
 TAKEN_WITHIN: Final = timedelta(seconds=5)
 """A worker that runs takes an operation that can be sent within this time."""
@@ -26,6 +26,12 @@ TOLD_AFTER_S: Final = 10.0
 """The timeline of an incident is told of a page that waits for longer."""
 
 TOLD_AT_ONCE_MAX: Final = 200
+
+_NOBODY_WAS_REACHED: Final = {
+    PageStatus.DROPPED: "PagerTree gave up: nobody is on call, or nobody acknowledged.",
+    PageStatus.STUCK: "PagerTree has the page, and pages nobody.",
+    PageStatus.EXPIRED: "It could not be sent before its `expires_at`.",
+}
 
 AHEAD_MAX: Final = 1000
 
@@ -116,6 +122,14 @@ def why_page_waits(
     if status not in (PageStatus.QUEUED, PageStatus.UNKNOWN):
         return None
     return next((reasons[each.id] for each in operations if each.id in reasons), None)
+
+
+def why_nobody_was_reached(status: str, operations: Iterable[Operation]) -> str | None:
+    """Return why a page that has ended without reaching anybody did so. Pure."""
+    if (reason := _NOBODY_WAS_REACHED.get(PageStatus(status))) is not None:
+        return reason
+    errors = (each.last_error for each in operations if each.kind == OperationKind.CREATE_ALERT)
+    return next((f"{error.rstrip('.')}." for error in errors if error), None)
 
 
 def _tokens(limiter: IntegrationGate | None, calls_per_s: float, now: datetime) -> float:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pagersync.database.session import driver_connection
 from pagersync.findings import Finding, Level
 from pagersync.integrations.resealing import list_old
+from pagersync.integrations.secret_key import find_key_problem
 from pagersync.integrations.vault import SecretKeyError, has_key, open_vault
 from pagersync.secrets.existing import count_unsealed
 from pagersync.secrets.literals import masks_of
@@ -24,7 +25,17 @@ async def find_secret_problems(session: AsyncSession, settings: Settings) -> lis
         *await _in_clear(session),
         *await _in_workflows(session),
         *await _rotating(session, settings),
+        *await _wrong_key(session, settings),
     ]
+
+
+async def _wrong_key(session: AsyncSession, settings: Settings) -> list[Finding]:
+    """Return that the key of this process is missing, or not the one that everything has."""
+    reason = await find_key_problem(await driver_connection(session), settings)
+    if reason is None:
+        return []
+    remedy = "restore the key, or give it up: pagersync secret-key accept"
+    return [Finding("secret_key_wrong", Level.CRITICAL, reason, remedy)]
 
 
 async def _in_clear(session: AsyncSession) -> list[Finding]:

@@ -228,7 +228,7 @@ def _of_run(run: RunSeen) -> Problem | None:
             detail = f"{name} was not run: {told}"
             return Problem("run_canceled", detail, BY_HAND if is_removed else again)
         case RunStatus.QUEUED if run.is_over_limit and not run.is_due:
-            return Problem("run_waits", f"{name} waits: {told}", "pagersync incidents list")
+            return Problem("run_waits", f"{name} waits: {told}", BY_HAND)
         case RunStatus.QUEUED | RunStatus.STARTED if run.error:  # put off: it tries again
             text = f"{name} has not finished: {run.error.rstrip('.')}"
             return Problem("run_late", text, "pagersync doctor")

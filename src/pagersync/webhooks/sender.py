@@ -6,9 +6,9 @@ receivers can tell.
 """
 
 import random
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from pagersync.database.batch import LeaseLostError
 from pagersync.database.engine import create_sessions, raw_connection
+from pagersync.database.insist import insist
 from pagersync.database.queue import Outcome, Queue
 from pagersync.database.session import driver_connection
 from pagersync.http import AsyncClient
@@ -111,8 +112,7 @@ class WebhookSender:
             log.warning("a webhook delivery was taken over", delivery_id=str(delivery_id))
         except Exception as error:
             log.exception("a webhook delivery was interrupted", delivery_id=str(delivery_id))
-            with suppress(Exception):
-                await self._give_back(token, delivery_id, repr(error))
+            await insist(partial(self._give_back, token, delivery_id, repr(error)))
 
     async def _prepare(self, token: UUID, delivery_id: UUID) -> Call | None:
         """Make the body if there is none, and commit it; None if nothing is to be sent."""

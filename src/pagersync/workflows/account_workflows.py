@@ -83,20 +83,39 @@ async def switch_on_workflows(session: AsyncSession, account: Integration) -> Se
 async def switch_on_spare_defaults(session: AsyncSession) -> Sequence[Workflow]:
     """Let other accounts' default workflows do the work that nobody's does any more.
 
-    Of each kind the oldest account's that can do it; return those that are on now.
+    Of each kind the oldest account's that can do it; return those that are on now. The others say
+    why they stay off: the workflow that did their work may be off by now, too.
     """
     accounts = {one.id: one for one in await list_integrations(session) if one.enabled}
     found = await _locked(session, Workflow.off_by == OTHER_ACCOUNT)
     switched = []
     for workflow in found:
         account = accounts.get(workflow.integration_id) if workflow.integration_id else None
-        if account is None or await find_default_at_work(session, workflow) is not None:
-            continue
-        if is_creating(workflow) and not any(account.default_targets.values()):
-            continue
-        await switch(session, workflow, off_by=None)
-        switched.append(workflow)
+        off_by, reason = await _why_off(session, workflow, account)
+        if (off_by, reason) != (workflow.off_by, workflow.off_reason):
+            await switch(session, workflow, off_by=off_by, reason=reason)
+        if off_by is None:
+            switched.append(workflow)
     return switched
+
+
+async def _why_off(
+    session: AsyncSession, workflow: Workflow, account: Integration | None
+) -> tuple[str | None, str | None]:
+    """Return `off_by` and the reason of a spare default workflow; None: it can be on.
+
+    Args:
+        session: a session.
+        workflow: is off because another account's does its work, or did.
+        account: its account; None if that is disabled or removed.
+    """
+    if (other := await find_default_at_work(session, workflow)) is not None:
+        return OTHER_ACCOUNT, other_pages(other)
+    if account is None:
+        return off_by_account(workflow.integration_id), "its account is disabled or was removed"
+    if is_creating(workflow) and not any(account.default_targets.values()):
+        return OTHER_ACCOUNT, f"the account {account.name!r} has no default targets"
+    return None, None
 
 
 async def find_default_at_work(session: AsyncSession, workflow: Workflow) -> Workflow | None:

@@ -6,8 +6,9 @@ then, nobody knows whether the call arrived, and it is not made again.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from pagersync.database.caller import CALLER, SYSTEM, Caller, requester
 from pagersync.database.capacity import share_out
 from pagersync.database.complaints import complain
 from pagersync.database.engine import create_sessions, raw_connection
+from pagersync.database.insist import insist
 from pagersync.database.lanes import lane_sql
 from pagersync.database.queue import Outcome, Queue
 from pagersync.database.requester import NOBODY
@@ -125,12 +127,10 @@ class Engine:
         except Exception as error:
             if is_ill(error):  # the run is not to blame, and loses no attempt
                 complain("a workflow run was interrupted", error)
-                with suppress(Exception):
-                    await self._put_off(token, run_id, str(trouble_of(error)))
+                await insist(partial(self._put_off, token, run_id, str(trouble_of(error))))
                 return
             log.exception("a workflow run was interrupted", run_id=str(run_id))
-            with suppress(Exception):
-                await self._give_back(token, run_id, repr(error))
+            await insist(partial(self._give_back, token, run_id, repr(error)))
 
     async def _step(self, token: UUID, run_id: UUID) -> bool:
         """Execute one task, or end the run; tell whether it goes on."""

@@ -60,6 +60,7 @@ async def _find(context: TaskContext) -> Waiting:
         WorkflowRun.requester == context.run.requester,  # others have a limit of their own
         WorkflowRun.is_over_limit,
         WorkflowRun.state == "queued",
+        WorkflowRun.run_at > func.now(),  # the others page now, by themselves
         WorkflowRun.id != context.run.id,
     )
     incident = literal("incident ") + cast(Incident.number, Text) + ": " + Incident.title
