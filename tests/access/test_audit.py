@@ -56,6 +56,7 @@ NOT_AUDITED = {
     "retention_runs": "what retention did last",
     "last_backup": "when a backup was made",
     "search_lags": "how PagerTree's search is doing",
+    "processes": "which processes of pagersync run",
     "request_counts": "a count",
     "secret_key_fingerprint": "made of the secret key, by commands that an operator runs",
     "webhook_attempts": "written by the sender, and never changed",
