@@ -78,6 +78,22 @@ async def test_all_that_follows_from_a_keys_incident_has_the_key_as_its_requeste
     assert set(requesters) == {KEY}
 
 
+async def test_what_follows_from_a_run_that_nobody_asked_for_has_its_workflow_as_its_requester(
+    flows: Flows, sessions: Sessions, paging: Paging
+) -> None:
+    critical = {"incident_condition_severity": "IS", "incident_severities": ["critical"]}
+    tasks = {**page_task(paging), "urgency": "high"}, {"task_type": "create_incident", "title": "x"}
+    workflow_id = await flows.add(*tasks, conditions=critical)
+    await flows.declare(severity="critical")
+    await flows.ran(workflow_id)
+    async with sessions() as session:
+        page = (await session.scalars(select(Page))).one()
+        created = select(DomainEvent).where(DomainEvent.type == "incident.created")
+        events = (await session.scalars(created.order_by(DomainEvent.id))).all()
+    assert page.requester == f"workflow {workflow_id}"
+    assert [event.requester for event in events] == ["", f"workflow {workflow_id}"]
+
+
 async def test_a_fallback_page_has_the_requester_of_the_page_that_was_dropped(
     sessions: Sessions, paging: Paging
 ) -> None:

@@ -3,7 +3,7 @@
 It is kept on what is caused, and goes along with all that follows from that: an incident that a
 key declares, the run of the workflow, the page, its call to PagerTree. Sessions of a caller set
 it by themselves (`caller.py`). It is empty where nobody asked: PagerTree's webhooks, schedules, and
-pagersync itself.
+pagersync itself. What follows from a run that nobody asked for is its workflow's.
 """
 
 from typing import Final

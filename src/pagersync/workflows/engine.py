@@ -70,7 +70,7 @@ def runs_queue(settings: Settings) -> Queue:
     """Return the queue of workflow runs."""
     return Queue(
         "workflow_runs",
-        columns=("requester",),
+        columns=("requester", "workflow_id"),
         attempts_max=settings.workflow_attempts_max,
         lease_s=settings.workflow_lease_s,
         lane=LANE,
@@ -109,8 +109,12 @@ class Engine:
         self._at_once = by_turns(at_once, of_one=max(1, at_once - 1))
 
     async def take_row(self, token: UUID, row: asyncpg.Record) -> None:
-        """Execute a claimed run for whoever caused it."""
-        await self.take(token, row["id"], row["requester"])
+        """Execute a claimed run for whoever caused it.
+
+        What follows from a run that nobody asked for is charged to its workflow: one that makes
+        much of each webhook takes turns with the others.
+        """
+        await self.take(token, row["id"], row["requester"] or f"workflow {row['workflow_id']}")
 
     async def take(self, token: UUID, run_id: UUID, requester: str = NOBODY) -> None:
         """Execute a run that is held under `token`, task by task, until it ends."""
