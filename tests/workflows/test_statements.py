@@ -21,7 +21,7 @@ from tests.paging.conftest import Paging
 from tests.support.statements import Statements
 from tests.workflows.conftest import Flows
 
-MATCH, RUN, CALL, RECORD = 8, 10, 2, 11
+MATCH, RUN, CALL, RECORD = 8, 11, 2, 11
 
 
 class Worker:

@@ -22,15 +22,13 @@ async def insert_page(
         page: its columns.
         event: what the timeline of its incident is told, if it has one.
     """
-    row = await connection.fetchrow(
-        _INSERT,
-        json.dumps(page, default=str),
-        new_id(),
-        event,
-        new_id(),
-        [*OVER],
-        datetime.now(UTC),
-    )
+    asked = json.dumps(page, default=str)
+    if page.get("incident_id") is None:
+        row = await connection.fetchrow(_INSERT, asked, new_id())
+    else:
+        row = await connection.fetchrow(
+            _INSERT_FOR_INCIDENT, asked, new_id(), [*OVER], event, new_id(), datetime.now(UTC)
+        )
     return None if row is None else dict(row)
 
 
@@ -40,18 +38,12 @@ _COLUMNS: Final = (
     "workflow_run_id, depth, send_at, expires_at"
 )
 
-_INSERT: Final = f"""
-WITH asked AS MATERIALIZED (
-    SELECT * FROM jsonb_populate_record(NULL::pages, $1::text::jsonb)
-), incident AS MATERIALIZED (
-    SELECT id FROM incidents
-    WHERE id = (SELECT incident_id FROM asked) AND removed_at IS NULL
-      AND status <> ALL($5::text[])
-    FOR SHARE
-), page AS (
+_ASKED: Final = "SELECT * FROM jsonb_populate_record(NULL::pages, $1::text::jsonb)"
+
+_PAGE: Final = f"""
+page AS (
     INSERT INTO pages ({_COLUMNS})
     SELECT {_COLUMNS} FROM asked
-    WHERE incident_id IS NULL OR EXISTS (SELECT FROM incident)
     RETURNING *
 ), operation AS (
     INSERT INTO operations (id, integration_id, page_id, alert_id, kind, requested_by,
@@ -59,14 +51,28 @@ WITH asked AS MATERIALIZED (
     SELECT $2::uuid, integration_id, id, alert_id, 'create_alert', requested_by, workflow_run_id,
         'page ' || id, coalesce(send_at, now())
     FROM page
-), event AS (
+)"""  # noqa: S608 - names of columns
+
+_INSERT: Final = f"""
+WITH asked AS MATERIALIZED ({_ASKED}), {_PAGE}
+SELECT * FROM page
+"""  # noqa: S608 - constants
+"""A page without an incident never waits for incidents."""
+
+_INSERT_FOR_INCIDENT: Final = f"""
+WITH incident AS MATERIALIZED (
+    SELECT id FROM incidents
+    WHERE id = ($1::text::jsonb ->> 'incident_id')::uuid AND removed_at IS NULL
+      AND status <> ALL($3::text[])
+    FOR SHARE
+), asked AS MATERIALIZED ({_ASKED} WHERE EXISTS (SELECT FROM incident)), {_PAGE}, event AS (
     INSERT INTO incident_events (id, incident_id, event, kind, source, occurred_at,
         user_display_name, page_id, workflow_run_id)
-    SELECT $4::uuid, incident_id, $3::text, 'trail',
+    SELECT $5::uuid, incident_id, $4::text, 'trail',
         CASE WHEN workflow_run_id IS NULL THEN 'api' ELSE 'workflow' END, $6::timestamptz,
         requested_by, id, workflow_run_id
-    FROM page WHERE $3::text IS NOT NULL
+    FROM page WHERE $4::text IS NOT NULL
 )
 SELECT * FROM page
-"""  # noqa: S608 - names of columns
+"""  # noqa: S608 - constants
 """An incident whose status changes at this moment is looked at again when its lock is there."""

@@ -10,6 +10,7 @@ import asyncpg
 from sqlalchemy import Text, cast, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pagersync.database.caller import as_pagersync
 from pagersync.database.engine import Connection
 from pagersync.incidents.activity import Activity, add_activity
 from pagersync.integrations.gate import GateReason, IntegrationGate, list_gates
@@ -164,9 +165,9 @@ async def _load_first(session: AsyncSession, operations: Sequence[Operation]) ->
 
 async def _count_ahead(session: AsyncSession, operations: Sequence[Operation]) -> dict[UUID, int]:
     """Return how many of the same requester go before each operation, up to `AHEAD_MAX`."""
-    rows = await session.execute(
-        text(_AHEAD), {"ids": [each.id for each in operations], "most": AHEAD_MAX}
-    )
+    values = {"ids": [each.id for each in operations], "most": AHEAD_MAX}
+    with as_pagersync():  # it counts within the account of an operation that the caller may see
+        rows = await session.execute(text(_AHEAD), values)
     return {row.id: row.ahead for row in rows}
 
 

@@ -65,7 +65,7 @@ async def hold(
         Workflow(**_part(first, "workflow_")),
         tasks,
         event,
-        about=_about(first),
+        about=await _load_about(connection, first["about_incident_id"]),
         incident_id=first["about_incident_id"],
         alert_id=first["about_alert_id"],
     )
@@ -112,10 +112,17 @@ def _part(row: asyncpg.Record, prefix: str) -> dict[str, Any]:
     }
 
 
-def _about(row: asyncpg.Record) -> list[Incident | Severity]:
-    found: list[Incident | Severity] = []
-    if row["incident_id"] is not None:
-        found.append(Incident(**_part(row, "incident_")))
+async def _load_about(
+    connection: Connection, incident_id: UUID | None
+) -> list[Incident | Severity]:
+    """Return an incident and its severity.
+
+    It is a statement of its own, so that a run about an alert never waits for incidents.
+    """
+    row = await connection.fetchrow(_ABOUT, incident_id) if incident_id is not None else None
+    if row is None:
+        return []
+    found: list[Incident | Severity] = [Incident(**_part(row, "incident_"))]
     if row["severity_id"] is not None:
         found.append(Severity(**_part(row, "severity_")))
     return found
@@ -171,14 +178,11 @@ WITH held AS (
 )
 SELECT {_prefixed("r", "run_", _RUN_COLUMNS)}, {_prefixed("w", "workflow_", _WORKFLOW_COLUMNS)},
     {_prefixed("e", "event_", ("type", "data", "occurred_at", "requested_by", "subject_type"))},
-    {_prefixed("t", "task_", _MADE)}, {_prefixed("i", "incident_", _INCIDENT_COLUMNS)},
-    {_prefixed("s", "severity_", _SEVERITY_COLUMNS)},
+    {_prefixed("t", "task_", _MADE)},
     coalesce(r.incident_id, p.incident_id) AS about_incident_id,
     coalesce(r.alert_id, p.alert_id) AS about_alert_id
 FROM held r JOIN workflows w ON w.id = r.workflow_id
 LEFT JOIN pages p ON p.id = r.page_id
-LEFT JOIN incidents i ON i.id = coalesce(r.incident_id, p.incident_id)
-LEFT JOIN severities s ON s.id = i.severity_id
 LEFT JOIN domain_events e ON e.id = r.domain_event_id
 LEFT JOIN LATERAL (
     SELECT {_BEGUN} FROM workflow_task_runs t
@@ -190,6 +194,13 @@ LEFT JOIN LATERAL (
 ORDER BY t.position
 """  # noqa: S608 - names of columns
 """A row a task; a run without tasks has one row."""
+
+_ABOUT: Final = f"""
+SELECT {_prefixed("i", "incident_", _INCIDENT_COLUMNS)},
+    {_prefixed("s", "severity_", _SEVERITY_COLUMNS)}
+FROM incidents i LEFT JOIN severities s ON s.id = i.severity_id
+WHERE i.id = $1
+"""  # noqa: S608 - names of columns
 
 _ENDS: Final = (
     "status",
