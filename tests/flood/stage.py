@@ -142,7 +142,9 @@ async def connect(api: AsyncClient, pagertree: SimulatedPagerTree) -> tuple[str,
     return made["webhook_url"].partition("?")[0], made["webhook_secret"]
 
 
-async def page_for_alerts(api: AsyncClient, pagertree: SimulatedPagerTree) -> None:
+async def page_for_alerts(
+    api: AsyncClient, pagertree: SimulatedPagerTree, *, runs_per_minute_max: int = 60
+) -> None:
     """Let every alert page a team."""
     team = pagertree.simulator.directory.teams[0].name
     task = {
@@ -156,6 +158,7 @@ async def page_for_alerts(api: AsyncClient, pagertree: SimulatedPagerTree) -> No
         "/v1/workflows",
         "workflows",
         name="Page",
+        runs_per_minute_max=runs_per_minute_max,
         trigger_params={"trigger_type": "alert", "triggers": ["alert_created"]},
         tasks=[{"task_params": task}],
     )

@@ -91,7 +91,7 @@ async def prepare(play: Play, url: str) -> None:
     async with client_of(url, ADMIN_KEY) as api:
         address, play.secret = await connect(api, play.pagertree)
         play.webhook = url + address[address.index("/webhooks") :]
-        await page_for_alerts(api, play.pagertree)
+        await page_for_alerts(api, play.pagertree, runs_per_minute_max=10_000)
         play.keys = {scope: await key_of(api, scope, scope) for scope in ("read", "write")}
 
 
