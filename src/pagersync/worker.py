@@ -26,8 +26,7 @@ from pagersync.database.engine import (
 )
 from pagersync.database.notify import Listener
 from pagersync.database.pool import EXPIRE_EVERY_S, Pool, by_id
-from pagersync.database.presence import new_token
-from pagersync.database.queue import Batch, Queue
+from pagersync.database.queue import Batch, Queue, Unsure
 from pagersync.http import AsyncClient
 from pagersync.integrations.directory_schedule import sync_due
 from pagersync.integrations.vault import Vault
@@ -246,13 +245,11 @@ async def run_queue(
 ) -> None:
     """Claim and work batches of one queue until `stop` is set, connecting as often as it takes."""
     let_the_loop_go_first()
-    unsure: list[UUID] = []  # under these, rows may be held that nobody works
+    unsure = Unsure(queue)
 
     async def work_on(connection: Connection) -> None:
         expired_at = -EXPIRE_EVERY_S
-        while unsure:
-            await queue.give_back(connection, unsure[-1], unsure[-1])
-            unsure.pop()
+        await unsure.give_back(connection)
         rows = rows_max
         while not stop.is_set():
             wake.clear()
@@ -260,9 +257,8 @@ async def run_queue(
                 expired_at = monotonic()
                 await _expire(connection, queue)
             began = monotonic()
-            unsure.append(new_token())
-            worked = await _work_batch(connection, queue, work, rows, unsure[-1])
-            unsure.clear()
+            worked = await _work_batch(connection, queue, work, rows, unsure.next_token())
+            unsure.forget()
             if worked:
                 rows = fitting_rows(worked, monotonic() - began, rows_max)
             else:

@@ -18,10 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pagersync.database.complaints import complain
 from pagersync.database.engine import Connection, raw_connection
 from pagersync.database.lanes import Lanes
-from pagersync.database.presence import new_token
-from pagersync.database.queue import Batch, Queue
+from pagersync.database.queue import Batch, Queue, Unsure
 
-EXPIRE_EVERY_S: Final = 1.0
+EXPIRE_EVERY_S: Final = 5.0
 AFTER_FAILURE_S: Final = 1.0
 
 log = structlog.get_logger()
@@ -77,7 +76,7 @@ class Pool:
         self._after_expiry = after_expiry
         self._tasks: set[asyncio.Task[None]] = set()
         self._expired_at = -EXPIRE_EVERY_S
-        self._unsure: list[UUID] = []  # of claims whose answer was lost
+        self._unsure = Unsure(queue)
 
     async def run(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was claimed by then is finished first."""
@@ -106,12 +105,10 @@ class Pool:
                     log.warning("took back what silent workers held", queue=table, rows=rows)
                 if self._after_expiry is not None:
                     await self._after_expiry(connection)
-            while self._unsure:
-                await self._queue.give_back(connection, self._unsure[-1], self._unsure[-1])
-                self._unsure.pop()
-            self._unsure.append(new_token())
-            batch = await self._queue.claim(connection, rows_max=rows_max, token=self._unsure[-1])
-        self._unsure.clear()
+            await self._unsure.give_back(connection)
+            token = self._unsure.next_token()
+            batch = await self._queue.claim(connection, rows_max=rows_max, token=token)
+        self._unsure.forget()
         return batch
 
     def _start(self, batch: Batch) -> None:

@@ -263,6 +263,33 @@ class Queue:
         return {row["id"] for row in rows}
 
 
+class Unsure:
+    """Claims of a worker that may hold rows which nobody works: their connection broke.
+
+    Args:
+        queue: whose rows they are.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._tokens: list[UUID] = []
+
+    def next_token(self) -> UUID:
+        """Return the token of a claim that is about to be made."""
+        self._tokens.append(new_token())
+        return self._tokens[-1]
+
+    def forget(self) -> None:
+        """Note that the rows of the claim are known, or worked."""
+        self._tokens.clear()
+
+    async def give_back(self, connection: Connection) -> None:
+        """Give back what may be held."""
+        while self._tokens:
+            await self._queue.give_back(connection, self._tokens[-1], self._tokens[-1])
+            self._tokens.pop()
+
+
 def storable(error: str) -> str:
     """Cut an error to its limit, and drop what PostgreSQL cannot store."""
     return error.replace("\0", "").encode(errors="replace").decode()[:ERROR_CHARACTERS_MAX]
