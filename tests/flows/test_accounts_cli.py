@@ -1,6 +1,6 @@
 """Accounts and workflows that are removed or disabled by command: said first, then asked about."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +12,16 @@ WORKFLOWS = 2
 
 
 @pytest.fixture(scope="module")
-def setup() -> Iterator[Setup]:
+async def setup() -> AsyncIterator[Setup]:
+    """Yield an installation with one account, for each test that may be the first, or alone."""
     with embedded_setup(PAGERTREE_API_KEY="planted-key") as setup:
+        await setup.ask("integrations", "add", "acme", "--no-verify", "--default-team", "SRE")
         yield setup
 
 
 async def test_what_follows_from_the_end_of_an_account_is_said_before_anything_is_done(
     setup: Setup,
 ) -> None:
-    await setup.ask("integrations", "add", "acme", "--no-verify", "--default-team", "SRE")
     asked = await setup.run("integrations", "disable", "acme")
     assert asked.returncode == 1, "nobody said yes"
     assert "2 workflows are switched off" in asked.stdout

@@ -128,7 +128,8 @@ async def test_a_sender_that_is_killed_anywhere_loses_nothing(
             break
     told = await rows(quiet.engine, "SELECT id, event_id, state, payload FROM webhook_deliveries")
     assert Counter(row["state"] for row in told) == {"done": len(told)}
-    assert len(told) > 5
+    assert survived is not None
+    assert survived > 40, "so many awaits there are at least, at whichever of them it was killed"
     bodies = {(row["event_id"], row["payload"].encode()) for row in told}
     assert {(UUID(request.id), request.body) for request in quiet.receiver.requests} == bodies
 
