@@ -119,6 +119,7 @@ async def test_a_sender_that_is_killed_anywhere_loses_nothing(
     made = await quiet.add(event_types=["incident.created"])
     await declare(quiet, "0")
     await gallows.run(Job(made["id"], "tell", is_rehearsal=True))
+    survived: int | None = None
     for fatal in chosen(step):
         await declare(quiet, str(fatal))
         survived = await gallows.run(Job(made["id"], "tell", fatal, moment))
